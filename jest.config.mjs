@@ -1,0 +1,15 @@
+const swc = {
+  jsc: { target: 'esnext', parser: { syntax: 'typescript', explicitResourceManagement: true } },
+  module: { type: 'es6' },
+};
+const project = (name) => ({
+  displayName: name,
+  testEnvironment: 'node',
+  testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', swc] },
+});
+export default {
+  projects: ['unit', 'contract', 'integration', 'guest'].map(project),
+  coverageProvider: 'v8',
+};

@@ -1,0 +1,25 @@
+/** A refused system call: which operation on which object, and the kernel's errno by name. */
+export class KernelError extends Error {
+  readonly code: string;
+  readonly errno: number;
+
+  constructor(operation: string, errno: number, code: string, options?: ErrorOptions) {
+    super(`${operation}: ${code}`, options);
+    this.name = 'KernelError';
+    this.errno = errno;
+    this.code = code;
+  }
+}
+
+/** The kernel, or a system library, lacks something; `hint` says what it costs and what cures it. */
+export class MissingFeatureError extends Error {
+  readonly feature: string;
+  readonly hint: string;
+
+  constructor(feature: string, hint: string, options?: ErrorOptions) {
+    super(`${feature} is missing: ${hint}`, options);
+    this.name = 'MissingFeatureError';
+    this.feature = feature;
+    this.hint = hint;
+  }
+}

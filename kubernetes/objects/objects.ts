@@ -1,0 +1,142 @@
+import type { LabelSelector, Labels } from '../../values/labels/index.ts';
+
+/** The part of Kubernetes objects that isthmus reads; unknown members are dropped where objects enter. */
+export interface ObjectMeta {
+  readonly name: string;
+  /** Empty for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly uid: string;
+  readonly labels: Labels;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly creationTimestamp?: string;
+}
+
+export interface Namespace {
+  readonly kind: 'Namespace';
+  readonly metadata: ObjectMeta;
+}
+
+export interface Node {
+  readonly kind: 'Node';
+  readonly metadata: ObjectMeta;
+  readonly spec: { readonly podCIDRs: readonly string[] };
+  readonly status: {
+    readonly addresses: readonly { readonly type: string; readonly address: string }[];
+    readonly ready: boolean;
+  };
+}
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP';
+
+export interface ContainerPort {
+  readonly name?: string;
+  readonly containerPort: number;
+  readonly protocol: Protocol;
+}
+
+export interface Pod {
+  readonly kind: 'Pod';
+  readonly metadata: ObjectMeta;
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly serviceAccountName: string;
+    readonly hostNetwork: boolean;
+    readonly hostname?: string;
+    readonly ports: readonly ContainerPort[];
+  };
+  readonly status: {
+    readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+    readonly podIPs: readonly string[];
+    readonly hostIP?: string;
+    readonly ready: boolean;
+  };
+}
+
+export interface ServicePort {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly targetPort: number | string;
+  readonly nodePort?: number;
+  readonly appProtocol?: string;
+}
+
+export interface Service {
+  readonly kind: 'Service';
+  readonly metadata: ObjectMeta;
+  readonly spec: {
+    readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
+    /** `None` for headless; empty until assigned. */
+    readonly clusterIPs: readonly string[];
+    readonly ports: readonly ServicePort[];
+    /** Absent: endpoints are managed by somebody else. */
+    readonly selector?: Labels;
+    readonly externalIPs: readonly string[];
+    readonly loadBalancerIPs: readonly string[];
+    readonly loadBalancerSourceRanges: readonly string[];
+    readonly internalTrafficPolicy?: 'Cluster' | 'Local';
+    readonly externalTrafficPolicy?: 'Cluster' | 'Local';
+    readonly sessionAffinity: 'None' | 'ClientIP';
+    readonly sessionAffinityTimeoutSeconds?: number;
+    readonly trafficDistribution?: string;
+    readonly publishNotReadyAddresses: boolean;
+    readonly externalName?: string;
+  };
+}
+
+export interface EndpointSlice {
+  readonly kind: 'EndpointSlice';
+  readonly metadata: ObjectMeta;
+  readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
+  readonly endpoints: readonly EndpointSliceEndpoint[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly protocol: Protocol;
+    readonly port?: number;
+    readonly appProtocol?: string;
+  }[];
+}
+
+export interface EndpointSliceEndpoint {
+  readonly addresses: readonly string[];
+  /** Absent conditions are true, true and false (EndpointSlice API). */
+  readonly conditions: { readonly ready: boolean; readonly serving: boolean; readonly terminating: boolean };
+  readonly hostname?: string;
+  readonly nodeName?: string;
+  readonly zone?: string;
+  readonly hints?: { readonly forZones: readonly { readonly name: string }[] };
+  readonly targetRef?: { readonly kind: string; readonly namespace: string; readonly name: string };
+}
+
+/** A workload that a scheduler turns into pods; the apiserver never sees it. */
+export interface Workload {
+  readonly kind: 'Deployment' | 'StatefulSet' | 'DaemonSet' | 'ReplicaSet' | 'Job';
+  readonly metadata: ObjectMeta;
+  readonly spec: {
+    readonly replicas: number;
+    readonly selector: LabelSelector;
+    readonly template: {
+      readonly labels: Labels;
+      readonly annotations: Readonly<Record<string, string>>;
+      readonly spec: Pod['spec'];
+    };
+  };
+}
+
+/** Kinds that the apiserver follows. */
+export type KubernetesObject = Namespace | Node | Pod | Service | EndpointSlice;
+export type KubernetesKind = KubernetesObject['kind'];
+
+/** One change of a source. `synced` comes once per kind and life: every object of the kind has been handed over. */
+export type KubernetesEvent =
+  | { readonly type: 'upsert'; readonly object: KubernetesObject }
+  | { readonly type: 'delete'; readonly kind: KubernetesKind; readonly namespace: string; readonly name: string }
+  | { readonly type: 'synced'; readonly kind: KubernetesKind };
+
+/** Where Kubernetes objects come from: a real API server, a folder of manifests, or the lab's scheduler. */
+export interface KubernetesSource {
+  /** For messages, without credentials. */
+  readonly description: string;
+  /** All objects, then what changes, until `signal` aborts. After a reconnection, what is gone comes as deletes. */
+  watch(signal: AbortSignal): AsyncIterable<KubernetesEvent>;
+}

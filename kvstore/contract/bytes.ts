@@ -1,0 +1,31 @@
+import type { Bytes } from './store.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of a key, prefix or value. */
+export function toBytes(input: Bytes): Uint8Array {
+  return typeof input === 'string' ? encoder.encode(input) : input;
+}
+
+/** UTF-8 text of a key or value; invalid bytes become U+FFFD. */
+export function toText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/**
+ * The first key after all keys that begin with `prefix`: its last byte plus one, 0xff bytes dropped
+ * (etcd's `clientv3.GetPrefixRangeEnd`). A prefix of nothing but 0xff bytes, or an empty one, gives a single zero byte,
+ * which etcd reads as "to the end".
+ */
+export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  for (let i = prefix.length - 1; i >= 0; i--) {
+    const byte = prefix[i] ?? 0;
+    if (byte < 0xff) {
+      const end = prefix.slice(0, i + 1);
+      end[i] = byte + 1;
+      return end;
+    }
+  }
+  return new Uint8Array([0]);
+}

@@ -1,0 +1,30 @@
+import type { KeyValue } from './store.ts';
+
+/** One change under a watched prefix, in the order the store applied it. */
+export type WatchEvent =
+  | { readonly type: 'put'; readonly entry: KeyValue }
+  | { readonly type: 'delete'; readonly key: Uint8Array; readonly revision: number };
+
+/**
+ * What {@link Store.listAndWatch} yields:
+ * - `restart`: a (new) listing begins; it comes first, and again whenever the store could not resume exactly (compaction,
+ *   wiped or restored store). What a consumer knows stays valid until the next `synced`.
+ * - `changes`: puts and deletes. A batch never splits a revision. Within a listing only puts come.
+ * - `synced`: the listing is complete; whatever was known before the last `restart` and not seen since is gone.
+ *
+ * Order: revisions never go back between two `restart`s; each change after `synced` comes exactly once, also across
+ * connection losses. Buffers of a batch belong to the consumer until it asks for the next batch: copy what you keep.
+ */
+export type WatchBatch =
+  | { readonly type: 'restart'; readonly reason: RestartReason }
+  | { readonly type: 'changes'; readonly events: readonly WatchEvent[]; readonly revision: number }
+  | { readonly type: 'synced'; readonly revision: number };
+
+/** Why a listing begins: the first one, history compacted, the store's content replaced, or too far behind to replay. */
+export type RestartReason = 'start' | 'compacted' | 'store-replaced' | 'too-far-behind';
+
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Upper bound of entries per batch of a listing. */
+  readonly pageSize?: number;
+}

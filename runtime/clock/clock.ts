@@ -1,0 +1,32 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+
+/** Time as it is handed to everything that waits or dates something. */
+export interface Clock {
+  /** Wall time, milliseconds since 1970. It may step in both directions. */
+  now(): number;
+  /** Milliseconds that only grow, for budgets and time-outs. */
+  monotonicMs(): number;
+  /** Settles after `ms`. @throws the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `run` once after `ms`, unless the timer is disposed of before. It does not keep the process alive. */
+  timer(ms: number, run: () => void): Timer;
+}
+
+export interface Timer extends Disposable {}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: async (ms, signal) => {
+    try {
+      await sleepFor(ms, undefined, signal ? { signal } : {});
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    }
+  },
+  timer: (ms, run) => {
+    const handle = setTimeout(run, ms);
+    handle.unref();
+    return { [Symbol.dispose]: () => clearTimeout(handle) };
+  },
+};

@@ -1,0 +1,2 @@
+export { CoalescingQueue } from './coalescing-queue.ts';
+export { AsyncQueue } from './async-queue.ts';

@@ -1,0 +1,2 @@
+export { type Schedule, exponential, linear } from './schedule.ts';
+export { type RetryOptions, retry } from './retry.ts';

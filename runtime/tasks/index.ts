@@ -1,0 +1,3 @@
+export { TaskGroup } from './task-group.ts';
+export { linkedController } from './linked-controller.ts';
+export { abortReason, isAbort } from './abort.ts';

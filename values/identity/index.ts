@@ -1,0 +1,8 @@
+export {
+  type MaxConnectedClusters,
+  clusterIdOf,
+  firstAllocatableIdentity,
+  identityRange,
+  isLocalScope,
+  reservedIdentities,
+} from './numeric-identity.ts';

@@ -1,0 +1,20 @@
+export {
+  type Family,
+  type IpAddress,
+  formatIp,
+  ipFromBytes,
+  ipToBytes,
+  ipv4ToNumber,
+  isIp,
+  numberToIpv4,
+  parseIp,
+} from './address.ts';
+export {
+  type Prefix,
+  containsIp,
+  formatPrefix,
+  hostPrefix,
+  nthAddress,
+  parsePrefix,
+  prefixesOverlap,
+} from './prefix.ts';
