@@ -50,7 +50,7 @@ export interface IpRecord {
   /** True when the value carried (or is to carry) a mask. */
   readonly cidr: boolean;
   /** Node address; empty when unknown. */
-  readonly hostIp: IpAddress | '';
+  readonly hostIp: IpAddress;
   readonly identity: number;
   readonly encryptKey: number;
   readonly metadata: string;

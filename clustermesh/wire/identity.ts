@@ -1,0 +1,54 @@
+import { identityRange } from '../../values/identity/index.ts';
+import { formatLabels, parseLabels } from '../../values/labels/index.ts';
+import { InvalidRecordError } from './invalid-record.ts';
+import { identityKey } from './keys.ts';
+import { type Encoded, textOf } from './object-reader.ts';
+import type { IdentityRecord } from './records.ts';
+import type { RemoteOrigin } from './remote-origin.ts';
+
+/** Label that says which cluster an identity belongs to; mandatory in a mesh. */
+export const clusterLabel = 'io.cilium.k8s.policy.cluster';
+
+export function keyOfIdentity(record: Pick<IdentityRecord, 'id'>): string {
+  return identityKey(record.id);
+}
+
+/** `cilium/state/identities/v1/id/<n>` (kvstore-schema §4.1): sorted labels, each with its `;`. */
+export function encodeIdentity(record: Pick<IdentityRecord, 'labels'>): string {
+  return formatLabels(record.labels);
+}
+
+/** The id in a key's last segment. @throws {InvalidRecordError} outside the range of `origin`, when it is given. */
+export function decodeIdentityId(suffix: string, origin?: RemoteOrigin): number {
+  const id = /^\d{1,10}$/.test(suffix) ? Number(suffix) : Number.NaN;
+  const key = `${identityKey(0).slice(0, -1)}${suffix}`;
+  if (!(id < 2 ** 32)) throw new InvalidRecordError(key, 'id', 'a decimal number of at most 32 bits', suffix);
+  if (origin) {
+    const { min, max } = identityRange(origin.clusterId, origin.maxConnectedClusters);
+    if (id < min || id > max)
+      throw new InvalidRecordError(key, 'id', `from ${min} to ${max}, the range of cluster ${origin.clusterId}`, id);
+  }
+  return id;
+}
+
+/**
+ * @param suffix the key's last segment, the id.
+ * @param origin the cluster that the identity must belong to (kvstore-schema §4.3); without it only the form is checked.
+ * @throws {InvalidRecordError}
+ */
+export function decodeIdentity(suffix: string, value: Encoded, origin?: RemoteOrigin): IdentityRecord {
+  const id = decodeIdentityId(suffix, origin);
+  const labels = parseLabels(textOf(value));
+  if (labels.length === 0) throw new InvalidRecordError(identityKey(id), '', 'a list of labels', textOf(value));
+  if (origin) {
+    const clusters = labels.filter((label) => label.key === clusterLabel);
+    if (clusters.length === 0 || clusters.some((label) => label.source !== 'k8s' || label.value !== origin.cluster))
+      throw new InvalidRecordError(
+        identityKey(id),
+        clusterLabel,
+        `the label k8s:${clusterLabel}=${origin.cluster}`,
+        clusters.map((label) => `${label.source}:${label.key}=${label.value}`).join(' ') || undefined,
+      );
+  }
+  return { id, labels };
+}

@@ -1,0 +1,63 @@
+export { InvalidRecordError } from './invalid-record.ts';
+export {
+  type Layout,
+  type OwnKind,
+  type Resource,
+  basePrefix,
+  cacheKeyOf,
+  cachePrefix,
+  clusterConfigKey,
+  clusterConfigPrefix,
+  heartbeatKey,
+  identityKey,
+  ipKey,
+  localEndpointsKey,
+  localServiceKey,
+  namespaceKey,
+  nodeAssignmentKey,
+  nodeKey,
+  ownKindPrefix,
+  ownKinds,
+  ownPrefix,
+  ownSetKey,
+  ownSetPrefix,
+  ownSyncedKey,
+  ownSyncedPrefix,
+  serviceKey,
+  statePrefix,
+  syncedKey,
+  syncedName,
+  syncedPrefix,
+  watchPrefix,
+  workloadKey,
+  workloadsPrefix,
+} from './keys.ts';
+export type { Encoded } from './object-reader.ts';
+export type {
+  ClusterConfigRecord,
+  ClusterServiceRecord,
+  IdentityRecord,
+  IpRecord,
+  LocalEndpoint,
+  LocalEndpointsRecord,
+  LocalServiceRecord,
+  NamedPort,
+  NamespaceRecord,
+  NodeAddress,
+  NodeAssignmentRecord,
+  NodeRecord,
+  PortConfiguration,
+  WorkloadRecord,
+} from './records.ts';
+export { type RemoteOrigin, isClusterName } from './remote-origin.ts';
+export { checkClusterConfig, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
+export { decodeNode, encodeNode, keyOfNode } from './node.ts';
+export { decodeIp, encodeIp, keyOfIp, suffixOfIp } from './ip.ts';
+export { clusterLabel, decodeIdentity, decodeIdentityId, encodeIdentity, keyOfIdentity } from './identity.ts';
+export { decodeService, encodeService, keyOfService } from './service.ts';
+export { decodeTime, encodeTime } from './time-mark.ts';
+export { decodeLocalService, encodeLocalService, keyOfLocalService } from './own/local-service.ts';
+export { decodeLocalEndpoints, encodeLocalEndpoints, keyOfLocalEndpoints } from './own/local-endpoints.ts';
+export { decodeNamespace, encodeNamespace, keyOfNamespace } from './own/namespace.ts';
+export { decodeNodeAssignment, encodeNodeAssignment, keyOfNodeAssignment } from './own/node-assignment.ts';
+export { decodeWorkload, encodeWorkload, keyOfWorkload } from './own/workload.ts';

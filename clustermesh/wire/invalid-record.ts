@@ -1,0 +1,28 @@
+/**
+ * A key or value that is not what its place promises: somebody else's fault. The reader skips it and keeps the version
+ * that it accepted before; nobody retries.
+ */
+export class InvalidRecordError extends Error {
+  readonly code = 'CLUSTERMESH_INVALID_RECORD';
+  readonly key: string;
+  /** Dotted path of the member, as the record spells it; empty for the value as a whole. */
+  readonly field: string;
+  /** What would have been right. */
+  readonly expected: string;
+
+  constructor(key: string, field: string, expected: string, found: unknown, options?: ErrorOptions) {
+    const where = field === '' ? `Value of ${key}` : `Member ${field} of ${key}`;
+    super(`${where} must be ${expected}, found ${shown(found)}`, options);
+    this.name = 'InvalidRecordError';
+    this.key = key;
+    this.field = field;
+    this.expected = expected;
+  }
+}
+
+const longest = 80;
+
+function shown(found: unknown): string {
+  const text = found === undefined ? 'nothing' : JSON.stringify(found);
+  return text.length <= longest ? text : `${text.slice(0, longest)}… (${text.length} characters)`;
+}
