@@ -1,0 +1,12 @@
+export { ProtoReader, wireType } from './reader.ts';
+export { ProtoWriter } from './writer.ts';
+export { type Codec, type Decoded, type Encodable, decode, encode } from './message.ts';
+export { FrameReader, MessageTooLargeError, encodeFrame } from './frame.ts';
+export { decodeGrpcMessage, encodeGrpcMessage, grpcStatus } from './status.ts';
+export { type ResponseHeader, responseHeader } from './header.ts';
+export { event, keyValue } from './key-value.ts';
+export * from './kv.ts';
+export * from './watch.ts';
+export * from './lease.ts';
+export * from './cluster.ts';
+export { type Method, methods } from './methods.ts';
