@@ -12,4 +12,7 @@ const project = (name) => ({
 export default {
   projects: ['unit', 'contract', 'integration', 'guest'].map(project),
   coverageProvider: 'v8',
+  reporters: ['default', '<rootDir>/test/support/reporter.mjs'],
+  // A hang guard for a busy machine, not a bound that any test checks.
+  testTimeout: 60_000,
 };
