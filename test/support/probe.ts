@@ -56,7 +56,7 @@ export function missing(need: Need): string | undefined {
  */
 export function needs(...wanted: readonly Need[]): (title: string, body: () => void) => void {
   const lacking = wanted.map((need) => ({ need, reason: missing(need) })).find(({ reason }) => reason !== undefined);
-  if (!lacking) return (title, body) => void describe(title, body);
+  if (!lacking) return describe;
   if (process.env['CI'] === 'true' && !allowedSkips().has(lacking.need))
     return (title) =>
       describe(title, () => {
@@ -65,7 +65,9 @@ export function needs(...wanted: readonly Need[]): (title: string, body: () => v
         });
       });
   const { skip: leaveOut } = describe;
-  return (title, body) => void leaveOut(`${title} (left out: ${lacking.reason})`, body);
+  return (title, body) => {
+    leaveOut(`${title} (left out: ${lacking.reason})`, body);
+  };
 }
 
 /** Lines of `need: reason`; what follows `#` is a comment. */

@@ -4,27 +4,27 @@
  */
 export default class SummaryLine {
   onRunComplete(_contexts, results) {
-    const leftOut = new Map();
-    for (const file of results.testResults)
-      for (const test of file.testResults) {
-        if (test.status !== 'pending' && test.status !== 'todo') continue;
-        const reason = reasonOf(test) ?? 'not asked for (name pattern or test.skip)';
-        leftOut.set(reason, (leftOut.get(reason) ?? 0) + 1);
-      }
-    const skipped = results.numPendingTests + results.numTodoTests;
-    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-    const lines = [...leftOut]
-      .sort()
-      .map(([reason, count]) => `  ${count} ${count === 1 ? 'test' : 'tests'}: ${reason}`);
-    if (lines.length > 0) process.stdout.write(`\nLeft out:\n${lines.join('\n')}\n`);
-    process.stdout.write(`\n${results.numPassedTests} passed, ${failed} failed, ${skipped} skipped\n`);
+    const text = summary(results);
+    // jest adds its own summary after every other reporter: only the end of the process comes later.
+    process.once('exit', () => process.stdout.write(text));
   }
 }
 
-function reasonOf(test) {
-  for (const title of test.ancestorTitles) {
-    const found = /\(left out: (.*)\)$/.exec(title);
-    if (found) return found[1];
+function summary(results) {
+  const leftOut = new Map();
+  for (const test of results.testResults.flatMap((file) => file.testResults)) {
+    if (test.status !== 'pending' && test.status !== 'todo') continue;
+    const reason = reasonOf(test) ?? 'not asked for (name pattern)';
+    leftOut.set(reason, (leftOut.get(reason) ?? 0) + 1);
   }
-  return undefined;
+  const lines = [...leftOut].map(([reason, count]) => `  ${count} ${count === 1 ? 'test' : 'tests'}: ${reason}\n`);
+  const skipped = results.numPendingTests + results.numTodoTests;
+  const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
+  const head = lines.length > 0 ? `\nLeft out:\n${lines.join('')}` : '';
+  return `${head}\n${results.numPassedTests} passed, ${failed} failed, ${skipped} skipped\n`;
+}
+
+function reasonOf(test) {
+  const found = test.ancestorTitles.map((title) => /\(left out: (.*)\)$/.exec(title)).find(Boolean);
+  return found?.[1];
 }
