@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { joinCgroup, openNamespace, runInNamespace } from '../../kernel/index.ts';
+import { UsageError } from '../../runtime/options/index.ts';
+import { type ExitCode, defineCommand } from '../command.ts';
+import { liveLab } from './call-lab.ts';
+import { nameOption } from './lab-options.ts';
+
+/** `isthmus lab exec POD -- CMD`: a command inside a pod's network namespace and its node's cgroup. */
+export const exec = defineCommand({
+  description:
+    'Runs a command in the network namespace of a pod, in the cgroup of its node; gives back 0 or 1 as the command did.',
+  options: nameOption,
+  positionals: { usage: '<cluster>/<namespace>/<pod>', min: 1, max: 1 },
+  rest: '-- CMD …',
+  examples: ['isthmus lab exec east/default/loadgenerator-… -- ip addr'],
+  async run(context, { options, positionals: [path = ''], rest: [command, ...words] }): Promise<ExitCode> {
+    const state = liveLab(options.name);
+    if (state.kernel !== 'linux')
+      throw new UsageError(`Lab ${options.name} runs on an in-memory kernel: its pods have no namespaces`);
+    const found = state.pods.filter((pod) => pod.path === path || pod.path.endsWith(`/${path}`));
+    const [pod] = found;
+    if (!pod || found.length > 1)
+      throw new UsageError(`${found.length} pods of lab ${options.name} are called ${JSON.stringify(path)}`, {
+        hint: 'isthmus lab status lists them',
+      });
+    if (command === undefined)
+      throw new UsageError('No command behind --', { hint: `isthmus lab exec ${path} -- ip addr` });
+    using netns = openNamespace(pod.netns);
+    // The child inherits the cgroup; this process ends right after it.
+    joinCgroup(pod.cgroup);
+    const child = runInNamespace(netns, () => spawn(command, words, { stdio: 'inherit' }));
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once('error', (error) => reject(new Error(`Cannot run ${command}: ${error.message}`, { cause: error })));
+      child.once('exit', (exit) => resolve(exit ?? 1));
+    });
+    return code === 0 ? 0 : 1;
+  },
+});

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../runtime/clock/index.ts';
+import type { CommandContext } from './command.ts';
+import { runCommandLine } from './run.ts';
+import { tree } from './tree.ts';
+
+const stopping = new AbortController();
+for (const [name, number] of [
+  ['SIGINT', 2],
+  ['SIGTERM', 15],
+] as const)
+  process.on(name, () => {
+    if (stopping.signal.aborted) process.exit(128 + number);
+    stopping.abort(new DOMException(`Stopped by ${name}`, 'AbortError'));
+  });
+// `isthmus get ips | head` closes the pipe early, which is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const { stdout } = process;
+const context: CommandContext = {
+  stdout: (text) => void stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  env: process.env,
+  clock: systemClock,
+  signal: stopping.signal,
+  get terminal() {
+    return stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined;
+  },
+};
+const code = await runCommandLine(tree, process.argv.slice(2), version(), context);
+process.exit(code);
+
+function version(): string {
+  // Beside cli/ in a checkout, two folders up from dist/cli/ in the published package.
+  for (const path of ['../package.json', '../../package.json'])
+    try {
+      const found: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
+      if (typeof found === 'object' && found !== null && 'version' in found) return String(found.version);
+    } catch {
+      continue;
+    }
+  return 'unknown';
+}

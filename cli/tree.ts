@@ -1,0 +1,27 @@
+import type { CommandGroup } from './command.ts';
+import { lab } from './lab/tree.ts';
+
+/** Every command of `isthmus`. Modules are named here and loaded when needed. */
+export const tree: CommandGroup = {
+  summary: 'Joins clusters into one mesh',
+  commands: {
+    store: {
+      summary: 'The embedded store alone',
+      commands: {
+        serve: {
+          summary: 'Serve an embedded store over the etcd v3 API',
+          load: async () => (await import('./store-serve.ts')).storeServe,
+        },
+      },
+    },
+    status: {
+      summary: 'Say what an agent or an apiserver knows of itself and of the mesh',
+      load: async () => (await import('./status.ts')).status,
+    },
+    get: {
+      summary: 'List nodes, identities, ips, services or clusters as an agent knows them',
+      load: async () => (await import('./get.ts')).get,
+    },
+    lab,
+  },
+};
