@@ -1,11 +1,5 @@
-import type { IpAddress } from '../../values/ip/index.ts';
 import type { IdentityRecord, IpRecord, NodeRecord } from '../wire/records.ts';
-
-/** Where a fact comes from: a cluster's name, the own one included. */
-export interface Origin {
-  readonly cluster: string;
-  readonly clusterId: number;
-}
+import type { Origin, Sourced } from './origin.ts';
 
 /**
  * Everything known of the mesh, merged: one winner a key. Writers (remote clusters, the local store) say what they know;
@@ -18,23 +12,51 @@ export interface MeshView {
   readonly version: number;
   nodes(): Iterable<NodeRecord>;
   node(cluster: string, name: string): NodeRecord | undefined;
+  /** A node by its key `<cluster>/<node>`, as {@link MeshChanges} names it. */
+  nodeByKey(key: string): NodeRecord | undefined;
+  /** The winner of a prefix (`10.1.0.7/32`). */
   ip(prefix: string): IpRecord | undefined;
+  /** The winner of a prefix together with the cluster that says so. */
+  ipSource(prefix: string): Sourced<IpRecord> | undefined;
   ips(): Iterable<IpRecord>;
+  ipSources(): Iterable<Sourced<IpRecord>>;
+  ipPrefixes(): Iterable<string>;
   identity(id: number): IdentityRecord | undefined;
   identities(): Iterable<IdentityRecord>;
-  /** Prefixes (text) and nodes whose winner changed since `version`, deleted ones included. */
+  identitySources(): Iterable<Sourced<IdentityRecord>>;
+  readonly counts: { readonly nodes: number; readonly ips: number; readonly identities: number };
+  /**
+   * Prefixes (text) and nodes whose winner changed since `version`, deleted ones included. O(changes), until `version`
+   * is older than the log of changes reaches: then `complete` is false and the caller must look at everything, and at
+   * what it holds itself, to find what is gone.
+   */
   changedSince(version: number): MeshChanges;
-  /** Settles when the version is beyond `version`. */
+  /** Settles when the version is beyond `version`. @throws the signal's reason when it aborts first. */
   changed(version: number, signal: AbortSignal): Promise<void>;
+  /** The pen of one cluster. Asking twice gives pens that write the same claims. */
+  writer(origin: Origin): MeshWriter;
 }
 
 export interface MeshChanges {
   readonly version: number;
+  /** False: the lists are empty because too much changed to say; audit. */
+  readonly complete: boolean;
   readonly ips: readonly string[];
   /** `<cluster>/<node>`. */
   readonly nodes: readonly string[];
   readonly identities: readonly number[];
 }
 
-/** Where the tunnel to a node ends: see {@link NodeRecord} addresses and kvstore-schema §6 for the rule. */
-export type TunnelEndpointOf = (node: NodeRecord) => IpAddress | undefined;
+/** What one cluster says. Repeating a value, and removing what is not there, changes nothing. */
+export interface MeshWriter {
+  readonly origin: Origin;
+  upsertNode(record: NodeRecord): void;
+  removeNode(name: string): void;
+  upsertIp(record: IpRecord): void;
+  /** By prefix text, host prefixes too (`10.1.0.7/32`). */
+  removeIp(prefix: string): void;
+  upsertIdentity(record: IdentityRecord): void;
+  removeIdentity(id: number): void;
+  /** Withdraws everything that the cluster has said. O(size of the view): for removal of a cluster, never in the flow. */
+  drain(): void;
+}

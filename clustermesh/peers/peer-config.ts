@@ -1,0 +1,16 @@
+/** The configuration of one remote cluster as the directory holds it: an etcd client configuration. */
+export interface PeerConfig {
+  /** The file's name is the cluster's name. */
+  readonly cluster: string;
+  readonly path: string;
+  /** YAML, unparsed: whoever opens the store reads it. */
+  readonly text: string;
+  /** SHA-256 of the file, in hex: equal bytes are no change. */
+  readonly hash: string;
+}
+
+/** One change of the directory. `listed` comes once, after the first complete look. */
+export type PeerEvent =
+  | { readonly type: 'add'; readonly config: PeerConfig }
+  | { readonly type: 'remove'; readonly cluster: string }
+  | { readonly type: 'listed' };

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isClusterName } from '../wire/index.ts';
+import type { PeerConfig } from './peer-config.ts';
+
+export interface DirectoryScan {
+  readonly configs: ReadonlyMap<string, PeerConfig>;
+  /** Files that would be configurations but for their names. */
+  readonly misnamed: readonly string[];
+}
+
+/**
+ * The configurations in `directory` (clustermesh-behaviour §2.2): files, also behind links, whose text contains
+ * `endpoints:`. That passes over certificates and keys. Names that begin with `..` belong to the way Kubernetes mounts
+ * secrets. A directory that does not exist holds none; one that cannot be read is an error.
+ */
+export async function scanDirectory(directory: string): Promise<DirectoryScan> {
+  const configs = new Map<string, PeerConfig>();
+  const misnamed: string[] = [];
+  for (const name of (await namesIn(directory)).toSorted()) {
+    if (name.startsWith('..')) continue;
+    const path = join(directory, name);
+    const bytes = await bytesOf(path);
+    const text = bytes?.toString('utf8') ?? '';
+    if (!bytes || !text.includes('endpoints:')) continue;
+    if (!isClusterName(name)) misnamed.push(name);
+    else configs.set(name, { cluster: name, path, text, hash: createHash('sha256').update(bytes).digest('hex') });
+  }
+  return { configs, misnamed };
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Undefined for what is no readable file: a directory, a dangling link, a file that has just gone. */
+async function bytesOf(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (['EISDIR', 'ENOENT', 'EACCES', 'EPERM', 'ELOOP'].includes(codeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}

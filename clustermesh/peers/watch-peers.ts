@@ -1,0 +1,121 @@
+import { type FSWatcher, watch } from 'node:fs';
+import type { Clock, Timer } from '../../runtime/clock/index.ts';
+import { type Logger, fields } from '../../runtime/log/index.ts';
+import type { PeerEvent } from './peer-config.ts';
+import { scanDirectory } from './scan-directory.ts';
+
+export interface PeerWatchOptions {
+  readonly directory: string;
+  /** A file of this name is ignored: the directory may be the same in every cluster. */
+  readonly ownCluster: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How often the directory is read without a reason, since not every file system reports changes; 30 s unless told. */
+  readonly rescanMs?: number;
+}
+
+/**
+ * Follows the configuration directory until `signal` aborts: what is there, `listed`, then what changes. A file that
+ * changes by a byte is added anew; rewriting the same bytes is nothing.
+ */
+export async function* watchPeers(
+  options: PeerWatchOptions,
+  signal: AbortSignal,
+): AsyncGenerator<PeerEvent, void, void> {
+  const { directory, ownCluster, clock, log, rescanMs = 30_000 } = options;
+  const known = new Map<string, string>();
+  const named = new Set<string>();
+  let first = true;
+  using look = new Doorbell(clock, signal);
+  for (; !signal.aborted; await look.rung(rescanMs)) {
+    look.follow(directory, log);
+    const scan = await scanDirectory(directory).catch((error: unknown) => {
+      log.warn('Cannot read the directory of remote clusters', { directory, [fields.error]: error });
+      return undefined;
+    });
+    if (!scan) continue;
+    for (const name of scan.misnamed.filter((name) => !named.has(name))) {
+      named.add(name);
+      log.error('A configuration is ignored: its file name is no cluster name', {
+        file: name,
+        [fields.hint]: 'Cluster names have 1 to 32 lower-case letters, digits and dashes',
+      });
+    }
+    for (const cluster of known.keys())
+      if (!scan.configs.has(cluster)) {
+        known.delete(cluster);
+        yield { type: 'remove', cluster };
+      }
+    for (const [cluster, config] of scan.configs) {
+      if (cluster === ownCluster || known.get(cluster) === config.hash) continue;
+      known.set(cluster, config.hash);
+      yield { type: 'add', config };
+    }
+    if (first) yield { type: 'listed' };
+    first = false;
+  }
+}
+
+/** Rings when the directory changes, after a while, or when all is over. */
+class Doorbell implements Disposable {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #watcher: FSWatcher | undefined;
+  #pressed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#press);
+  }
+
+  /** Begins to watch, unless it does already. The directory may appear later: the next look tries again. */
+  follow(directory: string, log: Logger): void {
+    if (this.#watcher) return;
+    const dismiss = (watcher: FSWatcher | undefined): void => {
+      watcher?.close();
+      if (this.#watcher === watcher) this.#watcher = undefined;
+    };
+    try {
+      const watcher = watch(directory, { persistent: false });
+      watcher.on('change', this.#press);
+      watcher.on('error', (error) => {
+        log.warn('The directory of remote clusters is no longer watched, only read from time to time', {
+          directory,
+          [fields.error]: error,
+        });
+        dismiss(watcher);
+      });
+      this.#watcher = watcher;
+    } catch {
+      // Not there yet, or not watchable: the periodic look finds it.
+    }
+  }
+
+  async rung(timeoutMs: number): Promise<void> {
+    if (!this.#pressed && !this.#signal.aborted) {
+      await new Promise<void>((resolve) => {
+        let timer: Timer | undefined;
+        const done = (): void => {
+          timer?.[Symbol.dispose]();
+          this.#wake = undefined;
+          resolve();
+        };
+        this.#wake = done;
+        timer = this.#clock.timer(timeoutMs, done);
+      });
+    }
+    this.#pressed = false;
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal.removeEventListener('abort', this.#press);
+    this.#watcher?.close();
+  }
+
+  readonly #press = (): void => {
+    this.#pressed = true;
+    this.#wake?.();
+  };
+}

@@ -1,0 +1,61 @@
+/** Another store answers at the remote's address: nothing that it lists says what is gone before its marks are there. */
+export class StoreChangedError extends Error {
+  readonly code = 'CLUSTERMESH_STORE_CHANGED';
+
+  constructor() {
+    super('The content of the remote store was replaced');
+    this.name = 'StoreChangedError';
+  }
+}
+
+/** The remote is connected but has not shown a sign of life for too long. */
+export class HeartbeatLostError extends Error {
+  readonly code = 'CLUSTERMESH_HEARTBEAT_LOST';
+
+  constructor(seconds: number) {
+    super(`No heartbeat for ${seconds} seconds`);
+    this.name = 'HeartbeatLostError';
+  }
+}
+
+/** Nothing answered within the time that one attempt may take. */
+export class ConnectTimeoutError extends Error {
+  readonly code = 'CLUSTERMESH_CONNECT_TIMEOUT';
+
+  constructor(what: string, seconds: number) {
+    super(`${what} within ${seconds} seconds`);
+    this.name = 'ConnectTimeoutError';
+  }
+}
+
+/** The remote store has no configuration for the name under which we look for it. */
+export class ClusterConfigMissingError extends Error {
+  readonly code = 'CLUSTERMESH_CONFIG_MISSING';
+
+  constructor(cluster: string) {
+    super(`The remote store has no cluster configuration for ${cluster}`);
+    this.name = 'ClusterConfigMissingError';
+  }
+}
+
+/** What an operator can do about a failure; undefined when waiting is all. */
+export function hintFor(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  switch (code) {
+    case 'KVSTORE_PERMISSION_DENIED':
+      return 'Give this certificate or user the role "remote" in the remote store';
+    case 'KVSTORE_UNAVAILABLE':
+    case 'CLUSTERMESH_CONNECT_TIMEOUT':
+      return 'Check endpoints and network; what was learned before stays in use';
+    case 'CLUSTERMESH_CONFIG_MISSING':
+      return 'The file name must be the name that the remote cluster gives itself; its apiserver must run';
+    case 'CLUSTERMESH_ID_CONFLICT':
+      return 'Every cluster of a mesh needs an id of its own';
+    case 'CLUSTERMESH_HEARTBEAT_LOST':
+      return 'The remote apiserver does not run, or its store is cut off';
+    case 'CLUSTERMESH_INVALID_RECORD':
+      return 'Correct the remote cluster’s configuration';
+    default:
+      return undefined;
+  }
+}

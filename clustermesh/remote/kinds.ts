@@ -1,0 +1,62 @@
+import { reservedIdentities } from '../../values/identity/index.ts';
+import { formatPrefix, hostPrefix, isIp, parsePrefix } from '../../values/ip/index.ts';
+import type { RemoteServiceWriter } from '../services/index.ts';
+import type { MeshWriter } from '../view/index.ts';
+import { type RemoteOrigin, decodeIdentity, decodeIp, decodeNode, decodeService, nodeKey } from '../wire/index.ts';
+
+/** What is read of a remote cluster, in the order in which it is asked for; the word is the path segment of the key. */
+export type RemoteKind = 'nodes' | 'services' | 'ip' | 'identities';
+export const remoteKinds: readonly RemoteKind[] = ['nodes', 'services', 'ip', 'identities'];
+
+/** Decodes, checks and takes over records of one kind. `key` is what follows the watched prefix. */
+export interface KindSink {
+  /** @throws {InvalidRecordError} when the value is refused. */
+  upsert(key: string, value: Uint8Array): void;
+  remove(key: string): void;
+}
+
+/** The readers' rules of kvstore-schema §4.3, §5, §6, §7, for one cluster. */
+export function kindSinks(
+  origin: RemoteOrigin,
+  mesh: MeshWriter,
+  services: RemoteServiceWriter,
+): Readonly<Record<RemoteKind, KindSink>> {
+  return {
+    nodes: {
+      upsert: (key, value) => mesh.upsertNode(decodeNode(nodeKey(origin.cluster, key), value, origin)),
+      remove: (key) => mesh.removeNode(key),
+    },
+    services: {
+      upsert: (key, value) => services.upsert(decodeService(key, value, origin)),
+      remove: (key) => services.remove(key),
+    },
+    ip: {
+      upsert: (key, value) => {
+        const record = decodeIp(key, value, origin);
+        // A host of another cluster is a remote node to us (kvstore-schema §5).
+        const identity = record.identity === reservedIdentities.host ? reservedIdentities.remoteNode : record.identity;
+        mesh.upsertIp({ ...record, identity });
+      },
+      remove: (key) => {
+        const prefix = prefixOfKey(key);
+        if (prefix !== undefined) mesh.removeIp(prefix);
+      },
+    },
+    identities: {
+      upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
+      remove: (key) => {
+        if (/^\d+$/.test(key)) mesh.removeIdentity(Number(key));
+      },
+    },
+  };
+}
+
+/** The prefix that an address key stands for; undefined for a key that cannot have been accepted. */
+export function prefixOfKey(key: string): string | undefined {
+  if (isIp(key)) return formatPrefix(hostPrefix(key));
+  try {
+    return formatPrefix(parsePrefix(key));
+  } catch {
+    return undefined;
+  }
+}

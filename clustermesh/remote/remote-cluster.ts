@@ -1,0 +1,346 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, fields } from '../../runtime/log/index.ts';
+import { linear, retry } from '../../runtime/retry/index.ts';
+import { TaskGroup } from '../../runtime/tasks/index.ts';
+import type { MaxConnectedClusters } from '../../values/identity/index.ts';
+import { type Store, WatchStore } from '../../kvstore/index.ts';
+import type { PeerConfig } from '../peers/index.ts';
+import type { ServiceTable } from '../services/index.ts';
+import type { MeshView } from '../view/index.ts';
+import { type ClusterConfigRecord, type Layout, checkClusterConfig, syncedName, watchPrefix } from '../wire/index.ts';
+import { Canaries } from './canaries.ts';
+import type { ClusterIds } from './cluster-ids.ts';
+import { ConnectTimeoutError, HeartbeatLostError, hintFor } from './errors.ts';
+import { FeedSource } from './feed-source.ts';
+import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
+import { type KindSink, type RemoteKind, kindSinks, remoteKinds } from './kinds.ts';
+import { readClusterConfig } from './read-cluster-config.ts';
+import { Refusals } from './refusals.ts';
+import { type RemoteClusterStatus, neverFailed } from './status.ts';
+import type { SyncSlots } from './sync-slots.ts';
+
+export interface RemoteClusterOptions {
+  /** The name by which it is configured here; its records must bear it. */
+  readonly name: string;
+  readonly own: { readonly cluster: string; readonly clusterId: number };
+  readonly maxConnectedClusters?: MaxConnectedClusters;
+}
+
+export interface RemoteClusterDeps {
+  /** Opens the store that a configuration names. Throws when the configuration is no good. */
+  readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
+  readonly view: MeshView;
+  readonly services: ServiceTable;
+  readonly ids: ClusterIds;
+  readonly slots: SyncSlots;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called after every change of the status. */
+  readonly onChange?: () => void;
+}
+
+interface Feed {
+  readonly kind: RemoteKind;
+  readonly watch: WatchStore;
+  /** Listed completely on the present connection. */
+  synced: boolean;
+  /** Given back when the listing is complete. */
+  slot: Disposable | undefined;
+}
+
+const connectMs = 900_000;
+
+/**
+ * One remote cluster: connect, read its configuration, follow its records, start over after failures. What it has told
+ * stays in the view while it is away; a new connection removes only what a complete listing no longer has. `drain` is for
+ * the removal of its configuration; ending `run` drains nothing.
+ */
+export class RemoteCluster {
+  readonly name: string;
+  readonly #options: RemoteClusterOptions;
+  readonly #deps: RemoteClusterDeps;
+  readonly #log: Logger;
+  readonly #heartbeat: Heartbeat;
+  readonly #refusals = new Refusals();
+  readonly #source = new FeedSource();
+  #feeds: readonly Feed[] = [];
+  #layout: Layout | undefined;
+  #clusterId: number | undefined;
+  #config: ClusterConfigRecord | undefined;
+  #store: Store | undefined;
+  #heard = false;
+  #known = false;
+  #failures = 0;
+  #lastFailureMs: number | undefined;
+  #failure: unknown;
+
+  constructor(options: RemoteClusterOptions, deps: RemoteClusterDeps) {
+    this.name = options.name;
+    this.#options = options;
+    this.#deps = deps;
+    this.#log = deps.log.child({ [fields.cluster]: options.name });
+    this.#heartbeat = new Heartbeat(deps.clock);
+  }
+
+  /** True once every kind was listed completely in this process. */
+  get known(): boolean {
+    return this.#known;
+  }
+
+  /** Connects and follows until `signal` aborts. May be called again, with another configuration, once it has ended. */
+  async run(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    await retry((attempt) => this.#attempt(config, attempt), {
+      clock: this.#deps.clock,
+      signal,
+      schedule: linear({ stepMs: 1000, maxMs: 30_000 }),
+      onFailure: (error, failures, delayMs) => {
+        this.#failed(error);
+        this.#log.warn('Connection to a remote cluster failed', {
+          [fields.error]: error,
+          [fields.attempt]: failures,
+          [fields.delayMs]: Math.round(delayMs),
+          [fields.hint]: hintFor(error),
+        });
+      },
+    });
+  }
+
+  /** Withdraws all that the cluster has told and gives its id back. Not while `run` is under way. */
+  drain(): void {
+    this.#drainFeeds();
+    if (this.#clusterId !== undefined) this.#deps.ids.release(this.#clusterId, this.name);
+    this.#clusterId = undefined;
+    this.#config = undefined;
+  }
+
+  status(): RemoteClusterStatus {
+    const health = this.#store?.health();
+    const ageMs = this.#heartbeat.ageMs;
+    const connected = this.#heard && health?.connected === true;
+    const ready = connected && this.#config !== undefined && this.#allSynced();
+    const failure = ready ? undefined : (health?.error ?? this.#failure);
+    const hint = failure === undefined ? undefined : hintFor(this.#failure);
+    return {
+      name: this.name,
+      ready,
+      connected,
+      'num-nodes': this.#size('nodes'),
+      'num-endpoints': this.#size('ip'),
+      'num-identities': this.#size('identities'),
+      'num-shared-services': this.#size('services'),
+      'num-service-exports': 0,
+      'num-failures': this.#failures,
+      'last-failure': this.#lastFailureMs === undefined ? neverFailed : new Date(this.#lastFailureMs).toISOString(),
+      status: this.#words(connected),
+      config: this.#configStatus(),
+      synced: {
+        nodes: this.#synced('nodes'),
+        endpoints: this.#synced('ip'),
+        identities: this.#synced('identities'),
+        services: this.#synced('services'),
+      },
+      ...(ageMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(ageMs / 1000) }),
+      stale: this.#heartbeat.stale,
+      known: this.#known,
+      refused: { total: this.#refusals.total, keys: this.#refusals.list() },
+      ...(failure === undefined ? {} : { failure: wordsOf(failure) }),
+      ...(hint === undefined ? {} : { hint }),
+    };
+  }
+
+  async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    await using store = await this.#deps.openStore(config);
+    await using tasks = new TaskGroup(signal);
+    this.#store = store;
+    this.#heard = false;
+    for (const feed of this.#feeds) feed.synced = false;
+    try {
+      const heard = Promise.withResolvers<void>();
+      tasks.run((running) => this.#heartbeat.follow(store, heard.resolve, running));
+      tasks.run(async (running) => {
+        await this.#within(connectMs, heard.promise, running);
+        this.#heard = true;
+        this.#deps.onChange?.();
+        tasks.run((watching) => this.#watchHeartbeat(watching));
+        await this.#adopt(await this.#readConfig(store, running));
+        this.#source.use(store);
+        const canaries = new Canaries(this.name);
+        if (this.#config?.syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
+        for (const feed of this.#feeds) tasks.run((watching) => this.#follow(feed, canaries, watching));
+      });
+      await tasks.wait();
+    } finally {
+      this.#heard = false;
+      this.#deps.onChange?.();
+    }
+  }
+
+  /** Ends the attempt when the remote falls silent: the only thing that ends a watch on a store that no longer speaks. */
+  async #watchHeartbeat(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const connectedAt = clock.monotonicMs();
+    for (;;) {
+      const silentMs = Math.min(this.#heartbeat.ageMs ?? Infinity, clock.monotonicMs() - connectedAt);
+      if (silentMs > heartbeatLimitMs) throw new HeartbeatLostError(Math.round(silentMs / 1000));
+      await clock.sleep(heartbeatLimitMs - silentMs + 1000, signal);
+    }
+  }
+
+  async #within(ms: number, promise: Promise<void>, signal: AbortSignal): Promise<void> {
+    const ended = Promise.withResolvers<void>();
+    const onAbort = (): void => ended.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    using _timer = this.#deps.clock.timer(ms, () =>
+      ended.reject(new ConnectTimeoutError('The remote store did not answer', ms / 1000)),
+    );
+    try {
+      await Promise.race([promise, ended.promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #readConfig(store: Store, signal: AbortSignal): Promise<ClusterConfigRecord> {
+    const onFailure = (error: unknown): void => {
+      this.#failure = error;
+      this.#log.warn('Cannot read the configuration of a remote cluster', {
+        [fields.error]: error,
+        [fields.hint]: hintFor(error),
+      });
+    };
+    return readClusterConfig(store, { cluster: this.name, clock: this.#deps.clock, onFailure }, signal);
+  }
+
+  /** Takes over what the cluster says of itself. A new id makes all that it told under the old one void. */
+  async #adopt(config: ClusterConfigRecord): Promise<void> {
+    const { own, maxConnectedClusters = 255 } = this.#options;
+    checkClusterConfig(this.name, config, { clusterId: own.clusterId, maxConnectedClusters });
+    const before = this.#clusterId;
+    const layout: Layout = config.cached ? 'cache' : 'state';
+    if (before !== undefined && before !== config.id) {
+      this.#log.warn('Remote cluster id changed: draining all known entries', { before, after: config.id });
+      this.#drainFeeds();
+    }
+    this.#deps.ids.reserve(config.id, this.name);
+    if (before !== undefined && before !== config.id) this.#deps.ids.release(before, this.name);
+    this.#clusterId = config.id;
+    this.#config = config;
+    if (this.#layout !== layout) this.#drainFeeds();
+    if (this.#feeds.length > 0) return;
+    this.#layout = layout;
+    this.#feeds = this.#makeFeeds(config, layout);
+  }
+
+  #makeFeeds(config: ClusterConfigRecord, layout: Layout): Feed[] {
+    const { maxConnectedClusters = 255 } = this.#options;
+    const origin = { cluster: this.name, clusterId: config.id, maxConnectedClusters };
+    const sinks = kindSinks(origin, this.#deps.view.writer(origin), this.#deps.services.remote(this.name));
+    return remoteKinds.map((kind) => {
+      const feed: Feed = {
+        kind,
+        synced: false,
+        slot: undefined,
+        watch: new WatchStore({
+          store: this.#source,
+          prefix: watchPrefix(kind, this.name, layout),
+          log: this.#log,
+          observer: {
+            upsert: (key, value) => this.#upsert(kind, sinks[kind], key, value),
+            remove: (key) => {
+              this.#refusals.clear(kind, key);
+              sinks[kind].remove(key);
+            },
+            synced: () => this.#listed(feed),
+          },
+        }),
+      };
+      return feed;
+    });
+  }
+
+  #upsert(kind: RemoteKind, sink: KindSink, key: string, value: Uint8Array): void {
+    try {
+      sink.upsert(key, value);
+      this.#refusals.clear(kind, key);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (this.#refusals.note({ kind, key, reason }))
+        this.#log.warn('A record of a remote cluster is refused', { kind, [fields.key]: key, reason });
+    }
+  }
+
+  async #follow(feed: Feed, canaries: Canaries, signal: AbortSignal): Promise<void> {
+    if (this.#config?.syncedCanaries)
+      await canaries.present(syncedName(feed.kind, this.#config.cached ? 'cache' : 'state'), signal);
+    using slot = await this.#deps.slots.acquire(signal);
+    feed.slot = slot;
+    await feed.watch.run(signal);
+  }
+
+  #listed(feed: Feed): void {
+    feed.slot?.[Symbol.dispose]();
+    feed.slot = undefined;
+    feed.synced = true;
+    if (this.#allSynced()) {
+      if (!this.#known) this.#log.info('Remote cluster is synced');
+      this.#known = true;
+      this.#failure = undefined;
+    }
+    this.#deps.onChange?.();
+  }
+
+  #failed(error: unknown): void {
+    this.#failures++;
+    this.#failure = error;
+    this.#lastFailureMs = this.#deps.clock.now();
+    this.#deps.onChange?.();
+  }
+
+  #drainFeeds(): void {
+    for (const feed of this.#feeds) feed.watch.drain();
+    this.#feeds = [];
+    this.#layout = undefined;
+    this.#known = false;
+  }
+
+  #allSynced(): boolean {
+    return this.#feeds.length > 0 && this.#feeds.every(({ synced }) => synced);
+  }
+
+  #synced(kind: RemoteKind): boolean {
+    return this.#feeds.find((feed) => feed.kind === kind)?.synced ?? false;
+  }
+
+  #size(kind: RemoteKind): number {
+    return this.#feeds.find((feed) => feed.kind === kind)?.watch.size ?? 0;
+  }
+
+  #words(connected: boolean): string {
+    const health = this.#store?.health();
+    if (!health) return 'Waiting for initial connection to be established';
+    const store = health.storeId === undefined ? '' : `, ID: ${health.storeId}`;
+    return `etcd: ${connected ? '1/1 connected' : '0/1 connected'}, ${health.endpoint}${store}`;
+  }
+
+  #configStatus(): RemoteClusterStatus['config'] {
+    const config = this.#config;
+    if (!config) return { required: true, retrieved: false };
+    return {
+      required: true,
+      retrieved: true,
+      'cluster-id': config.id,
+      kvstoremesh: config.cached,
+      'sync-canaries': config.syncedCanaries,
+      ...(config.serviceExportsEnabled === undefined
+        ? {}
+        : { 'service-exports-enabled': config.serviceExportsEnabled }),
+      ...(config.endpointSlicesExportMode === undefined
+        ? {}
+        : { 'endpoint-slices-export-mode': config.endpointSlicesExportMode }),
+    };
+  }
+}
+
+function wordsOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : typeof failure === 'string' ? failure : 'Unknown failure';
+}

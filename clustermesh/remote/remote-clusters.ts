@@ -1,0 +1,160 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, fields } from '../../runtime/log/index.ts';
+import { isAbort, linkedController } from '../../runtime/tasks/index.ts';
+import type { MaxConnectedClusters } from '../../values/identity/index.ts';
+import type { Store } from '../../kvstore/index.ts';
+import { type PeerConfig, type PeerEvent } from '../peers/index.ts';
+import type { ServiceTable } from '../services/index.ts';
+import type { MeshView } from '../view/index.ts';
+import { ClusterIds } from './cluster-ids.ts';
+import { RemoteCluster } from './remote-cluster.ts';
+import type { RemoteClusterStatus } from './status.ts';
+import { SyncSlots } from './sync-slots.ts';
+
+export interface RemoteClustersOptions {
+  readonly own: { readonly cluster: string; readonly clusterId: number };
+  readonly maxConnectedClusters?: MaxConnectedClusters;
+  /** Listings at a time, over all clusters; 4 unless told. */
+  readonly concurrentSyncs?: number;
+}
+
+export interface RemoteClustersDeps {
+  readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
+  readonly view: MeshView;
+  readonly services: ServiceTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface Member {
+  readonly cluster: RemoteCluster;
+  controller: AbortController & Disposable;
+  running: Promise<void>;
+}
+
+/** All remote clusters of one agent, as the configuration directory lists them. */
+export class RemoteClusters {
+  readonly #options: RemoteClustersOptions;
+  readonly #deps: RemoteClustersDeps;
+  readonly #ids: ClusterIds;
+  readonly #slots: SyncSlots;
+  readonly #members = new Map<string, Member>();
+  #listed = false;
+  #waiting: Array<() => void> = [];
+
+  constructor(options: RemoteClustersOptions, deps: RemoteClustersDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#ids = new ClusterIds(options.own.clusterId);
+    this.#slots = new SyncSlots({
+      clock: deps.clock,
+      ...(options.concurrentSyncs === undefined ? {} : { concurrency: options.concurrentSyncs }),
+    });
+  }
+
+  /** Follows the directory's events until they end or `signal` aborts. What was learned stays, unless a peer was removed. */
+  async run(events: AsyncIterable<PeerEvent>, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const event of events) {
+        if (event.type === 'add') await this.#add(event.config, signal);
+        else if (event.type === 'remove') await this.#remove(event.cluster);
+        else this.#listed = true;
+        this.#changed();
+        if (signal.aborted) break;
+      }
+    } finally {
+      await Promise.all([...this.#members.values()].map((member) => stop(member)));
+    }
+  }
+
+  /** Sorted by name. */
+  statuses(): RemoteClusterStatus[] {
+    return [...this.#members.values()]
+      .map(({ cluster }) => cluster.status())
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** What is still to be read before anything may be judged gone; empty: everything of every configured cluster is known. */
+  waitingFor(): string[] {
+    if (!this.#listed) return ['the list of remote clusters'];
+    return this.statuses()
+      .filter(({ known }) => !known)
+      .map(({ name, synced, config, connected }) => {
+        const missing = Object.entries(synced)
+          .filter(([, done]) => !done)
+          .map(([kind]) => kind);
+        if (!connected) return `cluster ${name} (no connection)`;
+        return `cluster ${name} (${config.retrieved ? missing.join(', ') : 'its configuration'})`;
+      });
+  }
+
+  /** Settles when {@link waitingFor} is empty. @throws the signal's reason when it aborts first. */
+  async synced(signal: AbortSignal): Promise<void> {
+    while (this.waitingFor().length > 0) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve, reject) => {
+        const done = (): void => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        };
+        const onAbort = (): void => {
+          this.#waiting = this.#waiting.filter((other) => other !== done);
+          reject(signal.reason as Error);
+        };
+        this.#waiting.push(done);
+        signal.addEventListener('abort', onAbort, { once: true });
+      });
+    }
+  }
+
+  async #add(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    const known = this.#members.get(config.cluster);
+    if (known) {
+      await stop(known);
+      this.#deps.log.info('Configuration of a remote cluster changed: connecting anew', {
+        [fields.cluster]: config.cluster,
+      });
+    }
+    const { own, maxConnectedClusters } = this.#options;
+    const cluster =
+      known?.cluster ??
+      new RemoteCluster(
+        { name: config.cluster, own, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) },
+        { ...this.#deps, ids: this.#ids, slots: this.#slots, onChange: () => this.#changed() },
+      );
+    this.#members.set(config.cluster, { cluster, ...this.#start(cluster, config, signal) });
+  }
+
+  async #remove(name: string): Promise<void> {
+    const member = this.#members.get(name);
+    if (!member) return;
+    await stop(member);
+    this.#members.delete(name);
+    member.cluster.drain();
+    this.#deps.log.info('Remote cluster removed: everything learned from it is withdrawn', { [fields.cluster]: name });
+  }
+
+  #start(cluster: RemoteCluster, config: PeerConfig, signal: AbortSignal): Omit<Member, 'cluster'> {
+    const controller = linkedController(signal);
+    const running = cluster.run(config, controller.signal).catch((error: unknown) => {
+      if (!isAbort(error, controller.signal))
+        this.#deps.log.error('Following a remote cluster ended', {
+          [fields.cluster]: cluster.name,
+          [fields.error]: error,
+        });
+    });
+    return { controller, running };
+  }
+
+  #changed(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}
+
+async function stop(member: Member): Promise<void> {
+  member.controller.abort(new DOMException('The remote cluster is no longer followed', 'AbortError'));
+  await member.running;
+  member.controller[Symbol.dispose]();
+}

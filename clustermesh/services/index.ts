@@ -1,0 +1,5 @@
+export { type Affinity, type ServiceSettings, serviceSettings } from './annotations.ts';
+export { mergeServices } from './merge-services.ts';
+export { type SelectionRule, selectBackends } from './select-backends.ts';
+export type { MeshBackend, ServiceBackends, ServicePortBackends } from './service-backends.ts';
+export { type LocalServiceWriter, type RemoteServiceWriter, ServiceTable, type ServiceView } from './service-view.ts';

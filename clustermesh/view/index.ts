@@ -1,0 +1,6 @@
+export type { MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
+export type { Origin, Sourced } from './origin.ts';
+export { type MeshViewOptions, createMeshView, nodeKeyOf } from './view.ts';
+export { ChangeLog } from './change-log.ts';
+export { VersionSource } from './version-source.ts';
+export { tunnelEndpointOf } from './tunnel-endpoint.ts';

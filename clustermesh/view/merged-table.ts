@@ -1,0 +1,123 @@
+import { ChangeLog } from './change-log.ts';
+import type { Origin, Sourced } from './origin.ts';
+import type { VersionSource } from './version-source.ts';
+
+interface Claim<V> {
+  record: V;
+  readonly origin: Origin;
+  /** Order of the claims of one key; a later one wins among remote clusters. */
+  readonly order: number;
+}
+
+/**
+ * Keys that several origins may claim, with one winner each. Nearly every key has one claim, so that is one object and
+ * one map entry; further claims wait in a second map that is usually empty.
+ */
+export class MergedTable<K, V> {
+  readonly #winners = new Map<K, Claim<V>>();
+  readonly #losers = new Map<K, Claim<V>[]>();
+  readonly #ownCluster: string;
+  readonly #versions: VersionSource;
+  readonly #log: ChangeLog<K>;
+  readonly #same: (a: V, b: V) => boolean;
+  #order = 0;
+
+  constructor(
+    ownCluster: string,
+    versions: VersionSource,
+    options: { readonly same: (a: V, b: V) => boolean; readonly logCapacity: number },
+  ) {
+    this.#ownCluster = ownCluster;
+    this.#versions = versions;
+    this.#log = new ChangeLog(options.logCapacity);
+    this.#same = options.same;
+  }
+
+  get size(): number {
+    return this.#winners.size;
+  }
+
+  get(key: K): Sourced<V> | undefined {
+    return this.#winners.get(key);
+  }
+
+  keys(): Iterable<K> {
+    return this.#winners.keys();
+  }
+
+  values(): Iterable<Sourced<V>> {
+    return this.#winners.values();
+  }
+
+  /** Keys whose winner changed, gone ones included; `undefined` when that is no longer known. */
+  since(version: number): ReadonlySet<K> | undefined {
+    return this.#log.since(version);
+  }
+
+  /** Saying the same again changes nothing, not even who said it last: a relisting must not move an address. */
+  upsert(origin: Origin, key: K, record: V): void {
+    const winner = this.#winners.get(key);
+    const claim = winner && this.#claimOf(winner, key, origin);
+    if (claim && this.#same(claim.record, record)) return;
+    const next: Claim<V> = { record, origin, order: ++this.#order };
+    if (!winner || winner === claim || this.#beats(next, winner)) {
+      if (claim && winner !== claim) this.#forget(key, claim);
+      if (winner && winner !== claim) this.#waits(key, winner);
+      this.#winners.set(key, next);
+      this.#log.record(this.#versions.next(), key);
+    } else {
+      if (claim) this.#forget(key, claim);
+      this.#waits(key, next);
+    }
+  }
+
+  /** False when the origin claimed no such key. */
+  remove(origin: Origin, key: K): boolean {
+    const winner = this.#winners.get(key);
+    const claim = winner && this.#claimOf(winner, key, origin);
+    if (!claim) return false;
+    if (claim !== winner) {
+      this.#forget(key, claim);
+      return true;
+    }
+    const heir = this.#losers.get(key)?.reduce((best, other) => (this.#beats(other, best) ? other : best));
+    if (heir) {
+      this.#forget(key, heir);
+      this.#winners.set(key, heir);
+    } else {
+      this.#winners.delete(key);
+    }
+    this.#log.record(this.#versions.next(), key);
+    return true;
+  }
+
+  /** Keys that `origin` claims, whether it wins them or not. The caller may remove each one as it comes. */
+  *claimedBy(origin: Origin): Iterable<K> {
+    for (const [key, claim] of this.#winners) if (claim.origin.cluster === origin.cluster) yield key;
+    for (const [key, claims] of this.#losers)
+      if (claims.some((claim) => claim.origin.cluster === origin.cluster)) yield key;
+  }
+
+  #claimOf(winner: Claim<V>, key: K, origin: Origin): Claim<V> | undefined {
+    if (winner.origin.cluster === origin.cluster) return winner;
+    return this.#losers.get(key)?.find((claim) => claim.origin.cluster === origin.cluster);
+  }
+
+  #beats(a: Claim<V>, b: Claim<V>): boolean {
+    const aOwn = a.origin.cluster === this.#ownCluster;
+    const bOwn = b.origin.cluster === this.#ownCluster;
+    return aOwn === bOwn ? a.order > b.order : aOwn;
+  }
+
+  #waits(key: K, claim: Claim<V>): void {
+    const waiting = this.#losers.get(key);
+    if (waiting) waiting.push(claim);
+    else this.#losers.set(key, [claim]);
+  }
+
+  #forget(key: K, claim: Claim<V>): void {
+    const rest = (this.#losers.get(key) ?? []).filter((other) => other !== claim);
+    if (rest.length > 0) this.#losers.set(key, rest);
+    else this.#losers.delete(key);
+  }
+}
