@@ -1,1 +1,5 @@
 export * from './wire/index.ts';
+export * from './peers/index.ts';
+export * from './remote/index.ts';
+export * from './services/index.ts';
+export * from './view/index.ts';
