@@ -23,3 +23,20 @@ export class MissingFeatureError extends Error {
     this.hint = hint;
   }
 }
+
+/** A map pinned by an earlier version has another type or other sizes than the object's map of that name. */
+export class PinnedMapError extends KernelError {
+  readonly path: string;
+
+  constructor(path: string, objectPath: string, options?: ErrorOptions) {
+    super(
+      `Cannot take over the pinned map ${path}: ${objectPath} declares it with another type, size or number of entries; ` +
+        'move its entries to a new map, or remove the pin',
+      22,
+      'EINVAL',
+      options,
+    );
+    this.name = 'PinnedMapError';
+    this.path = path;
+  }
+}

@@ -1,4 +1,4 @@
 export type * from './kernel.ts';
 export type * from './network.ts';
 export type * from './bpf.ts';
-export { KernelError, MissingFeatureError } from './errors.ts';
+export { KernelError, MissingFeatureError, PinnedMapError } from './errors.ts';

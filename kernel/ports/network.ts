@@ -84,6 +84,11 @@ export interface NetworkPort {
   readonly protocol: number;
   links(): Promise<readonly Link[]>;
   link(name: string): Promise<Link | undefined>;
+  /**
+   * Creates a device, with everything in one message: one that is seen is complete. A device of that name, kind (and
+   * index, port, VNI) that is there already is returned as it is; another one of that name or index is `EEXIST`. The peer
+   * of a veth is down at first, whatever `up` says; its own namespace sets it up.
+   */
   createLink(spec: LinkSpec): Promise<Link>;
   changeLink(
     index: number,
@@ -95,6 +100,7 @@ export interface NetworkPort {
       readonly name?: string;
     },
   ): Promise<void>;
+  /** False when there is none of that name. Its addresses, routes and neighbours go with it. */
   deleteLink(name: string): Promise<boolean>;
   addresses(): Promise<readonly InterfaceAddress[]>;
   addAddress(address: InterfaceAddress): Promise<void>;
@@ -104,8 +110,11 @@ export interface NetworkPort {
   /** Adds or replaces, in batches of one send. @throws {KernelError} naming the first refused route; the others are in place. */
   replaceRoutes(routes: readonly Route[]): Promise<void>;
   removeRoutes(routes: readonly Route[]): Promise<void>;
+  /** Static (permanent) neighbours; those the kernel learned and forgets by itself are left out. */
   neighbours(): Promise<readonly Neighbour[]>;
+  /** Adds or replaces static neighbours. */
   replaceNeighbours(neighbours: readonly Neighbour[]): Promise<void>;
+  removeNeighbours(neighbours: readonly Pick<Neighbour, 'link' | 'address'>[]): Promise<void>;
   /** A value below /proc/sys/net of this namespace, dots or slashes (`ipv4/ip_forward`). */
   setSysctl(path: string, value: string): Promise<void>;
 }

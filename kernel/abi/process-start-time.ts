@@ -1,0 +1,18 @@
+import { readFileSync } from 'node:fs';
+
+/**
+ * When a process began, in clock ticks after boot (field 22 of /proc/PID/stat, proc(5)): with the id it names one
+ * process for ever, since ids are used again and start times are not. Undefined when there is no such process.
+ */
+export function processStartTime(pid: number): number | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The second field is the program's name in parentheses and may itself hold blanks and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const start = Number(fields[19]);
+  return Number.isSafeInteger(start) ? start : undefined;
+}

@@ -1,0 +1,6 @@
+export { type ObjectLayout, type ObjectProgram, type StructLayout, type StructMember, readBtf } from './btf.ts';
+export { isBpffs, mountBpffs, unmountBpffs } from './bpffs.ts';
+export { type AttachedProgram, LinuxBpf } from './linux-bpf.ts';
+export { checkSpec, hookName } from './linux-object.ts';
+export { tcxAttachTypes } from './tcx.ts';
+export { type Handle, failedWith, libbpf } from './libbpf.ts';

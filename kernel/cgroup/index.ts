@@ -1,0 +1,1 @@
+export { cgroupProcesses, cgroupRoot, createCgroup, joinCgroup, killCgroup, removeCgroup } from './cgroup.ts';
