@@ -1,0 +1,47 @@
+import type { Change, Row, Snapshot, View } from './row.ts';
+
+/** Called once per commit, when it is on disk and before any promise of `flush` settles. */
+export type CommitListener = (changes: readonly Change[], revision: number) => void;
+
+export interface StoredLease {
+  readonly id: bigint;
+  readonly ttlSeconds: number;
+}
+
+/**
+ * Where an engine keeps its rows. Writes are appended at once and become durable in groups; a transaction appends all
+ * its rows within one turn of the event loop, so that no group splits a revision.
+ */
+export interface Backend extends AsyncDisposable {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  /** Bytes on disk and in use, as etcd's `Maintenance/Status` reports them. */
+  sizes(): { readonly total: number; readonly inUse: number; readonly keys: number };
+  /** True when no further put may be accepted. */
+  readonly full: boolean;
+  /** Longest key that can be kept. */
+  readonly maxKeyBytes: number;
+  /** With everything appended so far, durable or not: what the next write builds on. */
+  readonly latest: View;
+  /** Revision of the last durable write. */
+  readonly revision: number;
+  readonly compactRevision: number;
+  /** What is durable now. */
+  snapshot(): Snapshot;
+  /** Durable rows from `revision` on, in order of revision and place. */
+  log(revision: number): Iterable<Row>;
+  /** The live row that a durable `row` replaced, if history still has it. */
+  replacedBy(row: Row): Row | undefined;
+  append(change: Change): void;
+  leases(): readonly StoredLease[];
+  leaseKeys(id: bigint): Uint8Array[];
+  putLease(lease: StoredLease): void;
+  removeLease(id: bigint): void;
+  /** Settles when everything appended so far is durable. @throws EngineError when it could not be written: then none of it was. */
+  flush(): Promise<void>;
+  /** Forgets history below `revision`; settles when reads below are refused for good and the rows are gone. */
+  compact(revision: number): Promise<void>;
+  onCommit(listener: CommitListener): void;
+  /** Called when a group could not be written and everything appended was dropped. */
+  onRollback(listener: () => void): void;
+}

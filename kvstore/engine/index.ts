@@ -1,0 +1,6 @@
+export type { Backend, CommitListener, StoredLease } from './backend.ts';
+export { engineErrors } from './engine-errors.ts';
+export { EngineStore, type EngineStoreDependencies } from './engine-store.ts';
+export { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from './mvcc-engine.ts';
+export type { Change, Row, Snapshot, View } from './row.ts';
+export { Span, keyText, successor } from './span.ts';

@@ -1,0 +1,241 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, silentLogger } from '../../runtime/log/index.ts';
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  Engine,
+  EngineStatus,
+  EngineWatcher,
+  LeaseInfo,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  RequestOp,
+  TxnRequest,
+  TxnResponse,
+  WatchRequest,
+  WatchSink,
+} from '../contract/index.ts';
+import type { Backend } from './backend.ts';
+import { engineErrors } from './engine-errors.ts';
+import { Lessor } from './lessor.ts';
+import { rangeSteps, readRange } from './read.ts';
+import * as validate from './validate.ts';
+import { WatchHub } from './watch-hub.ts';
+import { WriteTransaction } from './write.ts';
+
+export interface MvccEngineOptions {
+  /** Shortest lease; shorter requests get this (etcd derives it from its election timeout). Default 1 s. */
+  readonly minLeaseTtlSeconds?: number;
+  /** Operations per branch of a transaction; etcd's `--max-txn-ops`. Default 128. */
+  readonly maxTxnOps?: number;
+  /** etcd's `--max-request-bytes`. Default 1.5 MiB. */
+  readonly maxRequestBytes?: number;
+}
+
+export interface MvccEngineDependencies {
+  readonly clock: Clock;
+  readonly log?: Logger;
+}
+
+/** Milliseconds that one slice of a long read may hold the event loop. */
+const sliceMs = 4;
+const version = '3.6.0';
+
+/**
+ * etcd's semantics over any {@link Backend}: revisions, transactions, leases and watches behave the same whether rows
+ * live in memory or on disk. Writes take effect in the order of the calls; each answer waits until the write, and all
+ * that it was built on, is durable.
+ */
+export class MvccEngine implements Engine {
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #limits: validate.Limits;
+  readonly #lessor: Lessor;
+  readonly #hub: WatchHub;
+  #closed = false;
+
+  constructor(backend: Backend, options: MvccEngineOptions, dependencies: MvccEngineDependencies) {
+    this.#backend = backend;
+    this.#clock = dependencies.clock;
+    this.#log = dependencies.log ?? silentLogger;
+    this.#limits = {
+      maxTxnOps: options.maxTxnOps ?? validate.defaultLimits.maxTxnOps,
+      maxRequestBytes: options.maxRequestBytes ?? validate.defaultLimits.maxRequestBytes,
+      maxKeyBytes: backend.maxKeyBytes,
+    };
+    this.#lessor = new Lessor({
+      clock: this.#clock,
+      minTtlSeconds: options.minLeaseTtlSeconds ?? 1,
+      expire: (ids) => void this.#expire(ids),
+    });
+    this.#lessor.load(backend.leases());
+    this.#hub = new WatchHub(backend, (error) => this.#log.error('A watcher failed and was cancelled', { error }));
+    backend.onCommit((changes, revision) => this.#hub.deliver(changes, revision));
+    backend.onRollback(() => this.#lessor.load(backend.leases()));
+  }
+
+  get clusterId(): bigint {
+    return this.#backend.clusterId;
+  }
+
+  get memberId(): bigint {
+    return this.#backend.memberId;
+  }
+
+  get revision(): number {
+    return this.#backend.revision;
+  }
+
+  get compactRevision(): number {
+    return Math.max(0, this.#backend.compactRevision);
+  }
+
+  async range(request: RangeRequest): Promise<RangeResponse> {
+    this.#assertOpen();
+    validate.checkRange(request);
+    using snapshot = this.#backend.snapshot();
+    if (!snapshot.stable) return readRange(snapshot, request);
+    const steps = rangeSteps(snapshot, request);
+    let started = performance.now();
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      if (performance.now() - started < sliceMs) continue;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#assertOpen();
+      started = performance.now();
+    }
+  }
+
+  async put(request: PutRequest): Promise<PutResponse> {
+    this.#assertOpen();
+    validate.checkPut(request, this.#limits);
+    validate.checkSize(validate.putBytes(request), this.#limits);
+    this.#assertSpace();
+    return this.#durable(this.#begin().put(request));
+  }
+
+  async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+    this.#assertOpen();
+    validate.checkDelete(request);
+    return this.#durable(this.#begin().deleteRange(request));
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResponse> {
+    this.#assertOpen();
+    validate.checkTxn(request, this.#limits);
+    validate.checkSize(validate.txnBytes(request), this.#limits);
+    if ([...request.success, ...request.failure].some(mayPut)) this.#assertSpace();
+    return this.#durable(this.#begin().txn(request));
+  }
+
+  async compact(revision: number): Promise<{ readonly revision: number }> {
+    this.#assertOpen();
+    if (revision <= this.#backend.compactRevision) throw engineErrors.compacted();
+    if (revision > this.#backend.revision) throw engineErrors.futureRevision();
+    await this.#backend.compact(revision);
+    return { revision: this.#backend.revision };
+  }
+
+  watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
+    this.#assertOpen();
+    return this.#hub.add({ ...request, key: request.key.slice() }, sink);
+  }
+
+  async leaseGrant(request: { readonly id: bigint; readonly ttl: number }): Promise<{
+    readonly id: bigint;
+    readonly ttl: number;
+    readonly revision: number;
+  }> {
+    this.#assertOpen();
+    this.#assertSpace();
+    const lease = this.#lessor.prepare(request.id, request.ttl);
+    this.#backend.putLease(lease);
+    this.#lessor.add(lease);
+    await this.#durable(undefined);
+    return { id: lease.id, ttl: lease.ttlSeconds, revision: this.revision };
+  }
+
+  async leaseRevoke(id: bigint): Promise<{ readonly revision: number }> {
+    this.#assertOpen();
+    if (!this.#lessor.has(id)) throw engineErrors.leaseNotFound();
+    this.#revoke(id);
+    await this.#durable(undefined);
+    return { revision: this.revision };
+  }
+
+  async leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
+    this.#assertOpen();
+    return { id, ttl: this.#lessor.renew(id), revision: this.revision };
+  }
+
+  async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
+    this.#assertOpen();
+    const time = this.#lessor.timeToLive(id);
+    if (!time) return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
+    const attached = keys ? this.#backend.leaseKeys(id) : [];
+    return { id, ttl: time.remaining, grantedTtl: time.granted, keys: attached, revision: this.revision };
+  }
+
+  async leases(): Promise<readonly bigint[]> {
+    this.#assertOpen();
+    return this.#lessor.ids();
+  }
+
+  async status(): Promise<EngineStatus> {
+    this.#assertOpen();
+    const { total, inUse, keys } = this.#backend.sizes();
+    return { version, dbSize: total, dbSizeInUse: inUse, keys };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#lessor[Symbol.dispose]();
+    this.#hub.close();
+    await this.#backend[Symbol.asyncDispose]();
+  }
+
+  #begin(): WriteTransaction {
+    return new WriteTransaction(this.#backend, (id) => this.#lessor.has(id));
+  }
+
+  /** Also an answer that wrote nothing waits: it may have been built on writes that are not on disk yet. */
+  async #durable<T>(answer: T): Promise<T> {
+    await this.#backend.flush();
+    return answer;
+  }
+
+  #revoke(id: bigint): void {
+    const keys = this.#backend.leaseKeys(id);
+    this.#lessor.remove(id);
+    this.#begin().deleteKeys(keys);
+    this.#backend.removeLease(id);
+  }
+
+  async #expire(ids: readonly bigint[]): Promise<void> {
+    try {
+      for (const id of ids) if (!this.#closed) this.#revoke(id);
+      await this.#backend.flush();
+    } catch (error) {
+      // The leases are back with the rollback, and run out again.
+      if (!this.#closed) this.#log.error('Expired leases could not be removed', { error, count: ids.length });
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw engineErrors.stopped();
+  }
+
+  #assertSpace(): void {
+    if (this.#backend.full) throw engineErrors.noSpace();
+  }
+}
+
+function mayPut(op: RequestOp): boolean {
+  if (op.type === 'txn') return [...op.request.success, ...op.request.failure].some(mayPut);
+  return op.type === 'put';
+}

@@ -1,0 +1,213 @@
+import type { EngineEvent, EngineWatcher, WatchRequest, WatchSink } from '../contract/index.ts';
+import type { Backend } from './backend.ts';
+import type { Change, Row } from './row.ts';
+import { Span } from './span.ts';
+
+/** Rows that a catching-up watcher looks at before it makes way for others. */
+const sliceRows = 1_000;
+
+/**
+ * Hands commits to watchers. A watcher is *synced* (gets each commit as it happens), *behind* (reads history in slices
+ * until it has reached the present) or *paused*. Because the step from behind to synced happens in one turn, and commits
+ * are delivered in another, nothing is missed and nothing comes twice. Watchers of the same range and filters get the
+ * same array, so that a server may encode it once.
+ */
+export class WatchHub {
+  readonly #backend: Backend;
+  readonly #onSinkError: (error: unknown) => void;
+  readonly #groups = new Map<string, Group>();
+  readonly #watchers = new Set<Watcher>();
+  #closed = false;
+
+  constructor(backend: Backend, onSinkError: (error: unknown) => void) {
+    this.#backend = backend;
+    this.#onSinkError = onSinkError;
+  }
+
+  add(request: WatchRequest, sink: WatchSink): EngineWatcher {
+    const start = request.startRevision ?? 0;
+    const next = start > 0 ? start : this.#backend.revision + 1;
+    const watcher = new Watcher(this, request, sink, next);
+    if (this.#closed) return watcher;
+    this.#watchers.add(watcher);
+    if (next > this.#backend.revision) this.join(watcher);
+    else this.catchUp(watcher);
+    return watcher;
+  }
+
+  get size(): number {
+    return this.#watchers.size;
+  }
+
+  deliver(changes: readonly Change[], revision: number): void {
+    for (const group of this.#groups.values()) {
+      let events: EngineEvent[] | undefined;
+      for (const change of changes) {
+        const event = group.selector.event(change.row, () => this.#before(change));
+        if (event) (events ??= []).push(event);
+      }
+      for (const watcher of group.watchers) this.#hand(watcher, events, revision);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const watcher of this.#watchers) watcher.cancel();
+    this.#watchers.clear();
+    this.#groups.clear();
+  }
+
+  join(watcher: Watcher): void {
+    const key = watcher.selector.key;
+    let group = this.#groups.get(key);
+    if (!group) this.#groups.set(key, (group = { selector: watcher.selector, watchers: new Set() }));
+    group.watchers.add(watcher);
+    watcher.state = 'synced';
+  }
+
+  leave(watcher: Watcher): void {
+    const group = this.#groups.get(watcher.selector.key);
+    group?.watchers.delete(watcher);
+    if (group?.watchers.size === 0) this.#groups.delete(watcher.selector.key);
+  }
+
+  forget(watcher: Watcher): void {
+    this.leave(watcher);
+    this.#watchers.delete(watcher);
+  }
+
+  catchUp(watcher: Watcher): void {
+    watcher.state = 'behind';
+    const run = ++watcher.run;
+    setImmediate(() => this.#slice(watcher, run));
+  }
+
+  #slice(watcher: Watcher, run: number): void {
+    // A run that was paused, cancelled or replaced meanwhile does nothing.
+    if (watcher.state !== 'behind' || watcher.run !== run || this.#closed) return;
+    const { revision, compactRevision } = this.#backend;
+    if (watcher.next < compactRevision) {
+      watcher.cancel();
+      this.#guard(watcher, () => watcher.sink.compacted(compactRevision));
+      return;
+    }
+    const events: EngineEvent[] = [];
+    let reached = revision;
+    let last = 0;
+    let looked = 0;
+    for (const row of this.#backend.log(watcher.next)) {
+      if (row.kv.modRevision > revision) break;
+      if (looked >= sliceRows && row.kv.modRevision !== last) {
+        reached = last;
+        break;
+      }
+      looked++;
+      last = row.kv.modRevision;
+      const event = watcher.selector.event(row, () => this.#backend.replacedBy(row));
+      if (event) events.push(event);
+    }
+    watcher.next = Math.max(watcher.next, reached + 1);
+    if (events.length > 0) this.#guard(watcher, () => watcher.sink.events(events, reached));
+    if (watcher.state !== 'behind' || watcher.run !== run) return;
+    // Between here and the next commit lies no other turn: from `next` on, commits are delivered as they happen.
+    if (watcher.next > this.#backend.revision) this.join(watcher);
+    else setImmediate(() => this.#slice(watcher, run));
+  }
+
+  #hand(watcher: Watcher, events: readonly EngineEvent[] | undefined, revision: number): void {
+    if (watcher.state !== 'synced' || revision < watcher.next) return;
+    const first = watcher.next;
+    watcher.next = revision + 1;
+    const wanted =
+      events && events[0] && events[0].kv.modRevision < first
+        ? events.filter((event) => event.kv.modRevision >= first)
+        : events;
+    if (wanted && wanted.length > 0) this.#guard(watcher, () => watcher.sink.events(wanted, revision));
+  }
+
+  /** What the change replaced, as it was before the change's whole revision; history may have forgotten it. */
+  #before(change: Change): Row | undefined {
+    let { replaced } = change;
+    while (replaced && replaced.kv.modRevision === change.row.kv.modRevision)
+      replaced = this.#backend.replacedBy(replaced);
+    return replaced;
+  }
+
+  #guard(watcher: Watcher, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      watcher.cancel();
+      this.#onSinkError(error);
+    }
+  }
+}
+
+interface Group {
+  readonly selector: Selector;
+  readonly watchers: Set<Watcher>;
+}
+
+/** Which rows a watcher wants, and in what form. */
+class Selector {
+  readonly key: string;
+  readonly #span: Span;
+  readonly #prevKv: boolean;
+  readonly #noPut: boolean;
+  readonly #noDelete: boolean;
+
+  constructor(request: WatchRequest) {
+    this.#span = new Span(request);
+    this.#prevKv = request.prevKv ?? false;
+    this.#noPut = request.noPut ?? false;
+    this.#noDelete = request.noDelete ?? false;
+    const end = request.rangeEnd ? Buffer.from(request.rangeEnd).toString('hex') : '';
+    const flags = `${this.#prevKv ? 1 : 0}${this.#noPut ? 1 : 0}${this.#noDelete ? 1 : 0}`;
+    this.key = `${Buffer.from(request.key).toString('hex')}|${end}|${flags}`;
+  }
+
+  event(row: Row, before: () => Row | undefined): EngineEvent | undefined {
+    if (row.deleted ? this.#noDelete : this.#noPut) return undefined;
+    if (!this.#span.contains(row.kv.key)) return undefined;
+    const fresh = !row.deleted && row.kv.version === 1;
+    const previous = this.#prevKv && !fresh ? before() : undefined;
+    const type = row.deleted ? 'delete' : 'put';
+    return previous ? { type, kv: row.kv, prevKv: previous.kv } : { type, kv: row.kv };
+  }
+}
+
+class Watcher implements EngineWatcher {
+  readonly #hub: WatchHub;
+  readonly selector: Selector;
+  readonly sink: WatchSink;
+  /** First revision that was not handed over yet. */
+  next: number;
+  state: 'synced' | 'behind' | 'paused' | 'over' = 'behind';
+  run = 0;
+
+  constructor(hub: WatchHub, request: WatchRequest, sink: WatchSink, next: number) {
+    this.#hub = hub;
+    this.selector = new Selector(request);
+    this.sink = sink;
+    this.next = next;
+  }
+
+  get synced(): boolean {
+    return this.state === 'synced';
+  }
+
+  pause(): void {
+    if (this.state === 'over') return;
+    this.#hub.leave(this);
+    this.state = 'paused';
+  }
+
+  resume(): void {
+    if (this.state === 'paused') this.#hub.catchUp(this);
+  }
+
+  cancel(): void {
+    this.state = 'over';
+    this.#hub.forget(this);
+  }
+}

@@ -1,0 +1,190 @@
+import {
+  type Backend,
+  type Change,
+  type CommitListener,
+  type Row,
+  type Snapshot,
+  type Span,
+  type StoredLease,
+  engineErrors,
+  keyText,
+} from '../engine/index.ts';
+import { SortedTexts } from './sorted-texts.ts';
+
+/** Versions of one key, oldest first. */
+type History = Row[];
+
+/**
+ * Rows in memory: every key has its versions, and a log has all of them in order. A commit is the end of the current
+ * microtask queue's turn, so that answers and watchers come after the call as they do on disk.
+ */
+export class MemoryBackend implements Backend {
+  readonly clusterId = randomId();
+  readonly memberId = randomId();
+  readonly maxKeyBytes = Infinity;
+  readonly full = false;
+  readonly #histories = new Map<string, History>();
+  readonly #keys = new SortedTexts();
+  readonly #leases = new Map<bigint, { readonly ttlSeconds: number; readonly keys: Map<string, Uint8Array> }>();
+  #log: Row[] = [];
+  #live = 0;
+  #appended = 1;
+  #committed = 1;
+  #compacted = -1;
+  #group: { readonly changes: Change[]; readonly done: Promise<void> } | undefined;
+  #listener: CommitListener = () => undefined;
+  #closed = false;
+
+  get revision(): number {
+    return this.#committed;
+  }
+
+  get compactRevision(): number {
+    return this.#compacted;
+  }
+
+  get latest(): Snapshot {
+    return {
+      stable: false,
+      revision: this.#appended,
+      compactRevision: this.#compacted,
+      get: (key, revision) => this.#at(keyText(key), revision),
+      range: (span, revision) => this.#range(span, revision),
+      count: (span, revision) => {
+        let count = 0;
+        for (const _ of this.#range(span, revision)) count++;
+        return count;
+      },
+      [Symbol.dispose]: () => undefined,
+    };
+  }
+
+  snapshot(): Snapshot {
+    return this.latest;
+  }
+
+  sizes(): { readonly total: number; readonly inUse: number; readonly keys: number } {
+    return { total: 0, inUse: 0, keys: this.#live };
+  }
+
+  *log(revision: number): Generator<Row, void, void> {
+    const log = this.#log;
+    for (let at = firstFrom(log, revision); at < log.length; at++) {
+      const row = log[at];
+      if (!row || row.kv.modRevision > this.#committed) return;
+      yield row;
+    }
+  }
+
+  replacedBy(row: Row): Row | undefined {
+    if (row.kv.modRevision <= this.#compacted) return undefined;
+    return this.#at(keyText(row.kv.key), row.kv.modRevision - 1);
+  }
+
+  append({ row: given, replaced }: Change): void {
+    if (this.#closed) throw engineErrors.stopped();
+    const row = { ...given, kv: { ...given.kv, key: given.kv.key.slice(), value: given.kv.value.slice() } };
+    const text = keyText(row.kv.key);
+    const history = this.#histories.get(text);
+    if (history) history.push(row);
+    else {
+      this.#histories.set(text, [row]);
+      this.#keys.add(text);
+    }
+    this.#live += (row.deleted ? 0 : 1) - (replaced ? 1 : 0);
+    if (replaced && replaced.kv.lease !== 0n) this.#leases.get(replaced.kv.lease)?.keys.delete(text);
+    if (row.kv.lease !== 0n) this.#leases.get(row.kv.lease)?.keys.set(text, row.kv.key);
+    this.#log.push(row);
+    this.#appended = row.kv.modRevision;
+    this.#gather().changes.push({ row, replaced });
+  }
+
+  leases(): readonly StoredLease[] {
+    return [...this.#leases].map(([id, lease]) => ({ id, ttlSeconds: lease.ttlSeconds }));
+  }
+
+  leaseKeys(id: bigint): Uint8Array[] {
+    return [...(this.#leases.get(id)?.keys.values() ?? [])];
+  }
+
+  putLease(lease: StoredLease): void {
+    this.#leases.set(lease.id, { ttlSeconds: lease.ttlSeconds, keys: new Map() });
+  }
+
+  removeLease(id: bigint): void {
+    this.#leases.delete(id);
+  }
+
+  async flush(): Promise<void> {
+    await this.#group?.done;
+  }
+
+  async compact(revision: number): Promise<void> {
+    this.#compacted = revision;
+    const kept = new Set<Row>();
+    for (const [text, history] of this.#histories) {
+      const newest = firstFrom(history, revision + 1) - 1;
+      const forgotten = history[newest]?.deleted && history[newest].kv.modRevision < revision ? newest + 1 : newest;
+      if (forgotten > 0) history.splice(0, forgotten);
+      if (history.length === 0) {
+        this.#histories.delete(text);
+        this.#keys.delete(text);
+      } else if (history[0]?.kv.modRevision === revision) kept.add(history[0]);
+    }
+    this.#log = this.#log.filter((row) => row.kv.modRevision > revision || kept.has(row));
+  }
+
+  onCommit(listener: CommitListener): void {
+    this.#listener = listener;
+  }
+
+  onRollback(): void {
+    // Nothing here can fail to be written.
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flush();
+    this.#closed = true;
+  }
+
+  #gather(): { readonly changes: Change[] } {
+    if (this.#group) return this.#group;
+    const changes: Change[] = [];
+    const done = Promise.resolve().then(() => {
+      this.#group = undefined;
+      this.#committed = this.#appended;
+      this.#listener(changes, this.#committed);
+    });
+    this.#group = { changes, done };
+    return this.#group;
+  }
+
+  #at(text: string, revision: number | undefined): Row | undefined {
+    const history = this.#histories.get(text);
+    const row = revision === undefined ? history?.at(-1) : history?.[firstFrom(history, revision + 1) - 1];
+    return row?.deleted ? undefined : row;
+  }
+
+  *#range(span: Span, revision: number | undefined): Generator<Row, void, void> {
+    for (const text of this.#keys.range(keyText(span.start), span.end && keyText(span.end))) {
+      const row = this.#at(text, revision);
+      if (row) yield row;
+    }
+  }
+}
+
+/** Index of the first row at `revision` or later. */
+function firstFrom(rows: readonly Row[], revision: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle]?.kv.modRevision ?? 0) < revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function randomId(): bigint {
+  return (crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n) || 1n;
+}

@@ -1,0 +1,11 @@
+import { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from '../engine/index.ts';
+import { MemoryBackend } from './memory-backend.ts';
+
+export interface MemoryEngineOptions extends MvccEngineOptions, MvccEngineDependencies {}
+
+/** An engine whose content ends with the process: for tests, simulation and `--kernel memory`. */
+export class MemoryEngine extends MvccEngine {
+  constructor(options: MemoryEngineOptions) {
+    super(new MemoryBackend(), options, options);
+  }
+}
