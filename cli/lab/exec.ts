@@ -13,7 +13,7 @@ export const exec = defineCommand({
   positionals: { usage: '<cluster>/<namespace>/<pod>', min: 1, max: 1 },
   rest: '-- CMD …',
   examples: ['isthmus lab exec east/default/loadgenerator-… -- ip addr'],
-  async run(context, { options, positionals: [path = ''], rest: [command, ...words] }): Promise<ExitCode> {
+  async run(_, { options, positionals: [path = ''], rest: [command, ...words] }): Promise<ExitCode> {
     const state = liveLab(options.name);
     if (state.kernel !== 'linux')
       throw new UsageError(`Lab ${options.name} runs on an in-memory kernel: its pods have no namespaces`);

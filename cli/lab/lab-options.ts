@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { type OptionSpecs, type OptionValues, UsageError, defineOptions } from '../../runtime/options/index.ts';
+import { type OptionValues, UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { LabIsLiveError, LabNameError, ManifestsError, type RunLabOptions, TopologyError } from '../../lab/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
 import type { CommandContext } from '../command.ts';
@@ -47,7 +47,7 @@ export const labOptions = defineOptions({
     default: 'info',
     help: 'Level of the logs of the processes',
   },
-} satisfies OptionSpecs);
+});
 
 /** The options as the lab takes them. */
 export function runLabOptions(values: OptionValues<typeof labOptions>, context: CommandContext): RunLabOptions {

@@ -1,0 +1,61 @@
+import type { PlacedPod, PlacedService } from '../scheduler/index.ts';
+import { selects } from '../scheduler/index.ts';
+
+/** A Service as it is called: every cluster it stands in, with its address and its backends. */
+export interface ServiceTarget {
+  readonly namespace: string;
+  readonly name: string;
+  readonly global: boolean;
+  readonly port: number;
+  readonly protocol: 'TCP' | 'UDP';
+  /** Cluster → ClusterIP. */
+  readonly addresses: ReadonlyMap<string, string>;
+  readonly backends: readonly PlacedPod[];
+}
+
+/** Services that can be called: with a ClusterIP, a TCP or UDP port, and at least one running backend. */
+export function serviceTargets(services: readonly PlacedService[], pods: readonly PlacedPod[]): ServiceTarget[] {
+  const byName = Map.groupBy(services, ({ service }) => `${service.metadata.namespace}/${service.metadata.name}`);
+  return [...byName.values()].flatMap((places) => {
+    const [first] = places;
+    const port = first?.service.spec.ports.find(({ protocol }) => protocol !== 'SCTP');
+    if (!first || !port || port.protocol === 'SCTP') return [];
+    const clusters = new Set(places.map((place) => place.cluster));
+    const backends = pods.filter((pod) => clusters.has(pod.cluster) && selects(first.service, pod.pod));
+    const addresses = places.flatMap((place) => {
+      const [address] = place.service.spec.clusterIPs;
+      return address && address !== 'None' ? [[place.cluster, address] as const] : [];
+    });
+    if (backends.length === 0 || addresses.length === 0) return [];
+    const { namespace, name } = first.service.metadata;
+    return [
+      {
+        namespace,
+        name,
+        global: first.global,
+        port: port.port,
+        protocol: port.protocol,
+        addresses: new Map(addresses),
+        backends,
+      },
+    ];
+  });
+}
+
+/** A pod of `cluster` that calls the Service: preferably none that could answer itself. */
+export function clientFor(
+  target: ServiceTarget,
+  cluster: string,
+  pods: readonly PlacedPod[],
+  notThese: ReadonlySet<PlacedPod> = new Set(),
+): PlacedPod | undefined {
+  const here = pods.filter((pod) => pod.cluster === cluster && !notThese.has(pod));
+  return here.find((pod) => !target.backends.includes(pod)) ?? here[0];
+}
+
+/** Cluster → number of backends, every cluster of the list included. */
+export function backendCounts(target: ServiceTarget, clusters: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    clusters.map((cluster) => [cluster, target.backends.filter((pod) => pod.cluster === cluster).length]),
+  );
+}

@@ -1,0 +1,80 @@
+import type { Socket } from 'node:net';
+import type { Logger } from '../../runtime/log/index.ts';
+import { type UnixApiServer, serveUnixApi } from '../../runtime/serve/index.ts';
+import type { Lab } from '../lab.ts';
+import { processUsage } from '../processes/index.ts';
+import { clusterReports } from '../report/index.ts';
+import { podPath } from '../scheduler/index.ts';
+import type { LabStatus } from './lab-status.ts';
+
+export interface ControlOptions {
+  readonly lab: Lab;
+  readonly checkPeer?: (socket: Socket) => void;
+  readonly log: Logger;
+  /** Called when somebody asks the lab to end. */
+  readonly onDown: () => void;
+}
+
+/** The lab's control socket: what `isthmus lab status|stop|start|cut|heal|down` talk to. */
+export function serveControl({ lab, checkPeer, log, onDown }: ControlOptions): Promise<UnixApiServer> {
+  return serveUnixApi({
+    path: lab.paths.controlSocket,
+    log,
+    ...(checkPeer ? { checkPeer } : {}),
+    routes: {
+      'GET /v1/status': ({ signal }) => labStatus(lab, signal),
+      'POST /v1/pods/stop': async ({ body }) => {
+        const pod = lab.podAt(text(body, 'pod'));
+        await lab.stopPod(pod);
+        return { pod: podPath(pod), state: lab.stateOf(pod) };
+      },
+      'POST /v1/pods/start': async ({ body }) => {
+        const pod = lab.podAt(text(body, 'pod'));
+        await lab.startPod(pod);
+        return { pod: podPath(pod), state: lab.stateOf(pod) };
+      },
+      'POST /v1/links/cut': async ({ body }) => {
+        await lab.cut(text(body, 'a'), text(body, 'b'));
+        return {};
+      },
+      'POST /v1/links/heal': async ({ body }) => {
+        await lab.heal(text(body, 'a'), text(body, 'b'));
+        return {};
+      },
+      'POST /v1/down': async () => {
+        setImmediate(onDown);
+        return {};
+      },
+    },
+  });
+}
+
+async function labStatus(lab: Lab, signal: AbortSignal): Promise<LabStatus> {
+  return {
+    name: lab.plan.name,
+    kernel: lab.substrate.sendsPackets ? 'linux' : 'memory',
+    upMs: lab.upMs,
+    firstCrossClusterMs: lab.firstCrossClusterMs,
+    clusters: await clusterReports(lab.paths, lab.plan.topology, signal),
+    pods: lab.plan.pods.map((pod) => ({ path: podPath(pod), node: pod.node, ip: pod.ip, state: lab.stateOf(pod) })),
+    processes: [
+      { role: 'lab', pid: process.pid, restarts: 0, ...usage(process.pid) },
+      ...lab.children().map(({ process: child, restarts }) => ({
+        role: child.role,
+        pid: child.id.pid,
+        restarts,
+        ...usage(child.id.pid),
+      })),
+    ],
+  };
+}
+
+function usage(pid: number): { rssBytes: number; pssBytes: number; cpuMs: number } {
+  return processUsage(pid) ?? { rssBytes: 0, pssBytes: 0, cpuMs: 0 };
+}
+
+function text(body: unknown, member: string): string {
+  const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[member] : undefined;
+  if (typeof value !== 'string' || value === '') throw new RangeError(`Expected a text as ${member}`);
+  return value;
+}

@@ -1,0 +1,26 @@
+import type { ClusterReport } from '../report/index.ts';
+
+/** Answer of `GET /v1/status` of a lab. */
+export interface LabStatus {
+  readonly name: string;
+  readonly kernel: 'linux' | 'memory';
+  /** −1 until the mesh is up. */
+  readonly upMs: number;
+  readonly firstCrossClusterMs: number;
+  readonly clusters: readonly ClusterReport[];
+  readonly pods: readonly {
+    readonly path: string;
+    readonly node: string;
+    readonly ip: string;
+    readonly state: string;
+  }[];
+  readonly processes: readonly {
+    readonly role: string;
+    readonly pid: number;
+    readonly restarts: number;
+    readonly rssBytes: number;
+    readonly pssBytes: number;
+    /** CPU time since the process started. */
+    readonly cpuMs: number;
+  }[];
+}

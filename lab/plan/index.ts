@@ -1,0 +1,1 @@
+export { type LabPlan, type LabPlanInput, ManifestsError, planLab } from './lab-plan.ts';

@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type EndpointSlice,
+  type KubernetesObject,
+  type Namespace,
+  type Pod,
+  type Service,
+  readManifests,
+} from '../../kubernetes/index.ts';
+import { type NetworkPlan, planNetwork } from '../network/index.ts';
+import { LabScheduler, type PlacedPod, type PlacedService, placeServices, schedule } from '../scheduler/index.ts';
+import { type Topology, defaultTopology, parseTopology } from '../topology/index.ts';
+
+export interface LabPlanInput {
+  readonly name: string;
+  /** Topology file; absent: two clusters with the default spread. */
+  readonly topologyFile?: string;
+  /** Manifest files or folders. */
+  readonly manifests: readonly string[];
+}
+
+/** Everything that a lab will be, before anything of it exists. */
+export interface LabPlan {
+  readonly name: string;
+  readonly topology: Topology;
+  readonly network: NetworkPlan;
+  readonly pods: readonly PlacedPod[];
+  readonly services: readonly PlacedService[];
+  /** By cluster name. */
+  readonly schedulers: ReadonlyMap<string, LabScheduler>;
+  /** Things that are odd but no reason to stop. */
+  readonly warnings: readonly string[];
+}
+
+/** Manifests that cannot be used: each problem with file, document number and field. */
+export class ManifestsError extends Error {
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'ManifestsError';
+  }
+}
+
+/** Reads topology and manifests and places everything. @throws {TopologyError} {@link ManifestsError} */
+export async function planLab(input: LabPlanInput): Promise<LabPlan> {
+  const { topologyFile } = input;
+  const topology = topologyFile ? parseTopology(await readFile(topologyFile, 'utf8'), topologyFile) : defaultTopology();
+  const manifests = await readManifests(input.manifests);
+  if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map((error) => error.message));
+  const network = planNetwork(input.name, topology);
+  const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod'));
+  const { services, warnings } = placeServices(topology, ofKind<Service>(manifests.objects, 'Service'), pods);
+  const namespaces = ofKind<Namespace>(manifests.objects, 'Namespace');
+  const endpointSlices = ofKind<EndpointSlice>(manifests.objects, 'EndpointSlice');
+  const schedulers = network.sites.map((site) => {
+    const scheduler = new LabScheduler({
+      cluster: site.cluster,
+      nodeAddresses: site.nodes.map((node) => node.address),
+      namespaces,
+      pods: pods.filter((pod) => pod.cluster === site.cluster.name),
+      services: services.filter((placed) => placed.cluster === site.cluster.name).map((placed) => placed.service),
+      endpointSlices,
+    });
+    return [site.cluster.name, scheduler] as const;
+  });
+  const skipped = [...manifests.skipped].map(([kind, count]) => `${count} × ${kind}: plays no role here, skipped`);
+  const unknown = [...topology.placements.keys()]
+    .filter((name) => !manifests.workloads.some(({ metadata }) => `${metadata.namespace}/${metadata.name}` === name))
+    .map((name) => `workloads: there is no workload ${name}`);
+  return {
+    name: input.name,
+    topology,
+    network,
+    pods,
+    services,
+    schedulers: new Map(schedulers),
+    warnings: [...unknown, ...warnings, ...skipped],
+  };
+}
+
+function ofKind<T extends KubernetesObject>(objects: readonly KubernetesObject[], kind: T['kind']): T[] {
+  return objects.filter((object): object is T => object.kind === kind);
+}

@@ -1,0 +1,2 @@
+export type * from './messages.ts';
+export { PodHostClient } from './pod-host-client.ts';

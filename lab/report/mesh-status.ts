@@ -1,0 +1,86 @@
+import { callUnixApi } from '../../runtime/serve/index.ts';
+import { type LabPaths, apiserverPaths, nodePaths } from '../state/index.ts';
+import type { Topology } from '../topology/index.ts';
+import type { ClusterReport } from './report.ts';
+
+/** What this file reads of an apiserver's `GET /v1/status`. */
+interface ApiserverStatus {
+  readonly ready?: boolean;
+  readonly waitingFor?: readonly string[];
+  readonly counts?: {
+    readonly nodes?: number;
+    readonly endpoints?: number;
+    readonly identities?: number;
+    readonly services?: number;
+  };
+}
+
+/** What this file reads of an agent's `GET /v1/status`. */
+interface AgentStatus {
+  readonly ready?: boolean;
+  readonly waitingFor?: readonly string[];
+  readonly clusters?: readonly {
+    readonly name: string;
+    readonly ready?: boolean;
+    readonly heartbeatAgeSeconds?: number;
+  }[];
+}
+
+/** Asks every apiserver and agent, and sums up each cluster. A process that does not answer is named in `state`. */
+export async function clusterReports(
+  paths: LabPaths,
+  topology: Topology,
+  signal?: AbortSignal,
+): Promise<ClusterReport[]> {
+  const agents = await Promise.all(
+    topology.clusters.flatMap((cluster) =>
+      cluster.nodes.map(async (node) => ({
+        cluster: cluster.name,
+        node,
+        status: await ask<AgentStatus>(nodePaths(paths, cluster.name, node).apiSocket, signal),
+      })),
+    ),
+  );
+  return Promise.all(
+    topology.clusters.map(async (cluster) => {
+      const status = await ask<ApiserverStatus>(apiserverPaths(paths, cluster.name).apiSocket, signal);
+      const own = agents.filter((agent) => agent.cluster === cluster.name);
+      const ages = agents
+        .filter((agent) => agent.cluster !== cluster.name)
+        .flatMap(
+          (agent) => agent.status?.clusters?.find((remote) => remote.name === cluster.name)?.heartbeatAgeSeconds ?? [],
+        );
+      const troubles = [...trouble('apiserver', status), ...own.flatMap((agent) => trouble(agent.node, agent.status))];
+      const remotes = agents.flatMap((agent) => remoteTrouble(agent.cluster, agent.node, cluster.name, agent.status));
+      return {
+        name: cluster.name,
+        id: cluster.id,
+        nodes: status?.counts?.nodes ?? 0,
+        endpoints: status?.counts?.endpoints ?? 0,
+        identities: status?.counts?.identities ?? 0,
+        services: status?.counts?.services ?? 0,
+        heartbeatAgeSeconds: ages.length > 0 ? Math.max(...ages) : -1,
+        state: [...troubles, ...remotes].join('; ') || 'ready',
+      };
+    }),
+  );
+}
+
+async function ask<T>(socket: string, signal?: AbortSignal): Promise<T | undefined> {
+  const limit = AbortSignal.timeout(2000);
+  try {
+    return (await callUnixApi(socket, { route: '/v1/status', signal: signal ?? limit })) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+function trouble(who: string, status: ApiserverStatus | AgentStatus | undefined): string[] {
+  if (!status) return [`${who} does not answer`];
+  return status.ready === false ? [`${who} waits for ${status.waitingFor?.join(', ') ?? 'something'}`] : [];
+}
+
+function remoteTrouble(cluster: string, node: string, remote: string, status: AgentStatus | undefined): string[] {
+  const seen = status?.clusters?.find((candidate) => candidate.name === remote);
+  return cluster !== remote && seen?.ready === false ? [`not ready for ${cluster}/${node}`] : [];
+}

@@ -1,0 +1,182 @@
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { cgroupRoot, checkPeerUid, deleteNamespace, removeCgroup, unmountBpffs } from '../kernel/index.ts';
+import type { Logger } from '../runtime/log/index.ts';
+import { linkedController } from '../runtime/tasks/index.ts';
+import { checkConnectivity, checkFailover, checkServices, serviceTargets } from './checks/index.ts';
+import { serveControl } from './control/index.ts';
+import { Lab } from './lab.ts';
+import { labNamePattern } from './network/index.ts';
+import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
+import { type LabReport, clusterReports } from './report/index.ts';
+import { type Cleaner, cleanLab, isLive, labPaths, readLabState } from './state/index.ts';
+import { type LabSubstrate, LinuxSubstrate, MemorySubstrate } from './substrate/index.ts';
+
+export interface RunLabOptions extends LabPlanInput {
+  readonly kernel: 'linux' | 'memory';
+  readonly tcMode: 'auto' | 'tcx' | 'clsact';
+  readonly log: Logger;
+  readonly logLevel: string;
+  /** One line for each step. */
+  readonly onProgress: (line: string) => void;
+}
+
+/** A lab of this name is running already. */
+export class LabIsLiveError extends Error {
+  constructor(name: string) {
+    super(`Lab ${name} is running already; end it with: bin/isthmus lab down --name ${name}`);
+    this.name = 'LabIsLiveError';
+  }
+}
+
+/** A lab's name that cannot serve as part of namespace names. */
+export class LabNameError extends Error {
+  constructor(name: string) {
+    super(`Lab name ${JSON.stringify(name)}: expected 1–20 lower-case letters, digits and dashes`);
+    this.name = 'LabNameError';
+  }
+}
+
+/**
+ * Brings a lab up, lets `use` work with it, and takes everything down again, whatever happened. Settles with what `use`
+ * gave and the time that taking down took. `use` is told by its signal when somebody asked the lab to end.
+ */
+export async function withLab<T>(
+  options: RunLabOptions,
+  signal: AbortSignal,
+  use: (lab: Lab, signal: AbortSignal) => Promise<T>,
+): Promise<{ readonly result: T; readonly downMs: number }> {
+  const plan = await planLab(options);
+  await claimName(options);
+  using ending = linkedController(signal);
+  let downStarted = 0;
+  let result: T;
+  try {
+    const lab = createLab(plan, options);
+    try {
+      await lab.up(ending.signal);
+      await using control = await serveControl({
+        lab,
+        log: options.log,
+        ...(options.kernel === 'linux' ? { checkPeer: checkPeerUid } : {}),
+        onDown: () => ending.abort(new DOMException('The lab was asked to end', 'AbortError')),
+      });
+      void control;
+      result = await use(lab, ending.signal);
+    } finally {
+      downStarted = performance.now();
+      await lab[Symbol.asyncDispose]();
+    }
+  } finally {
+    await cleanDead(options.name, options.kernel);
+  }
+  return { result, downMs: performance.now() - downStarted };
+}
+
+/** Checks everything once: state, every pair of pods, every Service, failover of every global Service. */
+export async function checkLab(lab: Lab, signal: AbortSignal): Promise<LabReport> {
+  const { plan, substrate } = lab;
+  const names = plan.topology.clusters.map((cluster) => cluster.name);
+  const pods = lab.runningPods();
+  const targets = serviceTargets(plan.services, pods);
+  const idle = { pairs: 0, ok: 0, failed: [], strayPackets: 0 };
+  const connectivity = substrate.sendsPackets ? await checkConnectivity(substrate, pods) : idle;
+  const services = substrate.sendsPackets
+    ? await checkServices(substrate, targets, pods, names)
+    : unrequested(targets, names);
+  signal.throwIfAborted();
+  const failover = substrate.sendsPackets ? await checkFailover(substrate, lab, targets, pods) : [];
+  const strayPackets = await substrate.strayPackets();
+  const clusters = await clusterReports(lab.paths, plan.topology, signal);
+  return {
+    clusters,
+    connectivity: { ...connectivity, strayPackets },
+    services,
+    failover,
+    timings: { upMs: Math.round(lab.upMs), firstCrossClusterMs: Math.round(lab.firstCrossClusterMs), downMs: 0 },
+    kernel: substrate.sendsPackets ? 'linux' : 'memory',
+    problems: [
+      ...clusters
+        .filter((cluster) => cluster.state !== 'ready')
+        .map((cluster) => `cluster ${cluster.name}: ${cluster.state}`),
+      ...lab
+        .children()
+        .filter(({ restarts }) => restarts > 0)
+        .map(({ process, restarts }) => `${process.role} had to be started again ${restarts} times`),
+    ],
+    warnings: plan.warnings,
+  };
+}
+
+/** Ends a lab that is dead already: removes what its state file lists. False when there is nothing of that name. */
+export async function cleanDead(name: string, kernel?: 'linux' | 'memory'): Promise<boolean> {
+  const state = readLabState(name);
+  if (!state) return false;
+  const cleaner: Cleaner = { deleteNamespace, removeCgroup, unmountBpffs };
+  await cleanLab(state, (kernel ?? state.kernel) === 'linux' ? cleaner : undefined);
+  return true;
+}
+
+/** Makes the lab's directory, which is the claim on its name; cleans what a dead lab of that name left. */
+async function claimName({ name, onProgress }: RunLabOptions): Promise<void> {
+  if (!labNamePattern.test(name)) throw new LabNameError(name);
+  const { directory } = labPaths(name);
+  await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
+  const claim = (): Promise<boolean> =>
+    mkdir(directory, { mode: 0o700 }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EEXIST') return false;
+        throw error;
+      },
+    );
+  if (await claim()) return;
+  const state = readLabState(name);
+  if (state ? isLive(state) : await isFresh(directory)) throw new LabIsLiveError(name);
+  onProgress(`cleaning what the dead lab ${name} left`);
+  if (!(await cleanDead(name))) await rm(directory, { recursive: true, force: true });
+  if (!(await claim())) throw new LabIsLiveError(name);
+}
+
+/** A directory without a state file is somebody who has just begun, unless it is old: then somebody died that early. */
+async function isFresh(directory: string): Promise<boolean> {
+  return Date.now() - (await stat(directory)).mtimeMs < 5000;
+}
+
+function createLab(plan: LabPlan, options: RunLabOptions): Lab {
+  const adopted: { lab?: Lab } = {};
+  const substrate: LabSubstrate =
+    options.kernel === 'memory'
+      ? new MemorySubstrate(plan)
+      : new LinuxSubstrate({
+          plan,
+          paths: labPaths(plan.name),
+          cgroupRoot: cgroupRoot(),
+          tcMode: options.tcMode,
+          log: options.log,
+          onChild: (child) => adopted.lab?.adopt(child),
+        });
+  adopted.lab = new Lab({
+    plan,
+    kernel: options.kernel,
+    substrate,
+    log: options.log,
+    logLevel: options.logLevel,
+    onProgress: options.onProgress,
+  });
+  return adopted.lab;
+}
+
+function unrequested(targets: ReturnType<typeof serviceTargets>, clusters: readonly string[]): LabReport['services'] {
+  return targets.map(({ namespace, name, global, backends }) => ({
+    namespace,
+    name,
+    global,
+    backends: Object.fromEntries(
+      clusters.map((cluster) => [cluster, backends.filter((pod) => pod.cluster === cluster).length]),
+    ),
+    requests: 0,
+    failed: 0,
+    answeredBy: {},
+  }));
+}

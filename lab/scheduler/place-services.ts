@@ -1,0 +1,90 @@
+import type { Pod, Service } from '../../kubernetes/index.ts';
+import { matchesSelector } from '../../values/labels/index.ts';
+import { nthAddress } from '../../values/ip/index.ts';
+import type { LabCluster, Topology } from '../topology/index.ts';
+import { objectPath } from './schedule.ts';
+
+const globalAnnotation = 'service.cilium.io/global';
+/** ClusterIPs start here; the ones below are left to what a person adds by hand. */
+const firstServiceNumber = 10;
+
+/** A Service as it stands in one cluster, with its ClusterIP. */
+export interface PlacedService {
+  readonly cluster: string;
+  readonly global: boolean;
+  readonly service: Service;
+}
+
+export interface PlacedServices {
+  readonly services: readonly PlacedService[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Puts Services into clusters: a global one into every cluster, another one where its backends are (a Service without
+ * any backend into the first cluster, with a warning). ClusterIPs are dealt out anew from each cluster's own block.
+ */
+export function placeServices(
+  topology: Topology,
+  services: readonly Service[],
+  pods: readonly { readonly cluster: string; readonly pod: Pod }[],
+): PlacedServices {
+  const placed: PlacedService[] = [];
+  const warnings: string[] = [];
+  const next = new Map(topology.clusters.map((cluster) => [cluster.name, firstServiceNumber]));
+  for (const service of services) {
+    const global = isGlobal(topology, service);
+    const backed = new Set(pods.filter(({ pod }) => selects(service, pod)).map(({ cluster }) => cluster));
+    if (backed.size === 0 && service.spec.selector)
+      warnings.push(`Service ${objectPath(service)}: its selector matches no pod`);
+    const [first] = topology.clusters;
+    const homes = topology.clusters.filter(
+      (cluster) => global || backed.has(cluster.name) || (backed.size === 0 && cluster === first),
+    );
+    for (const cluster of homes)
+      placed.push({ cluster: cluster.name, global, service: inCluster(service, cluster, global, next) });
+  }
+  for (const name of topology.globalServices === 'all' ? [] : topology.globalServices) {
+    if (!services.some((service) => objectPath(service) === name))
+      warnings.push(`services.global: there is no Service ${name}`);
+  }
+  return { services: placed, warnings };
+}
+
+/** Whether a Service's selector takes this pod as an endpoint. */
+export function selects(service: Service, pod: Pod): boolean {
+  const { selector } = service.spec;
+  if (!selector || Object.keys(selector).length === 0 || service.spec.type === 'ExternalName') return false;
+  return (
+    pod.metadata.namespace === service.metadata.namespace &&
+    matchesSelector({ matchLabels: selector }, pod.metadata.labels)
+  );
+}
+
+function isGlobal(topology: Topology, service: Service): boolean {
+  const annotated = service.metadata.annotations[globalAnnotation];
+  if (annotated !== undefined) return annotated.toLowerCase() === 'true';
+  if (service.spec.type === 'ExternalName') return false;
+  return topology.globalServices === 'all'
+    ? service.spec.selector !== undefined
+    : topology.globalServices.has(objectPath(service));
+}
+
+function inCluster(service: Service, cluster: LabCluster, global: boolean, next: Map<string, number>): Service {
+  const annotations = global
+    ? { ...service.metadata.annotations, [globalAnnotation]: 'true' }
+    : service.metadata.annotations;
+  return {
+    ...service,
+    metadata: { ...service.metadata, annotations },
+    spec: { ...service.spec, clusterIPs: clusterIps(service, cluster, next) },
+  };
+}
+
+function clusterIps(service: Service, cluster: LabCluster, next: Map<string, number>): readonly string[] {
+  if (service.spec.type === 'ExternalName') return [];
+  if (service.spec.clusterIPs[0] === 'None') return ['None'];
+  const number = next.get(cluster.name) ?? firstServiceNumber;
+  next.set(cluster.name, number + 1);
+  return [nthAddress(cluster.serviceCidr, number)];
+}

@@ -1,0 +1,108 @@
+import type { Pod, Workload } from '../../kubernetes/index.ts';
+import { nthAddress, parsePrefix, type Prefix } from '../../values/ip/index.ts';
+import type { LabCluster, Topology } from '../topology/index.ts';
+import { nameSuffix, uidOf } from './names.ts';
+import type { PlacedPod } from './placed-pod.ts';
+
+/** Pod addresses of a node start here; the ones below are the node's own. */
+const firstPodNumber = 10;
+
+/** Block of pod addresses of a cluster's n-th node. */
+export function nodePodCidr(cluster: LabCluster, nodeIndex: number): Prefix {
+  const length = Math.max(24, cluster.podCidr.length + 4);
+  return parsePrefix(`${nthAddress(cluster.podCidr, nodeIndex * 2 ** (32 - length))}/${length}`);
+}
+
+/**
+ * Places every pod of the workloads and every bare pod: replicas per cluster as the topology says (or the default
+ * spread), then the node with the fewest pods. Equal input gives an equal result.
+ */
+export function schedule(topology: Topology, workloads: readonly Workload[], pods: readonly Pod[]): PlacedPod[] {
+  const placed: PlacedPod[] = [];
+  const used = new Map<string, number>();
+  const place = (cluster: LabCluster, pod: Pod, node?: string): void => {
+    const chosen = node ?? leastLoaded(cluster, used);
+    const key = `${cluster.name}/${chosen}`;
+    const number = used.get(key) ?? 0;
+    used.set(key, number + 1);
+    const ip = nthAddress(nodePodCidr(cluster, cluster.nodes.indexOf(chosen)), firstPodNumber + number);
+    placed.push({
+      cluster: cluster.name,
+      node: chosen,
+      namespace: pod.metadata.namespace,
+      name: pod.metadata.name,
+      ip,
+      pod,
+    });
+  };
+  for (const [index, workload] of workloads.entries()) {
+    const spread = topology.placements.get(objectPath(workload)) ?? defaultSpread(workload, index, topology.clusters);
+    for (const cluster of topology.clusters) {
+      const replicas = spread.get(cluster.name) ?? 0;
+      if (workload.kind === 'DaemonSet') {
+        if (replicas > 0)
+          for (const node of cluster.nodes) place(cluster, podOf(workload, cluster, cluster.nodes.indexOf(node)), node);
+      } else for (let i = 0; i < replicas; i++) place(cluster, podOf(workload, cluster, i));
+    }
+  }
+  for (const [index, pod] of pods.entries()) {
+    const cluster = topology.clusters[index % topology.clusters.length];
+    if (cluster)
+      place(
+        cluster,
+        pod,
+        cluster.nodes.find((node) => node === pod.spec.nodeName),
+      );
+  }
+  return placed;
+}
+
+/** `<namespace>/<name>`. */
+export function objectPath(object: {
+  readonly metadata: { readonly namespace: string; readonly name: string };
+}): string {
+  return `${object.metadata.namespace}/${object.metadata.name}`;
+}
+
+/** Several replicas are split evenly, single ones alternate between the clusters; a DaemonSet runs everywhere. */
+function defaultSpread(workload: Workload, index: number, clusters: readonly LabCluster[]): Map<string, number> {
+  if (workload.kind === 'DaemonSet') return new Map(clusters.map((cluster) => [cluster.name, 1]));
+  const spread = new Map<string, number>();
+  for (let i = 0; i < workload.spec.replicas; i++) {
+    const cluster = clusters[(index + i) % clusters.length];
+    if (cluster) spread.set(cluster.name, (spread.get(cluster.name) ?? 0) + 1);
+  }
+  return spread;
+}
+
+function leastLoaded(cluster: LabCluster, used: ReadonlyMap<string, number>): string {
+  const load = (node: string): number => used.get(`${cluster.name}/${node}`) ?? 0;
+  return cluster.nodes.reduce((best, node) => (load(node) < load(best) ? node : best));
+}
+
+function podOf(workload: Workload, cluster: LabCluster, index: number): Pod {
+  const { name, namespace } = workload.metadata;
+  const seed = `${cluster.name}/${namespace}/${workload.kind}/${name}`;
+  const podName = workload.kind === 'StatefulSet' ? `${name}-${index}` : generatedName(workload, seed, index);
+  const { template } = workload.spec;
+  return {
+    kind: 'Pod',
+    metadata: {
+      name: podName,
+      namespace,
+      uid: uidOf(`${seed}/${index}`),
+      labels: template.labels,
+      annotations: template.annotations,
+    },
+    spec: { ...template.spec, hostNetwork: false },
+    status: { phase: 'Pending', podIPs: [], ready: false },
+  };
+}
+
+function generatedName(workload: Workload, seed: string, index: number): string {
+  const { name, namespace } = workload.metadata;
+  const suffix = nameSuffix(`${seed}/${index}`, 5);
+  return workload.kind === 'Deployment'
+    ? `${name}-${nameSuffix(`${namespace}/${name}`, 6)}-${suffix}`
+    : `${name}-${suffix}`;
+}

@@ -1,0 +1,2 @@
+export { commandsToTry, kernelLinesOf, runLiveScreen } from './live-screen.ts';
+export { type ScreenModel, renderScreen } from './render.ts';

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkConnectivity, checkServices, serviceTargets } from '../checks/index.ts';
+import type { Lab } from '../lab.ts';
+import { clusterReports } from '../report/index.ts';
+import { podPath } from '../scheduler/index.ts';
+import { callUnixApi } from '../../runtime/serve/index.ts';
+import { nodePaths } from '../state/index.ts';
+import { type ScreenModel, renderScreen } from './render.ts';
+
+const refreshMs = 1000;
+const clearScreen = '\u001B[2J';
+const home = '\u001B[H';
+const clearLine = '\u001B[K';
+const clearBelow = '\u001B[J';
+
+/** Repaints the terminal about once a second until `signal` aborts. */
+export async function runLiveScreen(lab: Lab, terminal: NodeJS.WriteStream, signal: AbortSignal): Promise<void> {
+  terminal.write(clearScreen);
+  while (!signal.aborted) {
+    const model = await measure(lab, signal);
+    if (signal.aborted) break;
+    const lines = renderScreen(model, terminal.columns, terminal.rows - 1);
+    terminal.write(`${home}${lines.map((line) => `${line}${clearLine}\n`).join('')}${clearBelow}`);
+    await sleep(refreshMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Three things to try, as typed in the checkout. */
+export function commandsToTry(lab: Lab): string[] {
+  const name = lab.plan.name === 'default' ? '' : ` --name ${lab.plan.name}`;
+  const [a, b] = lab.plan.topology.clusters;
+  const targets = serviceTargets(lab.plan.services, lab.plan.pods);
+  const shared = targets.find((target) => target.global && new Set(target.backends.map((pod) => pod.cluster)).size > 1);
+  const victim = shared?.backends[0] ?? lab.plan.pods[0];
+  return [
+    ...(victim ? [`bin/isthmus lab stop ${podPath(victim)}${name}`] : []),
+    ...(a && b ? [`bin/isthmus lab cut ${a.name} ${b.name}${name}`] : []),
+    `bin/isthmus get ips${name}`,
+  ];
+}
+
+async function measure(lab: Lab, signal: AbortSignal): Promise<ScreenModel> {
+  const { plan, substrate } = lab;
+  const running = lab.runningPods();
+  const names = plan.topology.clusters.map((cluster) => cluster.name);
+  const [clusters, connectivity, services, kernelLines] = await Promise.all([
+    clusterReports(lab.paths, plan.topology, signal),
+    substrate.sendsPackets ? checkConnectivity(substrate, running).catch(() => undefined) : undefined,
+    substrate.sendsPackets
+      ? checkServices(substrate, serviceTargets(plan.services, running), running, names).catch(() => [])
+      : [],
+    substrate.sendsPackets ? [] : kernelLinesOf(lab),
+  ]);
+  return {
+    lab: plan.name,
+    clusters,
+    pods: plan.pods.map((pod) => ({ path: podPath(pod), state: lab.stateOf(pod) })),
+    ...(connectivity ? { connectivity } : {}),
+    services,
+    upMs: lab.upMs,
+    firstCrossClusterMs: lab.firstCrossClusterMs,
+    sendsPackets: substrate.sendsPackets,
+    kernelLines,
+    commands: commandsToTry(lab),
+  };
+}
+
+/** Kernel state of the first node, as `ip`, `bridge` and map lines. */
+export async function kernelLinesOf(lab: Lab): Promise<string[]> {
+  const [site] = lab.plan.network.sites;
+  const node = site?.cluster.nodes[0];
+  if (!site || !node) return [];
+  const answer = await callUnixApi(nodePaths(lab.paths, site.cluster.name, node).apiSocket, {
+    route: '/v1/kernel',
+  }).catch(() => undefined);
+  const text = typeof answer === 'object' && answer !== null && 'text' in answer ? String(answer.text) : '';
+  return [`kernel state of ${site.cluster.name}/${node}:`, ...text.trimEnd().split('\n')];
+}

@@ -1,0 +1,21 @@
+export { type Cleaner, cleanLab } from './clean-lab.ts';
+export {
+  type ApiserverPaths,
+  type LabPaths,
+  type NodePaths,
+  apiserverPaths,
+  labPaths,
+  labsRoot,
+  nodePaths,
+} from './lab-directory.ts';
+export {
+  type ChildRecord,
+  type LabState,
+  type PodRecord,
+  isLive,
+  labNames,
+  readLabState,
+  writeLabState,
+  writeLabStateSync,
+} from './lab-state.ts';
+export { type ProcessId, isAlive, processId, signalProcess } from './process-id.ts';

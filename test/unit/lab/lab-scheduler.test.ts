@@ -1,0 +1,89 @@
+import { describe, expect, test } from '@jest/globals';
+import type { EndpointSlice, KubernetesEvent } from '../../../kubernetes/index.ts';
+import { LabScheduler, schedule } from '../../../lab/scheduler/index.ts';
+import { parseTopology } from '../../../lab/topology/index.ts';
+import { service, workload } from './objects.ts';
+
+const topology = parseTopology('clusters: [{ name: east, id: 1 }]\nworkloads: { shop/web: { east: 2 } }', 't.yaml');
+const [cluster] = topology.clusters;
+
+function scheduler(): LabScheduler {
+  if (!cluster) throw new Error('no cluster');
+  return new LabScheduler({
+    cluster,
+    nodeAddresses: ['172.30.1.11', '172.30.1.12'],
+    namespaces: [],
+    pods: schedule(topology, [workload('web', 2)], []),
+    services: [service('web', { clusterIPs: ['10.128.0.10'] })],
+    endpointSlices: [],
+  });
+}
+
+/** What a watcher has got so far. */
+async function collect(source: LabScheduler, act: () => void): Promise<KubernetesEvent[]> {
+  const ending = new AbortController();
+  const events: KubernetesEvent[] = [];
+  const reading = (async () => {
+    for await (const event of source.watch(ending.signal)) events.push(event);
+  })();
+  await new Promise((resolve) => setImmediate(resolve));
+  act();
+  await new Promise((resolve) => setImmediate(resolve));
+  ending.abort();
+  await reading;
+  return events;
+}
+
+function addresses(slice: EndpointSlice): string[] {
+  return slice.endpoints.map(
+    ({ addresses: [ip], conditions }) =>
+      `${ip} ${conditions.ready ? 'ready' : 'not ready'}${conditions.terminating ? ' terminating' : ''}`,
+  );
+}
+
+describe('the scheduler as a source of Kubernetes objects', () => {
+  test('lists everything, then says that each kind is complete', async () => {
+    const events = await collect(scheduler(), () => undefined);
+    expect(events.filter((event) => event.type === 'upsert').map(({ object }) => object.kind)).toEqual([
+      'Namespace',
+      'Node',
+      'Node',
+      'Pod',
+      'Pod',
+      'Service',
+      'EndpointSlice',
+    ]);
+    expect(events.slice(-5).map((event) => event.type === 'synced' && event.kind)).toEqual([
+      'Namespace',
+      'Node',
+      'Pod',
+      'Service',
+      'EndpointSlice',
+    ]);
+  });
+
+  test('resolves a named target port and lists ready pods by address', async () => {
+    const events = await collect(scheduler(), () => undefined);
+    const slice = events.flatMap((event) =>
+      event.type === 'upsert' && event.object.kind === 'EndpointSlice' ? [event.object] : [],
+    )[0];
+    expect(slice?.ports).toEqual([{ name: 'web', protocol: 'TCP', port: 8080 }]);
+    expect(slice && addresses(slice)).toEqual(['10.1.0.10 ready', '10.1.1.10 ready']);
+  });
+
+  test('a terminating pod leaves the ready endpoints first and is deleted afterwards', async () => {
+    const source = scheduler();
+    const [victim] = schedule(topology, [workload('web', 2)], []);
+    const terminating = await collect(source, () => source.setState('shop', victim?.name ?? '', 'terminating'));
+    const slices = terminating.flatMap((event) =>
+      event.type === 'upsert' && event.object.kind === 'EndpointSlice' ? [addresses(event.object)] : [],
+    );
+    expect(slices.at(-1)).toEqual(['10.1.0.10 not ready terminating', '10.1.1.10 ready']);
+    const stopped = await collect(source, () => source.setState('shop', victim?.name ?? '', 'stopped'));
+    expect(stopped.at(-1)).toEqual({ type: 'delete', kind: 'Pod', namespace: 'shop', name: victim?.name });
+  });
+
+  test('refuses a pod that it does not know', () => {
+    expect(() => scheduler().setState('shop', 'nobody', 'stopped')).toThrow('Cluster east has no pod shop/nobody');
+  });
+});

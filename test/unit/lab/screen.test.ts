@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals';
+import { type ScreenModel, renderScreen } from '../../../lab/screen/render.ts';
+
+const paths = ['east/shop/a', 'east/shop/b', 'west/shop/c'];
+const model: ScreenModel = {
+  lab: 'default',
+  clusters: [
+    {
+      name: 'east',
+      id: 1,
+      nodes: 2,
+      endpoints: 2,
+      identities: 2,
+      services: 1,
+      heartbeatAgeSeconds: 3.2,
+      state: 'ready',
+    },
+    {
+      name: 'west',
+      id: 2,
+      nodes: 2,
+      endpoints: 1,
+      identities: 1,
+      services: 1,
+      heartbeatAgeSeconds: 4,
+      state: 'node-1 waits for nodes of east',
+    },
+  ],
+  pods: paths.map((path) => ({ path, state: 'running' })),
+  connectivity: {
+    pairs: 6,
+    ok: 5,
+    failed: [{ from: 'east/shop/a', to: 'west/shop/c', error: 'timeout' }],
+    strayPackets: 0,
+  },
+  services: [
+    {
+      namespace: 'shop',
+      name: 'web',
+      global: true,
+      backends: { east: 1, west: 1 },
+      requests: 80,
+      failed: 0,
+      answeredBy: { 'west/c': 40, 'east/a': 40 },
+    },
+  ],
+  upMs: 2345,
+  firstCrossClusterMs: 1200,
+  sendsPackets: true,
+  kernelLines: [],
+  commands: ['bin/isthmus lab stop east/shop/a', 'bin/isthmus lab cut east west', 'bin/isthmus get ips'],
+};
+
+describe('the live screen', () => {
+  test('shows clusters, the matrix, who answers and what to try', () => {
+    expect(renderScreen(model, 100, 40)).toEqual([
+      'isthmus lab default: 2 clusters, mesh up after 2.3 s, first answer across clusters after 1.2 s',
+      '',
+      'CLUSTER  STATE                           HEARTBEAT  NODES  IDENTITIES  IPS  SERVICES',
+      'east     ready                           3 s ago        2           2    2         1',
+      'west     node-1 waits for nodes of east  4 s ago        2           1    1         1',
+      '',
+      'connectivity: 5 of 6 pairs answer',
+      'east/shop/a · ✓ ✗',
+      'east/shop/b ✓ · ✓',
+      'west/shop/c ✓ ✓ ·',
+      '',
+      'GLOBAL SERVICE  FAILED  ANSWERED BY',
+      'shop/web             0  east/a 40, west/c 40',
+      '',
+      'Try, in another terminal:',
+      '  bin/isthmus lab stop east/shop/a',
+      '  bin/isthmus lab cut east west',
+      '  bin/isthmus get ips',
+      'Ctrl-C ends the lab and removes everything it made.',
+    ]);
+  });
+
+  test('sums the matrix up by cluster when the terminal is too small, and never exceeds it', () => {
+    const lines = renderScreen(model, 60, 18);
+    expect(lines).toContain('east       2/2   1/2');
+    expect(lines.length).toBeLessThanOrEqual(18);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+  });
+
+  test('says plainly that an in-memory kernel sends no packet, and shows its state', () => {
+    const { connectivity: _, ...rest } = model;
+    const lines = renderScreen(
+      { ...rest, sendsPackets: false, services: [], kernelLines: ['1: lo', '2: isth0'] },
+      100,
+      30,
+    );
+    expect(lines[0]).toContain('in-memory kernel: no packet is sent');
+    expect(lines).toContain('2: isth0');
+  });
+});
