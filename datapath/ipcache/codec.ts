@@ -1,0 +1,61 @@
+import { type Prefix, formatPrefix, ipToBytes, parsePrefix } from '../../values/ip/index.ts';
+import { addressFrom, familyNumber, familyOf } from '../codec/index.ts';
+import type { RowCodec } from '../table/index.ts';
+import type { IpcacheEntry } from './entry.ts';
+import { ipcacheFlags, ipcacheKey, ipcacheValue, prefixBase } from './layout.ts';
+
+/** Entries to rows. An entry's key is its prefix as text, `10.1.0.0/16`. */
+export const ipcacheCodec: RowCodec<IpcacheEntry> = {
+  keySize: ipcacheKey.size,
+  valueSize: ipcacheValue.size,
+  keyOf: (entry) => formatPrefix(entry.prefix),
+  writeKey: (key, into, offset) => {
+    const { address, length, family } = parsePrefix(key);
+    ipcacheKey.encode(
+      {
+        prefixLength: prefixBase + length,
+        cluster: 0,
+        pad: 0,
+        family: familyNumber(family),
+        address: ipToBytes(address),
+      },
+      into,
+      offset,
+    );
+  },
+  writeValue: (entry, into, offset) => {
+    const tunnel = entry.tunnelEndpoint === undefined ? undefined : ipToBytes(entry.tunnelEndpoint);
+    const flags =
+      (tunnel ? ipcacheFlags.hasTunnel : 0) |
+      (tunnel?.length === 16 ? ipcacheFlags.tunnelIsIpv6 : 0) |
+      (entry.remoteCluster ? ipcacheFlags.remoteCluster : 0);
+    ipcacheValue.encode(
+      {
+        identity: entry.identity,
+        tunnelEndpoint: tunnel ?? new Uint8Array(0),
+        pad: 0,
+        encryptKey: entry.encryptKey,
+        flags,
+      },
+      into,
+      offset,
+    );
+  },
+};
+
+/** The entry of a row, for `isthmus get` and tests. */
+export function decodeIpcache(key: Buffer, value: Buffer): IpcacheEntry {
+  const k = ipcacheKey.decode(key);
+  const v = ipcacheValue.decode(value);
+  const family = familyOf(k.family);
+  const prefix: Prefix = { address: addressFrom(k.address, family), length: k.prefixLength - prefixBase, family };
+  return {
+    prefix,
+    identity: v.identity,
+    encryptKey: v.encryptKey,
+    ...(v.flags & ipcacheFlags.hasTunnel
+      ? { tunnelEndpoint: addressFrom(v.tunnelEndpoint, v.flags & ipcacheFlags.tunnelIsIpv6 ? 6 : 4) }
+      : {}),
+    ...(v.flags & ipcacheFlags.remoteCluster ? { remoteCluster: true } : {}),
+  };
+}
