@@ -71,7 +71,8 @@ export function readBtfTypes(bytes: Buffer): readonly BtfType[] {
   return result;
 }
 
-const voidType: BtfType = { kind: 0, name: '', size: 0, type: 0, members: [], element: 0, count: 0 };
+/** What index 0, and an index that the file lacks, stands for. */
+export const voidType: BtfType = { kind: 0, name: '', size: 0, type: 0, members: [], element: 0, count: 0 };
 
 function membersOf(
   bytes: Buffer,

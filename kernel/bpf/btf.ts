@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { BpfMapSpec } from '../ports/index.ts';
-import { BTF_KIND, type BtfType, readBtfTypes } from './btf-types.ts';
+import { BTF_KIND, type BtfType, readBtfTypes, voidType } from './btf-types.ts';
 import { type ElfFile, type ElfSection, SHF_EXECINSTR, STT_FUNC, STT_OBJECT, readElf } from './elf.ts';
 import { mapTypeOf } from './map-types.ts';
 
@@ -141,8 +141,8 @@ function variablesOf(elf: ElfFile, section: number): Map<string, StructMember> {
 
 /** The type behind typedefs and qualifiers. */
 function resolved(types: readonly BtfType[], index: number): number {
-  const type = types[index];
-  switch (type?.kind ?? 0) {
+  const type = types[index] ?? voidType;
+  switch (type.kind) {
     case BTF_KIND.typedef:
     case BTF_KIND.volatile:
     case BTF_KIND.const:
@@ -155,13 +155,13 @@ function resolved(types: readonly BtfType[], index: number): number {
 }
 
 function sizeOf(types: readonly BtfType[], index: number): number {
-  const type = types[resolved(types, index)];
-  switch (type?.kind ?? 0) {
+  const type = types[resolved(types, index)] ?? voidType;
+  switch (type.kind) {
     case BTF_KIND.pointer:
       return 8;
     case BTF_KIND.array:
       return type.count * sizeOf(types, type.element);
     default:
-      return type?.size ?? 0;
+      return type.size;
   }
 }

@@ -1,6 +1,8 @@
 export { type ObjectLayout, type ObjectProgram, type StructLayout, type StructMember, readBtf } from './btf.ts';
 export { isBpffs, mountBpffs, unmountBpffs } from './bpffs.ts';
-export { type AttachedProgram, LinuxBpf } from './linux-bpf.ts';
+export { type AttachedProgram, LinuxBpf, type LinuxBpfObject } from './linux-bpf.ts';
 export { checkSpec, hookName } from './linux-object.ts';
+export { checkPacked } from './packed.ts';
 export { tcxAttachTypes } from './tcx.ts';
 export { type Handle, failedWith, libbpf } from './libbpf.ts';
+export type { TestRunInput, TestRunResult } from './test-run.ts';

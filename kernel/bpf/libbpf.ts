@@ -53,6 +53,7 @@ interface Libbpf {
   readonly bpf_obj_pin: CFunction<[fd: number, path: string]>;
   readonly bpf_obj_get: CFunction<[path: string]>;
   readonly bpf_obj_get_info_by_fd: CFunction<[fd: number, info: Uint8Array, length: Uint32Array]>;
+  readonly bpf_prog_test_run_opts: CFunction<[program: number, options: Uint8Array]>;
   readonly bpf_tc_hook_create: CFunction<[hook: Uint8Array]>;
   readonly bpf_tc_attach: CFunction<[hook: Uint8Array, options: Uint8Array]>;
   readonly bpf_tc_detach: CFunction<[hook: Uint8Array, options: Uint8Array]>;
@@ -97,6 +98,7 @@ export const libbpf: Libbpf = bindLazily<Libbpf>(open, {
   bpf_obj_pin: 'int bpf_obj_pin(int fd, const char *path)',
   bpf_obj_get: 'int bpf_obj_get(const char *path)',
   bpf_obj_get_info_by_fd: 'int bpf_obj_get_info_by_fd(int fd, void *info, void *length)',
+  bpf_prog_test_run_opts: 'int bpf_prog_test_run_opts(int program, void *options)',
   bpf_tc_hook_create: 'int bpf_tc_hook_create(void *hook)',
   bpf_tc_attach: 'int bpf_tc_attach(void *hook, void *options)',
   bpf_tc_detach: 'int bpf_tc_detach(void *hook, void *options)',

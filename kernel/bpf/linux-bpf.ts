@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BpfAttachment, BpfHook, BpfMap, BpfMapSpec, BpfObject, BpfObjectSpec, BpfPort } from '../ports/index.ts';
 import { type LinuxObject, type ObjectContext, loadObject } from './linux-object.ts';
 import { createMap, openPinnedMap } from './open-map.ts';
+import type { TestRunInput, TestRunResult } from './test-run.ts';
 
 /** eBPF through libbpf; see {@link BpfPort}. Remembers what it loaded and attached, to be able to describe it. */
 export class LinuxBpf implements BpfPort, Disposable {
@@ -16,7 +17,7 @@ export class LinuxBpf implements BpfPort, Disposable {
     this.#context = context;
   }
 
-  async load(spec: BpfObjectSpec): Promise<BpfObject> {
+  async load(spec: BpfObjectSpec): Promise<LinuxBpfObject> {
     const object = loadObject(spec, this.#context);
     this.#objects.add(object);
     return {
@@ -26,6 +27,7 @@ export class LinuxBpf implements BpfPort, Disposable {
         const attachment = await object.attach(program, hook, options);
         return this.#remember(attachment, { program, hook, ...options });
       },
+      testRun: (program, input) => object.testRun(program, input),
       [Symbol.dispose]: () => {
         this.#objects.delete(object);
         object[Symbol.dispose]();
@@ -78,7 +80,8 @@ export class LinuxBpf implements BpfPort, Disposable {
         await attachment.detach();
       },
       [Symbol.dispose]: () => {
-        this.#attached.delete(attachment);
+        // Unpinned, the link ends with its descriptor.
+        if (program.pinName === undefined) this.#attached.delete(attachment);
         attachment[Symbol.dispose]();
       },
     };
@@ -95,6 +98,12 @@ export class LinuxBpf implements BpfPort, Disposable {
     this.#maps.add(kept);
     return kept;
   }
+}
+
+/** What the real kernel offers beyond the port. */
+export interface LinuxBpfObject extends BpfObject {
+  /** Runs a tc program on a packet and tells what became of it; nothing is sent. For tests. */
+  testRun(program: string, input: TestRunInput): TestRunResult;
 }
 
 /** A program at its hook, as `describe` prints it. */

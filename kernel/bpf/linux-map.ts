@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { BpfMap, BpfMapSpec } from '../ports/index.ts';
 import { kernelError } from '../abi/index.ts';
 import { checkedBpf, failedWith, libbpf } from './libbpf.ts';
+import { checkPacked } from './packed.ts';
 
 /** Entries in one system call: large enough that FFI costs nothing, small enough that timers run on time (2 ms). */
 const chunk = 1024;
@@ -122,10 +123,4 @@ export class LinuxMap implements BpfMap {
   #operation(verb: string): string {
     return `Cannot ${verb} map ${this.spec.name}`;
   }
-}
-
-/** Sizes are checked before the kernel reads beyond the end of a Buffer. */
-export function checkPacked(bytes: Uint8Array, size: number, count: number): void {
-  if (bytes.length < size * count || (count === 1 && bytes.length !== size))
-    throw new RangeError(`${count} entries of ${size} bytes do not fit ${bytes.length} bytes`);
 }

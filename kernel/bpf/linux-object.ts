@@ -11,6 +11,7 @@ import { type Handle, checkedBpf, checkedPointer, libbpf, withLibbpfLog } from '
 import { dropPinnedLink } from './link-attachment.ts';
 import { mapAccess, mapSpecOf } from './open-map.ts';
 import { attachTcx } from './tcx.ts';
+import { type TestRunInput, type TestRunResult, testRun } from './test-run.ts';
 
 export interface ObjectContext {
   readonly tcMode: 'tcx' | 'clsact';
@@ -79,6 +80,11 @@ export class LinuxObject implements BpfObject {
     return attachment;
   }
 
+  /** Runs a tc program on a packet; for tests. @throws {RangeError} when the object has no such program. */
+  testRun(program: string, input: TestRunInput): TestRunResult {
+    return this.#context.inside(() => testRun(this.#programFd(program), program, input));
+  }
+
   [Symbol.dispose](): void {
     if (this.#object === undefined) return;
     libbpf.bpf_object__close(this.#object);
@@ -89,9 +95,7 @@ export class LinuxObject implements BpfObject {
   #attach(program: string, hook: BpfHook, pinPath: string | undefined): BpfAttachment {
     const { tcMode, inside } = this.#context;
     const name = `program ${program} at ${hookName(hook)}`;
-    const handle = libbpf.bpf_object__find_program_by_name(this.#open(), program);
-    if (handle === null) throw new RangeError(`${this.#spec.path} has no program ${program}`);
-    const fd = checkedBpf(`Cannot attach ${name}`, libbpf.bpf_program__fd(handle));
+    const fd = this.#programFd(program);
     if (hook.type === 'cgroup') return attachCgroup(hook, fd, name, pinPath);
     if (tcMode === 'tcx') {
       const attachment = attachTcx(hook, fd, name, inside, pinPath);
@@ -102,6 +106,12 @@ export class LinuxObject implements BpfObject {
     const attachment = attachClsact(hook, fd, name, inside);
     if (pinPath !== undefined) dropPinnedLink(pinPath);
     return attachment;
+  }
+
+  #programFd(program: string): number {
+    const handle = libbpf.bpf_object__find_program_by_name(this.#open(), program);
+    if (handle === null) throw new RangeError(`${this.#spec.path} has no program ${program}`);
+    return checkedBpf(`Cannot open program ${program}`, libbpf.bpf_program__fd(handle));
   }
 
   #pinPath(pinName: string | undefined): string | undefined {

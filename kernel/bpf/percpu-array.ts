@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { BpfMap, BpfMapSpec } from '../ports/index.ts';
 import { checkedBpf, failedWith, libbpf } from './libbpf.ts';
-import { checkPacked } from './linux-map.ts';
+import { checkPacked } from './packed.ts';
 
 /**
  * An array with a value for each possible CPU. Read as the sum of its 64-bit words over CPUs; a value written goes to
