@@ -12,7 +12,8 @@ export {
   tcpListenFd,
   udpBindFd,
 } from './netns/index.ts';
+export type { LinuxBpfObject, TestRunInput, TestRunResult } from './bpf/index.ts';
 export { isBpffs, mountBpffs, unmountBpffs } from './bpf/index.ts';
 export { type ObjectLayout, type ObjectProgram, type StructLayout, type StructMember, readBtf } from './bpf/index.ts';
 export { cgroupProcesses, cgroupRoot, createCgroup, joinCgroup, killCgroup, removeCgroup } from './cgroup/index.ts';
-export { peerUid, processStartTime } from './abi/index.ts';
+export { checkPeerUid, peerUid, processStartTime } from './abi/index.ts';

@@ -21,5 +21,5 @@ export {
   intBytes,
   socketAddress,
 } from './socket-address.ts';
-export { peerUid } from './peer-uid.ts';
+export { checkPeerUid, peerUid } from './peer-uid.ts';
 export { processStartTime } from './process-start-time.ts';

@@ -28,3 +28,9 @@ function descriptorOf(socket: Socket): number {
   if (typeof fd !== 'number' || fd < 0) throw new TypeError('The socket is closed or has no descriptor');
   return fd;
 }
+
+/** Lets in only this process's own user and root. @throws {Error} naming the refused uid. */
+export function checkPeerUid(socket: Socket): void {
+  const uid = peerUid(socket);
+  if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`Callers of uid ${uid} are not served here`);
+}
