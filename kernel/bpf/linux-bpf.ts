@@ -65,13 +65,12 @@ export class LinuxBpf implements BpfPort, Disposable {
 
   #remember(attachment: BpfAttachment, program: AttachedProgram): BpfAttachment {
     // The same pin holds the same link: what ran there before has been replaced.
-    for (const [earlier, other] of this.#attached)
-      if (
-        program.pinName !== undefined &&
-        other.pinName === program.pinName &&
-        isDeepStrictEqual(other.hook, program.hook)
-      )
-        this.#attached.delete(earlier);
+    for (const [earlier, other] of this.#attached) {
+      const same = other.pinName === program.pinName && isDeepStrictEqual(other.hook, program.hook);
+      if (program.pinName === undefined || !same) continue;
+      earlier[Symbol.dispose]();
+      this.#attached.delete(earlier);
+    }
     this.#attached.set(attachment, program);
     return {
       hook: attachment.hook,

@@ -51,9 +51,10 @@ export function testRun(programFd: number, name: string, input: TestRunInput): T
 
   const options = Buffer.alloc(opts.size);
   options.writeBigUInt64LE(BigInt(opts.size), 0);
+  const held: Buffer[] = [];
   const place = (at: number, bytes: Buffer, sizeAt: number): void => {
-    // The address is good as long as this function holds the Buffer, which it does beyond the call.
-    options.writeBigUInt64LE(BigInt(ffi().address(bytes)), at);
+    held.push(bytes);
+    options.writeBigUInt64LE(ffi().address(bytes), at);
     options.writeUInt32LE(bytes.length, sizeAt);
   };
   place(opts.dataIn, packet, opts.dataSizeIn);
@@ -62,6 +63,8 @@ export function testRun(programFd: number, name: string, input: TestRunInput): T
   place(opts.contextOut, result, opts.contextSizeOut);
   options.writeUInt32LE(1, opts.repeat);
   checkedBpf(`Cannot run program ${name}`, libbpf.bpf_prog_test_run_opts(programFd, options));
+  // An address keeps no Buffer alive; these are, for they are used after the call.
+  held.length = 0;
   return {
     verdict: options.readUInt32LE(opts.verdict),
     packet: Buffer.from(output.subarray(0, options.readUInt32LE(opts.dataSizeOut))),

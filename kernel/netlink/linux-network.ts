@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import type { InterfaceAddress, Link, LinkSpec, Neighbour, NetworkPort, Route } from '../ports/index.ts';
 import { KernelError } from '../ports/index.ts';
+import { checkLinkName, isSameDevice } from '../link-rules.ts';
 import { errnos, kernelError } from '../abi/index.ts';
 import { addressAddition, addressDump, addressOf, addressRemoval } from './addresses.ts';
 import { linkChange, linkCreation, linkDeletion, linkDump, linkOf } from './links.ts';
@@ -33,6 +34,7 @@ export class LinuxNetwork implements NetworkPort, Disposable {
   }
 
   async createLink(spec: LinkSpec): Promise<Link> {
+    checkLinkName(spec.name);
     const [answer] = this.#socket.send([linkCreation(spec)]);
     const operation = `Cannot create link ${spec.name}`;
     if (answer && answer.errno !== 0 && answer.errno !== errnos.EEXIST)
@@ -143,17 +145,6 @@ export function sysctlFile(path: string): string {
   const relative = normalize(path.includes('/') ? path : path.replaceAll('.', '/')).replace(/^net\//, '');
   if (relative.startsWith('..') || relative.startsWith('/')) throw new RangeError(`Not a sysctl below net: ${path}`);
   return join('/proc/sys/net', relative);
-}
-
-function isSameDevice(link: Link, spec: LinkSpec): boolean {
-  if (link.kind !== spec.kind || (spec.index !== undefined && spec.index !== link.index)) return false;
-  if (spec.kind !== 'vxlan') return true;
-  const collectMetadata = spec.vni === undefined;
-  return (
-    link.vxlan?.collectMetadata === collectMetadata &&
-    link.vxlan.port === spec.port &&
-    (collectMetadata || link.vxlan.vni === spec.vni)
-  );
 }
 
 function named<T>(item: T | undefined, name: (item: T) => string): string {

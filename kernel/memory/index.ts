@@ -1,0 +1,1 @@
+export { type MemoryKernelOptions, MemoryKernel } from './memory-kernel.ts';
