@@ -4,13 +4,17 @@ import type { CommandContext } from './command.ts';
 import { runCommandLine } from './run.ts';
 import { tree } from './tree.ts';
 
+/** npm hands on the Ctrl-C that the terminal has sent to everybody already: what comes this soon is the same one. */
+const echoMs = 1000;
 const stopping = new AbortController();
+let stoppedAt = 0;
 for (const [name, number] of [
   ['SIGINT', 2],
   ['SIGTERM', 15],
 ] as const)
   process.on(name, () => {
-    if (stopping.signal.aborted) process.exit(128 + number);
+    if (!stopping.signal.aborted) stoppedAt = systemClock.monotonicMs();
+    else if (systemClock.monotonicMs() - stoppedAt > echoMs) process.exit(128 + number);
     stopping.abort(new DOMException(`Stopped by ${name}`, 'AbortError'));
   });
 // `isthmus get ips | head` closes the pipe early, which is no error.

@@ -14,19 +14,30 @@ export interface Clock {
 
 export interface Timer extends Disposable {}
 
+/** The longest delay that the runtime keeps: a longer one would fire at once. */
+const longestTimeoutMs = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: async (ms, signal) => {
     try {
-      await sleepFor(ms, undefined, signal ? { signal } : {});
+      for (let left = ms; ; left -= longestTimeoutMs) {
+        await sleepFor(Math.min(left, longestTimeoutMs), undefined, signal ? { signal } : {});
+        if (left <= longestTimeoutMs) return;
+      }
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     }
   },
   timer: (ms, run) => {
-    const handle = setTimeout(run, ms);
-    handle.unref();
+    let handle: NodeJS.Timeout;
+    const arm = (left: number): void => {
+      const rest = left - longestTimeoutMs;
+      handle = setTimeout(() => (rest > 0 ? arm(rest) : run()), Math.min(left, longestTimeoutMs));
+      handle.unref();
+    };
+    arm(ms);
     return { [Symbol.dispose]: () => clearTimeout(handle) };
   },
 };

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { Clock } from '../clock/index.ts';
 import { redact } from './redact.ts';
 
@@ -34,7 +35,7 @@ export function createLogger(options: LoggerOptions, bound: LogFields = {}): Log
     const time = new Date(options.clock.now()).toISOString();
     const shown = Object.entries({ ...bound, ...fields })
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, redact(name, plain(value))] as const);
+      .map(([name, value]) => [name, plain(name, value)] as const);
     write(options.format === 'json' ? jsonLine(time, level, message, shown) : textLine(time, level, message, shown));
   };
   return {
@@ -67,14 +68,45 @@ function textLine(time: string, level: LogLevel, message: string, shown: Shown):
 
 function textValue(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+  // Anything that could break the line, or a terminal, is quoted.
+  return /^[!#-<>-~]+$/.test(text) ? text : JSON.stringify(text);
 }
 
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (!(value instanceof Error)) return value;
+/** What may be written of a field: no secret, nothing that JSON lacks, and never an exception. */
+function plain(name: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return leaf(name, value);
+  if (isError(value)) return redact(name, errorText(value));
+  try {
+    // Once there and back: what comes out is a copy that every later step can print.
+    return redact(name, JSON.parse(JSON.stringify(value, (member, inner: unknown) => nested(member, inner)) ?? 'null'));
+  } catch (error) {
+    return `[not printable: ${error instanceof Error ? error.message : String(error)}]`;
+  }
+}
+
+function nested(name: string, value: unknown): unknown {
+  if (isError(value)) return redact(name, errorText(value));
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Set) return [...(value as Set<unknown>)];
+  return typeof value === 'object' && value !== null ? redact(name, value) : leaf(name, value);
+}
+
+function leaf(name: string, value: unknown): unknown {
+  if (typeof value === 'bigint' || typeof value === 'symbol' || typeof value === 'function')
+    return redact(name, value.toString());
+  return redact(name, value);
+}
+
+/** Errors of another realm (a worker, a test's own context) are errors too. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
+}
+
+function errorText(value: Error): string {
   const causes: string[] = [];
-  for (let error: unknown = value; error instanceof Error && causes.length < 5; error = error.cause)
-    causes.push(error.message);
+  for (let error: unknown = value; isError(error) && causes.length < 5; error = error.cause) {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+    causes.push(code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`);
+  }
   return causes.join(': ');
 }

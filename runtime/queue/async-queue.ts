@@ -3,12 +3,14 @@
  * {@link AsyncQueue.size} (push-back) or where the values are already coalesced.
  */
 export class AsyncQueue<T> implements AsyncIterable<T> {
-  readonly #values: T[] = [];
+  #values: T[] = [];
+  /** Values before it are handed over already; an array's `shift` would move all the others each time. */
+  #head = 0;
   #wake: (() => void) | undefined;
   #end: { readonly error?: unknown } | undefined;
 
   get size(): number {
-    return this.#values.length;
+    return this.#values.length - this.#head;
   }
 
   push(value: T): void {
@@ -25,7 +27,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
     for (;;) {
-      while (this.#values.length > 0) yield this.#values.shift() as T;
+      while (this.size > 0) yield this.#take();
       if (this.#end) {
         if ('error' in this.#end) throw this.#end.error;
         return;
@@ -33,5 +35,15 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
       await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#wake = undefined;
     }
+  }
+
+  #take(): T {
+    const value = this.#values[this.#head++] as T;
+    const spent = this.#head === this.#values.length || (this.#head >= 1024 && this.#head * 2 >= this.#values.length);
+    if (spent) {
+      this.#values = this.#values.slice(this.#head);
+      this.#head = 0;
+    }
+    return value;
   }
 }

@@ -116,7 +116,7 @@ async function sendLines(response: ServerResponse, values: AsyncIterable<unknown
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
   for await (const value of values) {
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     if (response.write(`${JSON.stringify(value)}\n`)) continue;
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -126,7 +126,9 @@ async function sendLines(response: ServerResponse, values: AsyncIterable<unknown
       response.on('drain', done).on('close', done);
     });
   }
-  response.end();
+  // A stream that was broken off must not look like one that has come to its end.
+  if (signal.aborted) response.destroy();
+  else response.end();
 }
 
 function isStream(value: unknown): value is AsyncIterable<unknown> {
@@ -146,6 +148,6 @@ function messageOf(error: unknown): string {
 }
 
 function codeOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : 'INTERNAL';
 }

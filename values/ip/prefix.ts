@@ -9,7 +9,7 @@ export interface Prefix {
 
 /** @throws {RangeError} when the text is no prefix, or (strict, the default) has host bits set. */
 export function parsePrefix(text: string, options: { readonly strict?: boolean } = {}): Prefix {
-  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text);
   if (!match) throw new RangeError(`Not an address prefix: ${JSON.stringify(text)}`);
   const bytes = ipToBytes(match[1] ?? '');
   const length = Number(match[2]);

@@ -33,7 +33,7 @@ export function parseLabel(text: string): Label {
   if (text.startsWith('$')) return { source: 'reserved', ...keyAndValue(text.slice(1), true) };
   const colon = text.indexOf(':');
   if (colon >= 0) {
-    const source = text.slice(0, colon);
+    const source = text.slice(0, colon) || 'unspec';
     return { source, ...keyAndValue(text.slice(colon + 1), source === 'reserved') };
   }
   if (text.startsWith('reserved.')) return { source: 'reserved', ...keyAndValue(text.slice('reserved.'.length), true) };

@@ -14,12 +14,12 @@ export interface LabelRequirement {
 
 /** Whether labels satisfy a selector, with the meaning of Kubernetes (`NotIn` holds for an absent key). */
 export function matchesSelector(selector: LabelSelector, labels: Labels): boolean {
-  const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
+  const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => valueOf(labels, key) === value);
   return equal && (selector.matchExpressions ?? []).every((requirement) => matchesRequirement(requirement, labels));
 }
 
 function matchesRequirement({ key, operator, values = [] }: LabelRequirement, labels: Labels): boolean {
-  const value = labels[key];
+  const value = valueOf(labels, key);
   switch (operator) {
     case 'In':
       return value !== undefined && values.includes(value);
@@ -30,4 +30,9 @@ function matchesRequirement({ key, operator, values = [] }: LabelRequirement, la
     case 'DoesNotExist':
       return value === undefined;
   }
+}
+
+/** A label called `constructor` is a label, and its absence is absence. */
+function valueOf(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
