@@ -1,0 +1,41 @@
+import { grpcStatus, methods } from '../wire/index.ts';
+import { GrpcFailure } from './grpc-call.ts';
+import { clusterVersion, compatibleVersion, storageName } from './serve-context.ts';
+import { type UnaryCall, unaryCall } from './unary-call.ts';
+
+/** Cluster, Maintenance and Auth, as far as a store of one member without users has something true to say. */
+export const clusterCalls: readonly [string, UnaryCall][] = [
+  unaryCall(methods.memberList, ({ engine, header, memberName, clientUrls }) => ({
+    header: header(engine.revision),
+    members: [{ id: engine.memberId, name: memberName, peerUrls: [], clientUrls }],
+  })),
+  unaryCall(methods.status, async ({ engine, header }) => {
+    const { dbSize, dbSizeInUse } = await engine.status();
+    const { revision } = engine;
+    const answer = header(revision);
+    return {
+      header: answer,
+      version: compatibleVersion,
+      // `etcdctl endpoint status` divides by it.
+      dbSize: Math.max(dbSize, 1),
+      dbSizeInUse,
+      leader: engine.memberId,
+      // There is no raft log; what stands in for its index only has to grow with every write.
+      raftIndex: BigInt(revision),
+      raftAppliedIndex: BigInt(revision),
+      raftTerm: answer.raftTerm,
+      storageVersion: `${storageName} ${clusterVersion}`,
+    };
+  }),
+  unaryCall(methods.alarm, ({ engine, header }, request) => {
+    // `etcdctl endpoint health` reads the alarms, `alarm disarm` of none succeeds in etcd.
+    if (request.action === 'activate' || request.action === 'unrecognized')
+      throw new GrpcFailure(grpcStatus.unimplemented, 'isthmus: alarms cannot be raised by clients');
+    return { header: header(engine.revision), alarms: [] };
+  }),
+  unaryCall(methods.authenticate, () => {
+    // A client that has a user name goes on without a token when it reads this.
+    throw new GrpcFailure(grpcStatus.failedPrecondition, 'etcdserver: authentication is not enabled');
+  }),
+  unaryCall(methods.authStatus, ({ engine, header }) => ({ header: header(engine.revision), enabled: false })),
+];

@@ -1,0 +1,96 @@
+import { type ServerHttp2Stream, constants } from 'node:http2';
+import { encodeGrpcMessage, grpcStatus } from '../wire/index.ts';
+
+/** What a call ends with when it does not end well. */
+export class GrpcFailure extends Error {
+  readonly grpcCode: number;
+
+  constructor(grpcCode: number, message: string) {
+    super(message);
+    this.name = 'GrpcFailure';
+    this.grpcCode = grpcCode;
+  }
+}
+
+/** The answering side of one gRPC call. Source of the format: grpc/doc/PROTOCOL-HTTP2.md, "Responses". */
+export class GrpcCall {
+  readonly stream: ServerHttp2Stream;
+  #begun = false;
+  #finished = false;
+  #trailers: Record<string, string> = {};
+
+  constructor(stream: ServerHttp2Stream) {
+    this.stream = stream;
+  }
+
+  /** True while an answer may still be written. */
+  get open(): boolean {
+    return !this.#finished && !this.stream.destroyed && !this.stream.closed;
+  }
+
+  /** Bytes given to `send` that the client has not made room for yet. */
+  get unsentBytes(): number {
+    return this.stream.writableLength;
+  }
+
+  /** Sends the response headers, if they are not sent yet. */
+  begin(): void {
+    if (this.#begun || !this.open) return;
+    this.#begun = true;
+    this.stream.respond(
+      { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity' },
+      { waitForTrailers: true },
+    );
+    this.stream.once('wantTrailers', () => {
+      if (!this.stream.destroyed) this.stream.sendTrailers(this.#trailers);
+    });
+  }
+
+  send(frame: Uint8Array): void {
+    if (!this.open) return;
+    this.begin();
+    this.stream.write(frame);
+  }
+
+  /** The only answer of a unary call. */
+  reply(frame: Uint8Array): void {
+    if (!this.open) return;
+    this.begin();
+    this.#finished = true;
+    this.#trailers = { 'grpc-status': '0' };
+    this.stream.end(frame);
+  }
+
+  /** Ends the call. Before any answer this is one block of headers ("trailers-only"), which clients read as the status. */
+  finish(code: number, message = ''): void {
+    if (!this.open) return;
+    const status: Record<string, string> = { 'grpc-status': String(code) };
+    if (message !== '') status['grpc-message'] = encodeGrpcMessage(message);
+    if (this.#begun) {
+      this.#trailers = status;
+      this.#finished = true;
+      this.stream.end();
+    } else {
+      this.#finished = true;
+      this.stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...status }, { endStream: true });
+    }
+    this.#dropRequest();
+  }
+
+  /** A client that has not ended its side is told that nobody listens any more, or the stream would stay half open. */
+  #dropRequest(): void {
+    if (this.stream.readableEnded || this.stream.destroyed) return;
+    this.stream.resume();
+    if (this.stream.writableFinished) this.stream.close(constants.NGHTTP2_NO_ERROR);
+    else this.stream.once('finish', () => this.stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+}
+
+/** Code and text of whatever a handler threw; `expected` is false for mistakes of ours. */
+export function statusOf(error: unknown): { readonly code: number; readonly text: string; readonly expected: boolean } {
+  const text = error instanceof Error ? error.message : String(error);
+  // Failures of ours and the engine's carry their code (`GrpcFailure`, `EngineError`).
+  const code = error instanceof Error && 'grpcCode' in error ? error.grpcCode : undefined;
+  if (typeof code === 'number') return { code, text, expected: true };
+  return { code: grpcStatus.internal, text: 'isthmus: internal error', expected: false };
+}

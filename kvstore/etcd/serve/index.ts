@@ -1,0 +1,1 @@
+export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './server.ts';

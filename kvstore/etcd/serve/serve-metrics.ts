@@ -1,0 +1,28 @@
+import type { Metrics } from '../../../runtime/metrics/index.ts';
+import type { ServeContext } from './serve-context.ts';
+
+/** Shows what the server counts. Reading at scrape time costs the calls nothing. */
+export function serveMetrics(metrics: Metrics, context: ServeContext): Disposable {
+  const calls = metrics.counter({
+    name: 'etcd_server_calls_total',
+    help: 'Calls of etcd clients answered, by method and gRPC code',
+    labels: ['method', 'code'],
+  });
+  const watchers = metrics.gauge({ name: 'etcd_server_watchers', help: 'Watches of etcd clients that are open' });
+  const pauses = metrics.counter({
+    name: 'etcd_server_watch_pauses_total',
+    help: 'Times a watch stream was paused because its client reads too slowly',
+  });
+  const shown = new Map<string, number>();
+  let shownPauses = 0;
+  return metrics.onScrape(() => {
+    for (const [key, count] of context.calls) {
+      const [path = '', code = ''] = key.split(' ');
+      calls.add(count - (shown.get(key) ?? 0), { method: path.replace(/^\/etcdserverpb\./, ''), code });
+      shown.set(key, count);
+    }
+    watchers.set(context.watchers);
+    pauses.add(context.pauses - shownPauses);
+    shownPauses = context.pauses;
+  });
+}

@@ -1,0 +1,19 @@
+import { type Method, decode, encodeFrame } from '../wire/index.ts';
+import type { ServeContext } from './serve-context.ts';
+
+/** From the bytes of a request to the frame of its answer. */
+export type UnaryCall = (context: ServeContext, payload: Uint8Array) => Promise<Uint8Array>;
+
+/** Puts decoding before and encoding behind `handle`. Gives the path with it, for the table of calls. */
+export function unaryCall<Request, Response>(
+  method: Method<Request, never, unknown, Response>,
+  handle: (context: ServeContext, request: Request) => Promise<Response> | Response,
+): [path: string, call: UnaryCall] {
+  return [
+    method.path,
+    async (context, payload) => {
+      const request = decode(method.request, payload);
+      return encodeFrame(method.response, await handle(context, request));
+    },
+  ];
+}
