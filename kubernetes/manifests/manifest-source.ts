@@ -1,0 +1,179 @@
+import { watch as watchFolder } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
+import { isAbort } from '../../runtime/tasks/index.ts';
+import { allKinds } from '../memory/memory-source.ts';
+import type { KubernetesEvent, KubernetesObject, KubernetesSource } from '../objects/index.ts';
+import { type Manifests, manifestFiles, objectId, parseManifests } from './read-manifests.ts';
+
+export interface ManifestSourceOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log?: Logger;
+  /** How long after a sign of change the folder is read; signs in between count as one. Default 100 ms. */
+  readonly debounceMs?: number;
+  /** The folder is read this often without any sign, since a file system may miss one. Default 10 s. */
+  readonly rescanMs?: number;
+}
+
+/** What one file stands for: what was accepted of it last. */
+interface FileState {
+  readonly text: string;
+  readonly objects: ReadonlyMap<string, KubernetesObject>;
+}
+
+type Table = ReadonlyMap<string, KubernetesObject>;
+
+/**
+ * Follows a folder of manifests. A broken document is reported once per version of its file, and while a file holds one,
+ * nothing that was accepted of that file before is withdrawn. Deletes come only after the whole folder could be read.
+ * Workloads (Deployment, …) need a scheduler and are not for this source: they are counted in the log.
+ */
+export function manifestSource(options: ManifestSourceOptions): KubernetesSource {
+  return { description: `manifests:${options.directory}`, watch: (signal) => follow(options, signal) };
+}
+
+async function* follow(
+  options: ManifestSourceOptions,
+  signal: AbortSignal,
+): AsyncGenerator<KubernetesEvent, void, void> {
+  const { directory, clock, log = silentLogger, debounceMs = 100, rescanMs = 10_000 } = options;
+  using changes = new FolderChanges(directory);
+  let files: ReadonlyMap<string, FileState> = new Map();
+  let table: Table | undefined;
+  let failure = '';
+  try {
+    while (!signal.aborted) {
+      changes.clear();
+      try {
+        files = await readFolder(directory, files, log);
+        const next = mergeFiles(files);
+        yield* differences(table ?? new Map(), next);
+        if (!table) for (const kind of allKinds) yield { type: 'synced', kind };
+        table = next;
+        failure = '';
+      } catch (error) {
+        if (isAbort(error, signal)) return;
+        const text = error instanceof Error ? error.message : String(error);
+        if (text !== failure) log.warn('Cannot read the folder of manifests', { directory, [fields.error]: error });
+        failure = text;
+      }
+      changes.arm();
+      await changes.next(clock, rescanMs, signal);
+      if (changes.seen) await clock.sleep(debounceMs, signal);
+    }
+  } catch (error) {
+    if (!isAbort(error, signal)) throw error;
+  }
+}
+
+/** @throws when the folder or a file cannot be read: then nothing may be concluded from what is missing. */
+async function readFolder(
+  directory: string,
+  before: ReadonlyMap<string, FileState>,
+  log: Logger,
+): Promise<ReadonlyMap<string, FileState>> {
+  const after = new Map<string, FileState>();
+  for (const file of await manifestFiles(directory)) {
+    const text = await readFile(file, 'utf8');
+    const known = before.get(file);
+    after.set(file, known?.text === text ? known : accept(text, parseManifests(file, text), known, log));
+  }
+  return after;
+}
+
+function accept(text: string, parsed: Manifests, known: FileState | undefined, log: Logger): FileState {
+  for (const error of parsed.errors)
+    log.warn('A manifest was skipped', {
+      file: error.file,
+      document: error.document,
+      field: error.field,
+      [fields.error]: error.message,
+    });
+  if (parsed.workloads.length > 0)
+    log.info('Workloads play no role without a scheduler', { [fields.count]: parsed.workloads.length });
+  const kept = parsed.errors.length > 0 ? (known?.objects ?? []) : [];
+  const read = parsed.objects.map(
+    (object) => [objectId(object.kind, object.metadata.namespace, object.metadata.name), object] as const,
+  );
+  return { text, objects: new Map([...kept, ...read]) };
+}
+
+/** Of two objects with one name the one of the later file counts. */
+function mergeFiles(files: ReadonlyMap<string, FileState>): Table {
+  return new Map([...files.values()].flatMap((file) => [...file.objects]));
+}
+
+function* differences(before: Table, after: Table): Generator<KubernetesEvent> {
+  for (const [id, object] of after) if (!isDeepStrictEqual(before.get(id), object)) yield { type: 'upsert', object };
+  for (const [id, object] of before) {
+    if (after.has(id)) continue;
+    const { namespace, name } = object.metadata;
+    yield { type: 'delete', kind: object.kind, namespace, name };
+  }
+}
+
+/** Signs of change from the file system; it may miss some, and has none for a folder that does not exist yet. */
+class FolderChanges implements Disposable {
+  readonly #directory: string;
+  #watcher: ReturnType<typeof watchFolder> | undefined;
+  #wake: (() => void) | undefined;
+  seen = false;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.arm();
+  }
+
+  /** Begins to watch, if it does not yet; a watcher ends when its folder is removed. */
+  arm(): void {
+    if (this.#watcher) return;
+    try {
+      this.#watcher = watchFolder(this.#directory, { recursive: true, persistent: false });
+    } catch {
+      return;
+    }
+    this.#watcher.on('change', () => this.#notice());
+    this.#watcher.on('error', () => this.#drop());
+    this.#watcher.on('close', () => this.#drop());
+  }
+
+  clear(): void {
+    this.seen = false;
+  }
+
+  /** Settles at the next sign, or after `ms`. */
+  async next(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+    if (this.seen) return;
+    const waiting = new AbortController();
+    const abort = (): void => waiting.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    this.#wake = () => waiting.abort(new DOMException('The folder changed', 'AbortError'));
+    try {
+      signal.throwIfAborted();
+      await clock.sleep(ms, waiting.signal);
+    } catch (error) {
+      if (signal.aborted || !isAbort(error)) throw error;
+    } finally {
+      this.#wake = undefined;
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    const watcher = this.#watcher;
+    this.#drop();
+    watcher?.close();
+  }
+
+  #notice(): void {
+    this.seen = true;
+    this.#wake?.();
+  }
+
+  #drop(): void {
+    this.#watcher = undefined;
+  }
+}

@@ -1,0 +1,186 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { normaliseObject, parseManifests, readManifests, toManifest } from '../../../kubernetes/index.ts';
+
+const shop = fileURLToPath(new URL('../../../examples/online-boutique/kubernetes-manifests.yaml', import.meta.url));
+const sample = fileURLToPath(new URL('../../fixtures/cilium/cilium-state-objects.yaml', import.meta.url));
+
+describe('Manifests that others wrote', () => {
+  test('of the online shop give Deployments and Services, and count what plays no role', async () => {
+    const { objects, workloads, skipped, errors } = await readManifests([shop]);
+    expect(errors).toEqual([]);
+    expect(workloads.map((workload) => workload.kind)).toEqual(Array(12).fill('Deployment'));
+    expect(objects.filter((object) => object.kind === 'Service')).toHaveLength(12);
+    expect(Object.fromEntries(skipped)).toEqual({ ServiceAccount: 11 });
+    const cart = workloads.find((workload) => workload.metadata.name === 'cartservice');
+    expect(cart).toMatchObject({
+      metadata: { namespace: 'default' },
+      spec: {
+        replicas: 1,
+        selector: { matchLabels: { app: 'cartservice' } },
+        template: {
+          labels: { app: 'cartservice' },
+          spec: {
+            serviceAccountName: 'cartservice',
+            hostNetwork: false,
+            ports: [{ containerPort: 7070, protocol: 'TCP' }],
+          },
+        },
+      },
+    });
+  });
+
+  test('survive the way out and in again unchanged', async () => {
+    const { objects } = await readManifests([shop, sample]);
+    expect(objects.length).toBeGreaterThan(30);
+    for (const object of objects)
+      expect(normaliseObject(JSON.parse(JSON.stringify(toManifest(object))))).toEqual({ type: 'object', object });
+  });
+
+  test('of other API groups are skipped under their full name', () => {
+    const text = 'apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n';
+    expect(parseManifests('a.yaml', text)).toEqual({
+      objects: [],
+      workloads: [],
+      skipped: new Map([['Service.serving.knative.dev', 1]]),
+      errors: [],
+    });
+  });
+});
+
+describe('A file of several documents', () => {
+  const service = (name: string, extra = ''): string =>
+    `apiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports:\n  - port: 80\n${extra}`;
+
+  test('is read around a document that is no YAML', () => {
+    const text = `${service('a')}---\n{{ if .Values.x }}\nkind: "\n---\n${service('b')}`;
+    const { objects, errors } = parseManifests('mixed.yaml', text);
+    expect(objects.map((object) => object.metadata.name)).toEqual(['a', 'b']);
+    expect(errors).toEqual([
+      expect.objectContaining({ file: 'mixed.yaml', document: 2, field: '', line: expect.any(Number) }),
+    ]);
+    expect(errors[0]?.message).toMatch(/^Not valid YAML: /);
+  });
+
+  test('counts documents without comments that stand between separators', () => {
+    const text = `# a licence\n---\n# nothing here\n---\n${service('a')}--- # the next one\n${service('B')}`;
+    expect(parseManifests('f.yaml', text)).toMatchObject({
+      objects: [{ metadata: { name: 'a' } }],
+      errors: [{ document: 2, field: 'metadata.name' }],
+    });
+  });
+
+  test('may hold lists, of which one broken item does not spoil the others', () => {
+    const text = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'List',
+      items: [
+        { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x' } },
+        { apiVersion: 'v1', kind: 'Service', metadata: { name: 'y' }, spec: { ports: [{ port: 0 }] } },
+        { apiVersion: 'v1', kind: 'PodList', items: [{ metadata: { name: 'z' }, spec: { containers: [] } }] },
+      ],
+    });
+    const { objects, errors } = parseManifests('list.json', text);
+    expect(objects.map((object) => `${object.kind} ${object.metadata.name}`)).toEqual(['Namespace x', 'Pod z']);
+    expect(errors).toMatchObject([{ document: 1, field: 'items[1].spec.ports[0].port' }]);
+  });
+
+  test.each([
+    {
+      what: 'a label that is no string',
+      yaml: service('a').replace('name: a', 'name: a\n  labels: {v: 1.0}'),
+      field: 'metadata.labels.v',
+    },
+    {
+      what: 'a port that is a string',
+      yaml: service('a').replace('port: 80', 'port: "80"'),
+      field: 'spec.ports[0].port',
+    },
+    { what: 'a protocol in lower case', yaml: service('a', '    protocol: tcp\n'), field: 'spec.ports[0].protocol' },
+    { what: 'a second port without a name', yaml: service('a', '  - port: 81\n'), field: 'spec.ports[0].name' },
+    { what: 'a cluster IP that is none', yaml: service('a', '  clusterIP: 10.0.0.256\n'), field: 'spec.clusterIP' },
+    { what: 'a missing name', yaml: 'apiVersion: v1\nkind: Namespace\nmetadata: {}\n', field: 'metadata.name' },
+    { what: 'a missing kind', yaml: 'apiVersion: v1\nmetadata: {name: a}\n', field: 'kind' },
+    {
+      what: 'a pod CIDR with host bits',
+      yaml: 'apiVersion: v1\nkind: Node\nmetadata: {name: a}\nspec: {podCIDRs: [10.0.0.1/24]}\n',
+      field: 'spec.podCIDRs[0]',
+    },
+    {
+      what: 'a selector that does not match its template',
+      yaml: 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {matchLabels: {a: b}}, template: {}}\n',
+      field: 'spec.template.metadata.labels',
+    },
+    { what: 'a scalar', yaml: 'just words\n', field: '' },
+  ])('names the member at fault: $what', ({ yaml, field }) => {
+    const { objects, workloads, errors } = parseManifests('f.yaml', yaml);
+    expect({ objects, workloads }).toEqual({ objects: [], workloads: [] });
+    expect(errors).toMatchObject([{ file: 'f.yaml', document: 1, field }]);
+  });
+});
+
+describe('A folder', () => {
+  let folder = '';
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'isthmus-manifests-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('is read with what is below it, in order of names, without hidden and foreign files', async () => {
+    const namespace = (name: string): string => `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}}\n`;
+    await mkdir(join(folder, 'b'));
+    await writeFile(join(folder, 'b', 'x.yml'), namespace('two'));
+    await writeFile(join(folder, 'a.yaml'), namespace('one'));
+    await writeFile(join(folder, 'c.json'), '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"three"}}');
+    await writeFile(join(folder, '.hidden.yaml'), namespace('no'));
+    await writeFile(join(folder, 'README.md'), namespace('no'));
+    const { objects } = await readManifests([folder]);
+    expect(objects.map((object) => object.metadata.name)).toEqual(['one', 'two', 'three']);
+  });
+
+  test('that does not exist is an error of the file system', async () => {
+    await expect(readManifests([join(folder, 'none')])).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+test('Defaults are those of Kubernetes', () => {
+  const text = `
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: s, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1]}]
+ports: [{port: 80}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: data}
+spec:
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{ports: [{containerPort: 53, protocol: UDP, name: dns}]}]}}
+`;
+  expect(parseManifests('f.yaml', text)).toMatchObject({
+    errors: [],
+    objects: [
+      {
+        metadata: { namespace: 'default' },
+        endpoints: [{ addresses: ['10.0.0.1'], conditions: { ready: true, serving: true, terminating: false } }],
+        ports: [{ name: '', protocol: 'TCP', port: 80 }],
+      },
+    ],
+    workloads: [
+      {
+        metadata: { namespace: 'data' },
+        spec: {
+          replicas: 1,
+          template: {
+            spec: { serviceAccountName: 'default', ports: [{ name: 'dns', containerPort: 53, protocol: 'UDP' }] },
+          },
+        },
+      },
+    ],
+  });
+});
