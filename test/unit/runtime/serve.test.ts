@@ -34,8 +34,8 @@ describe('the API on a Unix socket', () => {
   test('hands a handler path, query and body, and its answer back', async () => {
     const seen: Omit<ApiRequest, 'signal'>[] = [];
     await using _server = await serve({
-      'PUT /v1/endpoints/:namespace/:pod': ({ signal: _, ...request }) => {
-        seen.push(request);
+      'PUT /v1/endpoints/:namespace/:pod': ({ params, query, body }) => {
+        seen.push({ params, query, body });
         return { identity: 65_537 };
       },
     });
