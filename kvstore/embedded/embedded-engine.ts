@@ -1,0 +1,53 @@
+import { silentLogger } from '../../runtime/log/index.ts';
+import type { Engine } from '../contract/index.ts';
+import {
+  type AutoCompaction,
+  MvccEngine,
+  type MvccEngineDependencies,
+  type MvccEngineOptions,
+  compactAutomatically,
+} from '../engine/index.ts';
+import { LmdbBackend } from './lmdb-backend.ts';
+import { openTables } from './tables.ts';
+
+export interface EmbeddedEngineOptions extends MvccEngineOptions, MvccEngineDependencies {
+  /** Made when absent; one process at a time. */
+  readonly directory: string;
+  /** How history is forgotten; by age of five minutes unless told. */
+  readonly autoCompaction?: AutoCompaction;
+  /** Bytes in use from which on puts are refused with etcd's "database space exceeded". Default 2 GiB. */
+  readonly quotaBytes?: number;
+}
+
+const defaultAutoCompaction: AutoCompaction = { mode: 'age', retentionMs: 5 * 60_000 };
+
+/**
+ * Opens the embedded store in a directory: etcd's semantics on LMDB, durable before every answer.
+ * @throws {StoreDirectoryError} when the directory is in use, foreign, of a newer format or damaged.
+ */
+export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promise<Engine> {
+  const log = options.log ?? silentLogger;
+  const tables = await openTables(options.directory);
+  const backend = new LmdbBackend(tables, {
+    ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
+    report: (message, error) => log.error(message, { error, directory: options.directory }),
+  });
+  return new EmbeddedEngine(backend, options);
+}
+
+class EmbeddedEngine extends MvccEngine {
+  readonly #stopping = new AbortController();
+  readonly #compacting: Promise<void>;
+
+  constructor(backend: LmdbBackend, options: EmbeddedEngineOptions) {
+    super(backend, options, options);
+    const policy = options.autoCompaction ?? defaultAutoCompaction;
+    this.#compacting = compactAutomatically(this, policy, options, this.#stopping.signal);
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new DOMException('The engine was closed', 'AbortError'));
+    await this.#compacting;
+    await super[Symbol.asyncDispose]();
+  }
+}

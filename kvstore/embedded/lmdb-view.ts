@@ -1,0 +1,162 @@
+import type { Transaction } from 'lmdb';
+import type { Span, View } from '../engine/index.ts';
+import type { Overlay } from './overlay.ts';
+import { type RowId, type StoredRow, decodeRow, logKey, modRevisionOf, readLogKey } from './row-codec.ts';
+import { type Table, type Tables, maxKeyBytes } from './tables.ts';
+
+interface ViewState {
+  readonly revision: number;
+  readonly compactRevision: number;
+}
+
+/**
+ * Reads the tables, as of one read transaction or, with an overlay, as the next write finds them. An old revision is
+ * found from the newest row by walking back along `previous`: short for what a listing under way needs, long for a key
+ * that was written very often since.
+ */
+export class LmdbView implements View {
+  readonly #tables: Tables;
+  readonly #state: ViewState;
+  readonly #overlay: Overlay | undefined;
+  readonly #options: { readonly transaction?: Transaction };
+
+  constructor(tables: Tables, state: ViewState, overlay?: Overlay, transaction?: Transaction) {
+    this.#tables = tables;
+    this.#state = state;
+    this.#overlay = overlay;
+    this.#options = transaction ? { transaction } : {};
+  }
+
+  get revision(): number {
+    return this.#state.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#state.compactRevision;
+  }
+
+  get(key: Uint8Array, revision?: number): StoredRow | undefined {
+    if (key.length > maxKeyBytes) return undefined;
+    const newest = this.#newest(key);
+    if (newest && !newest.deleted && (revision === undefined || newest.kv.modRevision <= revision)) return newest;
+    if (revision === undefined) return undefined;
+    // A key that is not live now may have been at an older revision.
+    const from = newest ?? this.row(this.newestId(key));
+    return from && this.#back(from, revision);
+  }
+
+  /** Id of the key's newest row, a deletion included. */
+  newestId(key: Uint8Array): RowId {
+    const newest = this.#newest(key);
+    if (newest) return { revision: newest.kv.modRevision, sub: newest.sub };
+    const grave = this.#tables.dead.get(asBuffer(key), this.#options);
+    return grave ? readLogKey(grave) : { revision: 0, sub: 0 };
+  }
+
+  row(id: RowId): StoredRow | undefined {
+    const unwritten = this.#overlay?.row(id);
+    if (unwritten) return unwritten;
+    const encoded = id.revision > 0 ? this.#tables.log.get(logKey(id), this.#options) : undefined;
+    return encoded && decodeRow(encoded);
+  }
+
+  *range(span: Span, revision?: number): Generator<StoredRow, void, void> {
+    if (this.#overlay) {
+      for (const row of mergeByKey(this.#onDisk(span, revision), this.#overlay.range(span), keyOfRow, keyOfRow)) {
+        const at = revision === undefined ? row : this.#back(row, revision);
+        if (at && !at.deleted) yield at;
+      }
+    } else yield* this.#onDisk(span, revision);
+  }
+
+  count(span: Span, revision?: number): number {
+    let count = 0;
+    if (revision === undefined && !this.#overlay) return this.#tables.cur.getKeysCount(this.#rangeOptions(span));
+    for (const _ of this.range(span, revision)) count++;
+    return count;
+  }
+
+  #newest(key: Uint8Array): StoredRow | undefined {
+    const unwritten = this.#overlay?.newest(key);
+    if (unwritten) return unwritten;
+    const encoded = this.#tables.cur.get(asBuffer(key), this.#options);
+    return encoded && decodeRow(encoded);
+  }
+
+  /** The live row at `revision`, from a newer one backwards. */
+  #back(from: StoredRow, revision: number): StoredRow | undefined {
+    let row: StoredRow | undefined = from;
+    while (row && row.kv.modRevision > revision) row = this.row(row.previous);
+    return row?.deleted ? undefined : row;
+  }
+
+  *#onDisk(span: Span, revision: number | undefined): Generator<StoredRow, void, void> {
+    const live = this.#tables.cur.getRange(this.#rangeOptions(span));
+    if (revision === undefined) {
+      for (const { value } of live) yield decodeRow(value);
+      return;
+    }
+    const buried = this.#tables.dead.getRange(this.#rangeOptions(span));
+    for (const entry of mergeByKey(live, buried, keyOfEntry, keyOfEntry)) {
+      if (entry.value.length !== graveBytes && modRevisionOf(entry.value) <= revision) yield decodeRow(entry.value);
+      else {
+        const newest = entry.value.length === graveBytes ? this.row(readLogKey(entry.value)) : decodeRow(entry.value);
+        const row = newest && this.#back(newest, revision);
+        if (row) yield row;
+      }
+    }
+  }
+
+  #rangeOptions(span: Span): Parameters<Table['getRange']>[0] & object {
+    return {
+      ...this.#options,
+      start: asBuffer(span.start.subarray(0, maxKeyBytes)),
+      // A bound longer than any key can be is cut; what then equals it lies before it.
+      ...(span.start.length > maxKeyBytes ? { exclusiveStart: true } : {}),
+      ...(span.end ? { end: asBuffer(span.end.subarray(0, maxKeyBytes)) } : {}),
+      ...(span.end && span.end.length > maxKeyBytes ? { inclusiveEnd: true } : {}),
+    };
+  }
+}
+
+/** Value of the table `dead`: a log key. Rows are longer. */
+const graveBytes = 12;
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function keyOfRow(row: StoredRow): Uint8Array {
+  return row.kv.key;
+}
+
+function keyOfEntry(entry: { readonly key: Buffer }): Uint8Array {
+  return entry.key;
+}
+
+/** Two sorted sequences as one; where both have a key, the second one's is taken. */
+function* mergeByKey<A, B>(
+  first: Iterable<A>,
+  second: Iterable<B>,
+  keyOfFirst: (item: A) => Uint8Array,
+  keyOfSecond: (item: B) => Uint8Array,
+): Generator<A | B, void, void> {
+  const right = second[Symbol.iterator]();
+  let next = right.next();
+  try {
+    for (const item of first) {
+      while (!next.done && Buffer.compare(keyOfSecond(next.value), keyOfFirst(item)) < 0) {
+        yield next.value;
+        next = right.next();
+      }
+      if (!next.done && Buffer.compare(keyOfSecond(next.value), keyOfFirst(item)) === 0) continue;
+      yield item;
+    }
+    while (!next.done) {
+      yield next.value;
+      next = right.next();
+    }
+  } finally {
+    right.return?.();
+  }
+}
