@@ -4,7 +4,7 @@ import { describeState } from './describe.ts';
 import { type Inside, LinuxNetwork } from './netlink/index.ts';
 import { type NamespaceHandle, runInNamespace } from './netns/index.ts';
 import { type Kernel, MissingFeatureError } from './ports/index.ts';
-import { hasTcx } from './probe/tcx.ts';
+import { hasTcx } from './probe/index.ts';
 
 export interface LinuxKernelOptions {
   /** Work in this network namespace, which the caller keeps open; absent: in the one of the calling thread. */

@@ -35,6 +35,7 @@ export class MemoryNetwork implements NetworkPort {
   }
 
   async link(name: string): Promise<Link | undefined> {
+    checkLinkName(name);
     return this.#byName(name);
   }
 
@@ -70,6 +71,7 @@ export class MemoryNetwork implements NetworkPort {
   }
 
   async deleteLink(name: string): Promise<boolean> {
+    checkLinkName(name);
     const link = this.#byName(name);
     if (!link) return false;
     if (link.index === 1) throw kernelError(`Cannot delete link ${name}`, errnos.EOPNOTSUPP);

@@ -53,6 +53,14 @@ export function linkDump(): MessageWriter {
     .u32(IFLA.extMask, RTEXT_FILTER_SKIP_STATS);
 }
 
+/** A request for one link; with NLM_F_ACK, so that its end is marked like that of a dump. */
+export function linkQuery(name: string): MessageWriter {
+  return new MessageWriter(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK)
+    .header(ifinfo(0, 0, 0))
+    .text(IFLA.name, name)
+    .u32(IFLA.extMask, RTEXT_FILTER_SKIP_STATS);
+}
+
 /** RTM_NEWLINK of a device that must not exist yet. */
 export function linkCreation(spec: LinkSpec): MessageWriter {
   const message = new MessageWriter(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)

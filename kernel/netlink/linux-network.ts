@@ -5,7 +5,7 @@ import { KernelError } from '../ports/index.ts';
 import { checkLinkName, isSameDevice } from '../link-rules.ts';
 import { errnos, kernelError } from '../abi/index.ts';
 import { addressAddition, addressDump, addressOf, addressRemoval } from './addresses.ts';
-import { linkChange, linkCreation, linkDeletion, linkDump, linkOf } from './links.ts';
+import { linkChange, linkCreation, linkDeletion, linkDump, linkOf, linkQuery } from './links.ts';
 import type { Message, MessageWriter } from './message.ts';
 import { neighbourDump, neighbourOf, neighbourRemoval, neighbourReplacement } from './neighbours.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
@@ -30,7 +30,13 @@ export class LinuxNetwork implements NetworkPort, Disposable {
   }
 
   async link(name: string): Promise<Link | undefined> {
-    return (await this.links()).find((link) => link.name === name);
+    checkLinkName(name);
+    try {
+      return this.#dump(linkQuery(name), linkOf, `Cannot read link ${name}`)[0];
+    } catch (error) {
+      if (error instanceof KernelError && error.errno === errnos.ENODEV) return undefined;
+      throw error;
+    }
   }
 
   async createLink(spec: LinkSpec): Promise<Link> {
@@ -50,6 +56,7 @@ export class LinuxNetwork implements NetworkPort, Disposable {
   }
 
   async deleteLink(name: string): Promise<boolean> {
+    checkLinkName(name);
     return this.#send([linkDeletion(name)], () => `Cannot delete link ${name}`, [errnos.ENODEV]) === 0;
   }
 
