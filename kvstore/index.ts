@@ -10,3 +10,9 @@ export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore 
 export { type EmbeddedEngineOptions, StoreDirectoryError, openEmbeddedEngine } from './embedded/index.ts';
 export { type AutoCompaction, EngineStore, type EngineStoreDependencies } from './engine/index.ts';
 export { MemoryEngine, type MemoryEngineOptions } from './memory/index.ts';
+export {
+  type AllocatorStore,
+  IdentityAllocator,
+  type IdentityAllocatorOptions,
+  RangeExhaustedError,
+} from './allocator/index.ts';

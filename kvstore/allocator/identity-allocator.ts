@@ -1,0 +1,309 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, fields } from '../../runtime/log/index.ts';
+import { exponential, retry } from '../../runtime/retry/index.ts';
+import { TaskGroup } from '../../runtime/tasks/index.ts';
+import { type KeyValue, type Store, type WatchBatch, toText } from '../contract/index.ts';
+import { RangeExhaustedError } from './range-exhausted.ts';
+
+/** All that an allocator needs of a store. */
+export type AllocatorStore = Pick<Store, 'list' | 'listAndWatch' | 'transact'>;
+
+export interface IdentityAllocatorOptions {
+  readonly store: AllocatorStore;
+  /** With its trailing slash; what follows is the number in decimal. The value is the text that the number stands for. */
+  readonly prefix: string;
+  /** Numbers to give away, both ends included. */
+  readonly range: { readonly min: number; readonly max: number };
+  readonly clock: Clock;
+  readonly log: Logger;
+  /**
+   * How long a number that nobody refers to any more stays in the store, and how long after its deletion it is not given to
+   * another text. Readers far away may still act on what they knew. Default 10 min.
+   */
+  readonly graceMs?: number;
+}
+
+interface Entry {
+  readonly id: number;
+  readonly text: string;
+  references: number;
+  /** Monotonic time since when nobody refers to it. */
+  freeSince: number;
+  revision: number;
+}
+
+/**
+ * Numbers for texts, kept in a store so that a number means the same to everybody and for ever: it is created only where
+ * no key is (two allocators never give one number two meanings), found again after a restart, and deleted only when
+ * unreferenced for a while. The keys carry no lease: a number must not lose its meaning because its giver is away.
+ *
+ * The first number tried follows from the text, so that even an emptied store nearly always gets the same ones again.
+ */
+export class IdentityAllocator {
+  readonly #options: IdentityAllocatorOptions;
+  readonly #graceMs: number;
+  readonly #byText = new Map<string, Entry>();
+  readonly #byId = new Map<number, Entry>();
+  /** Deleted numbers, with the text they stood for and the time until which no other text gets them. */
+  readonly #resting = new Map<number, { readonly text: string; readonly until: number }>();
+  readonly #pending = new Map<string, Promise<Entry>>();
+  /** Deletions under way: whoever asks for such a text waits, and creates the key anew. */
+  readonly #deleting = new Map<string, Promise<void>>();
+  #collecting = false;
+  #loaded = false;
+
+  constructor(options: IdentityAllocatorOptions) {
+    this.#options = options;
+    this.#graceMs = options.graceMs ?? 600_000;
+  }
+
+  /** Numbers in the store, referenced or not. */
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Numbers that somebody refers to. */
+  get referenced(): number {
+    let count = 0;
+    for (const entry of this.#byId.values()) if (entry.references > 0) count += 1;
+    return count;
+  }
+
+  idOf(text: string): number | undefined {
+    return this.#byText.get(text)?.id;
+  }
+
+  /** Reads what is in the store; to be done once, before the first {@link allocate}. */
+  async load(signal: AbortSignal): Promise<void> {
+    for await (const page of this.#options.store.list(this.#options.prefix, { signal }))
+      for (const entry of page.entries) this.#learn(entry);
+    this.#loaded = true;
+  }
+
+  /**
+   * The number of a text, and one more reference to it. It is in the store when the promise settles.
+   * @throws {RangeExhaustedError} when every number is taken.
+   */
+  async allocate(text: string, signal: AbortSignal): Promise<number> {
+    if (!this.#loaded) throw new Error('Cannot allocate before what is in the store has been read');
+    const known = this.#byText.get(text);
+    if (known) {
+      known.references += 1;
+      return known.id;
+    }
+    let pending = this.#pending.get(text);
+    if (!pending) {
+      pending = this.#create(text, signal).finally(() => this.#pending.delete(text));
+      this.#pending.set(text, pending);
+    }
+    const entry = await pending;
+    entry.references += 1;
+    return entry.id;
+  }
+
+  /** Gives one reference back. */
+  release(text: string): void {
+    const entry = this.#byText.get(text);
+    if (!entry || entry.references === 0) return;
+    entry.references -= 1;
+    if (entry.references === 0) entry.freeSince = this.#options.clock.monotonicMs();
+  }
+
+  /** From now on, numbers without reference are deleted after the grace time: call it once all references are known. */
+  startCollecting(): void {
+    if (this.#collecting) return;
+    this.#collecting = true;
+    const now = this.#options.clock.monotonicMs();
+    for (const entry of this.#byId.values()) if (entry.references === 0) entry.freeSince = now;
+  }
+
+  /** Follows what others do to the keys, repairs them and collects, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    const schedule = exponential({ firstMs: 50, maxMs: 10_000 });
+    const onFailure = (error: unknown, failures: number, delayMs: number): void =>
+      log.warn('Looking after identities failed, will be repeated', {
+        [fields.error]: error,
+        [fields.attempt]: failures,
+        [fields.delayMs]: Math.round(delayMs),
+      });
+    await using tasks = new TaskGroup(signal);
+    tasks.run((running) => retry((attempt) => this.#follow(attempt), { clock, signal: running, schedule, onFailure }));
+    tasks.run((running) =>
+      retry((attempt) => this.#collectForever(attempt), { clock, signal: running, schedule, onFailure }),
+    );
+    await tasks.wait();
+  }
+
+  async #create(text: string, signal: AbortSignal): Promise<Entry> {
+    await this.#deleting.get(text)?.catch(() => undefined);
+    const known = this.#byText.get(text);
+    if (known) return known;
+    for (const id of this.#candidates(text)) {
+      const result = await this.#options.store.transact(
+        {
+          when: [{ key: this.#key(id), target: 'create', result: 'equal', value: 0 }],
+          then: [{ type: 'put', key: this.#key(id), value: text }],
+          otherwise: [{ type: 'get', key: this.#key(id) }],
+        },
+        { signal },
+      );
+      if (result.succeeded) return this.#add(id, text, result.revision);
+      const [found] = result.results;
+      if (found?.type !== 'get' || !found.entry) continue;
+      const learnt = this.#learn(found.entry);
+      if (learnt?.text === text) return learnt;
+    }
+    throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
+  }
+
+  /** Free numbers, beginning where the text points to. */
+  *#candidates(text: string): Generator<number> {
+    const { min, max } = this.#options.range;
+    const size = max - min + 1;
+    const first = hash(text) % size;
+    const now = this.#options.clock.monotonicMs();
+    for (let i = 0; i < size; i++) {
+      const id = min + ((first + i) % size);
+      const resting = this.#resting.get(id);
+      if (resting && resting.until <= now) this.#resting.delete(id);
+      else if (resting && resting.text !== text) continue;
+      if (!this.#byId.has(id)) yield id;
+    }
+  }
+
+  #add(id: number, text: string, revision: number): Entry {
+    const entry: Entry = { id, text, references: 0, freeSince: this.#options.clock.monotonicMs(), revision };
+    this.#resting.delete(id);
+    this.#byId.set(id, entry);
+    // A text that two numbers stand for keeps the lower one, whoever reads it when.
+    const other = this.#byText.get(text);
+    if (!other || (other.references === 0 && other.id > id)) this.#byText.set(text, entry);
+    return entry;
+  }
+
+  #learn(stored: KeyValue): Entry | undefined {
+    const id = this.#idOf(stored.key);
+    if (id === undefined) return undefined;
+    const text = toText(stored.value);
+    const known = this.#byId.get(id);
+    if (known?.text === text) {
+      known.revision = stored.modRevision;
+      return known;
+    }
+    if (known) return undefined;
+    return this.#add(id, text, stored.modRevision);
+  }
+
+  #forget(entry: Entry): void {
+    this.#byId.delete(entry.id);
+    if (this.#byText.get(entry.text) === entry) this.#byText.delete(entry.text);
+    this.#resting.set(entry.id, { text: entry.text, until: this.#options.clock.monotonicMs() + this.#graceMs });
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const seen = new Set<number>();
+    for await (const batch of this.#options.store.listAndWatch(this.#options.prefix, { signal })) {
+      if (batch.type === 'restart') seen.clear();
+      for (const id of this.#touched(batch, seen)) await this.#repair(id, signal);
+    }
+  }
+
+  /** Numbers whose key is not what we know it to be. */
+  #touched(batch: WatchBatch, seen: Set<number>): number[] {
+    const touched: number[] = [];
+    if (batch.type === 'synced') {
+      for (const id of this.#byId.keys()) if (!seen.has(id)) touched.push(id);
+      seen.clear();
+    } else if (batch.type === 'changes') {
+      for (const event of batch.events) {
+        const id = this.#idOf(event.type === 'put' ? event.entry.key : event.key);
+        if (id === undefined) continue;
+        seen.add(id);
+        if (event.type === 'delete' || !this.#learn(event.entry)) touched.push(id);
+      }
+    }
+    return touched;
+  }
+
+  /** Somebody deleted or overwrote a key. The meaning that was published first stays, if anybody still refers to it. */
+  async #repair(id: number, signal: AbortSignal): Promise<void> {
+    const entry = this.#byId.get(id);
+    if (!entry) return;
+    const key = this.#key(id);
+    if (entry.references === 0) {
+      this.#forget(entry);
+      const [found] = (await this.#options.store.transact({ when: [], then: [{ type: 'get', key }] }, { signal }))
+        .results;
+      if (found?.type === 'get' && found.entry) this.#learn(found.entry);
+      return;
+    }
+    const result = await this.#options.store.transact(
+      {
+        when: [{ key, target: 'value', result: 'equal', value: entry.text }],
+        then: [],
+        otherwise: [{ type: 'put', key, value: entry.text }],
+      },
+      { signal },
+    );
+    if (result.succeeded) return;
+    entry.revision = result.revision;
+    this.#options.log.warn('An identity was changed by somebody else and put back', { [fields.key]: key });
+  }
+
+  async #collectForever(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#options.clock.sleep(Math.max(1_000, this.#graceMs / 10), signal);
+      if (this.#collecting) await this.#collect(signal);
+    }
+  }
+
+  async #collect(signal: AbortSignal): Promise<void> {
+    const before = this.#options.clock.monotonicMs() - this.#graceMs;
+    for (const entry of this.#byId.values()) {
+      if (entry.references > 0 || entry.freeSince > before) continue;
+      this.#forget(entry);
+      const deletion = this.#delete(entry, signal).finally(() => this.#deleting.delete(entry.text));
+      this.#deleting.set(entry.text, deletion);
+      await deletion;
+    }
+    const now = this.#options.clock.monotonicMs();
+    for (const [id, { until }] of this.#resting) if (until <= now) this.#resting.delete(id);
+  }
+
+  async #delete(entry: Entry, signal: AbortSignal): Promise<void> {
+    const key = this.#key(entry.id);
+    try {
+      await this.#options.store.transact(
+        {
+          when: [{ key, target: 'mod', result: 'equal', value: entry.revision }],
+          then: [{ type: 'delete', key }],
+        },
+        { signal },
+      );
+    } catch (error) {
+      // Whether it is gone is unknown: it counts as there until the watch says otherwise.
+      this.#add(entry.id, entry.text, entry.revision);
+      throw error;
+    }
+  }
+
+  #key(id: number): string {
+    return `${this.#options.prefix}${id}`;
+  }
+
+  /** The number in a key; keys outside the range are somebody else's. */
+  #idOf(key: Uint8Array): number | undefined {
+    const digits = toText(key).slice(this.#options.prefix.length);
+    if (!/^[1-9]\d{0,9}$/.test(digits)) return undefined;
+    const id = Number(digits);
+    return id >= this.#options.range.min && id <= this.#options.range.max ? id : undefined;
+  }
+}
+
+/** FNV-1a, 32 bits: spreads well, and is the same in every version of ours. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
+  return value >>> 0;
+}

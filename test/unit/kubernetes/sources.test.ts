@@ -1,0 +1,216 @@
+import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type KubernetesEvent,
+  type KubernetesObject,
+  type KubernetesSource,
+  MemorySource,
+  allKinds,
+  manifestSource,
+  serveSource,
+  streamSource,
+} from '../../../kubernetes/index.ts';
+import { VirtualClock, systemClock } from '../../../runtime/clock/index.ts';
+
+let folder = '';
+let stop = new AbortController();
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-source-'));
+  stop = new AbortController();
+});
+afterEach(async () => {
+  stop.abort();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function namespace(name: string, labels: Record<string, string> = {}): KubernetesObject {
+  return { kind: 'Namespace', metadata: { name, namespace: '', uid: '', labels, annotations: {} } };
+}
+
+function yaml(...names: readonly string[]): string {
+  return names.map((name) => `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}}\n`).join('---\n');
+}
+
+function shown(event: KubernetesEvent): string {
+  if (event.type === 'synced') return `synced ${event.kind}`;
+  return event.type === 'upsert' ? `+${event.object.metadata.name}` : `-${event.name}`;
+}
+
+/** Collects what a source says, and waits for it to have said something. */
+class Listener {
+  readonly heard: string[] = [];
+  readonly done: Promise<void>;
+  #check: () => void = () => undefined;
+
+  constructor(source: KubernetesSource) {
+    this.done = (async () => {
+      for await (const event of source.watch(stop.signal)) {
+        this.heard.push(shown(event));
+        this.#check();
+      }
+    })();
+  }
+
+  until(what: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#check = () => {
+        if (this.heard.includes(what)) resolve();
+      };
+      this.#check();
+    });
+  }
+
+  take(): string[] {
+    return this.heard.splice(0);
+  }
+}
+
+/** Lets virtual time pass, and real time for the file system, until something holds. */
+async function advanceUntil(clock: VirtualClock, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1_000 && !holds(); i++) {
+    await clock.advance(1_000);
+    await systemClock.sleep(2);
+  }
+}
+
+const synced = allKinds.map((kind) => `synced ${kind}`);
+const lastSynced = synced.at(-1) ?? '';
+
+describe('A folder as a source', () => {
+  const follow = (): { listener: Listener; clock: VirtualClock; step: (what: string) => Promise<string[]> } => {
+    const clock = new VirtualClock();
+    const listener = new Listener(manifestSource({ directory: folder, clock }));
+    const step = async (what: string): Promise<string[]> => {
+      await advanceUntil(clock, () => listener.heard.includes(what));
+      return listener.take();
+    };
+    return { listener, clock, step };
+  };
+
+  test('hands over what is there, then each kind as synced', async () => {
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
+    const { listener } = follow();
+    await listener.until(lastSynced);
+    expect(listener.heard).toEqual(['+a', '+b', ...synced]);
+  });
+
+  test('follows changes, also by atomic rename, and tells only what differs', async () => {
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
+    const { step } = follow();
+    await step(lastSynced);
+    await writeFile(join(folder, '.new'), yaml('a', 'c'));
+    await rename(join(folder, '.new'), join(folder, 'a.yaml'));
+    expect(await step('-b')).toEqual(['+c', '-b']);
+    await rm(join(folder, 'a.yaml'));
+    expect((await step('-c')).toSorted()).toEqual(['-a', '-c']);
+  });
+
+  test('keeps what was accepted of a file that is broken now, and takes its good documents', async () => {
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
+    const { step } = follow();
+    await step(lastSynced);
+    await writeFile(join(folder, 'a.yaml'), `${yaml('c')}---\nkind: [\n`);
+    expect(await step('+c')).toEqual(['+c']);
+    await writeFile(join(folder, 'a.yaml'), yaml('c'));
+    expect((await step('-b')).toSorted()).toEqual(['-a', '-b']);
+  });
+
+  test('moves an object from file to file without a delete', async () => {
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
+    const { step } = follow();
+    await step(lastSynced);
+    await writeFile(join(folder, 'z.yaml'), yaml('b', 'd'));
+    await writeFile(join(folder, 'a.yaml'), yaml('a'));
+    expect(await step('+d')).toEqual(['+d']);
+  });
+
+  test('withdraws nothing and is not synced while it cannot be read', async () => {
+    const away = join(folder, 'away');
+    await writeFile(join(folder, 'a.yaml'), yaml('a'));
+    const clock = new VirtualClock();
+    const directory = join(folder, 'late');
+    const listener = new Listener(manifestSource({ directory, clock }));
+    await clock.advance(60_000);
+    expect(listener.take()).toEqual([]);
+    await mkdir(directory);
+    await writeFile(join(directory, 'a.yaml'), yaml('a'));
+    await advanceUntil(clock, () => listener.heard.includes(lastSynced));
+    expect(listener.take()).toEqual(['+a', ...synced]);
+    await rename(directory, away);
+    for (let i = 0; i < 10; i++) await clock.advance(10_000);
+    expect(listener.take()).toEqual([]);
+  });
+});
+
+describe('A served source', () => {
+  const path = (): string => join(folder, 'run', 'objects.sock');
+
+  test('arrives at the other end of a socket that only its owner may use', async () => {
+    const source = new MemorySource('test');
+    source.set(namespace('a', { tier: 'gold' }));
+    await using server = await serveSource(source, path());
+    const listener = new Listener(streamSource({ socket: path(), clock: systemClock }));
+    await listener.until('+a');
+    source.markSynced();
+    await listener.until(lastSynced);
+    source.set(namespace('b'));
+    await listener.until('+b');
+    source.delete('Namespace', '', 'a');
+    await listener.until('-a');
+    expect(listener.heard).toEqual(['+a', ...synced, '+b', '-a']);
+    expect((await stat(server.path)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'run'))).mode & 0o777).toBe(0o700);
+    stop.abort();
+    await listener.done;
+  });
+
+  test('that comes back tells what is gone, after it has said everything and not before', async () => {
+    const before = new MemorySource('before');
+    for (const name of ['a', 'b']) before.set(namespace(name));
+    before.markSynced();
+    const first = await serveSource(before, path());
+    const listener = new Listener(streamSource({ socket: path(), clock: systemClock, schedule: () => 5 }));
+    await listener.until(lastSynced);
+    await first[Symbol.asyncDispose]();
+    listener.take();
+
+    const after = new MemorySource('after');
+    after.set(namespace('b'));
+    await using _second = await serveSource(after, path());
+    await listener.until('+b');
+    expect(listener.take()).toEqual(['+b']);
+    after.set(namespace('c'));
+    after.markSynced();
+    await listener.until('-a');
+    expect(listener.heard).toEqual(['+c', '-a']);
+  });
+
+  test('takes the place of a dead one, but not of a live one', async () => {
+    const source = new MemorySource();
+    await using _server = await serveSource(source, path());
+    await expect(serveSource(source, path())).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  test('may say nonsense about one object without losing the others', async () => {
+    await mkdir(join(folder, 'run'));
+    const server = createServer((socket) => {
+      socket.write('{"type":"hello","format":"isthmus-objects/v1"}\n');
+      socket.write(
+        '{"type":"upsert","object":{"apiVersion":"v1","kind":"Node","metadata":{"name":"UPPER"}}}\nnot json\n',
+      );
+      socket.write('{"type":"upsert","object":{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"}}}\n');
+      socket.write('{"type":"upsert","object":{"apiVersion":"v1","kind":"Name');
+      setImmediate(() => socket.write('space","metadata":{"name":"a"}}}\n'));
+    });
+    await new Promise<void>((resolve) => server.listen(path(), resolve));
+    const listener = new Listener(streamSource({ socket: path(), clock: systemClock }));
+    await listener.until('+a');
+    expect(listener.heard).toEqual(['+a']);
+    stop.abort();
+    await listener.done;
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
