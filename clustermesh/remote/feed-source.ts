@@ -2,8 +2,7 @@ import type { Store, WatchBatch, WatchOptions } from '../../kvstore/index.ts';
 import { StoreChangedError } from './errors.ts';
 
 /**
- * The store that a remote cluster's watch stores read from: always the one of the present connection. It ends a watch
- * whose store turns out to have been replaced, instead of letting it list again: a store that begins anew is not complete
+ * What the watch stores of one cluster read from: always the store of the present connection. It ends a watch whose store turns out to have been replaced, instead of letting it list again: a store that begins anew is not complete
  * before its canaries are there, so the whole connection starts over and waits for them.
  */
 export class FeedSource implements Pick<Store, 'listAndWatch'> {

@@ -6,3 +6,5 @@ export { RemoteCluster, type RemoteClusterDeps, type RemoteClusterOptions } from
 export { RemoteClusters, type RemoteClustersDeps, type RemoteClustersOptions } from './remote-clusters.ts';
 export type { RemoteClusterStatus, RemoteConfigStatus } from './status.ts';
 export { SyncSlots } from './sync-slots.ts';
+export { FeedSource } from './feed-source.ts';
+export { SyncMarks } from './sync-marks.ts';

@@ -7,8 +7,14 @@ import { type Store, WatchStore } from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
-import { type ClusterConfigRecord, type Layout, checkClusterConfig, syncedName, watchPrefix } from '../wire/index.ts';
-import { Canaries } from './canaries.ts';
+import {
+  type ClusterConfigRecord,
+  type Layout,
+  checkClusterConfig,
+  syncedName,
+  syncedPrefix,
+  watchPrefix,
+} from '../wire/index.ts';
 import type { ClusterIds } from './cluster-ids.ts';
 import { ConnectTimeoutError, HeartbeatLostError, hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
@@ -17,6 +23,7 @@ import { type KindSink, type RemoteKind, kindSinks, remoteKinds } from './kinds.
 import { readClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
 import { type RemoteClusterStatus, neverFailed } from './status.ts';
+import { SyncMarks } from './sync-marks.ts';
 import type { SyncSlots } from './sync-slots.ts';
 
 export interface RemoteClusterOptions {
@@ -164,7 +171,7 @@ export class RemoteCluster {
         tasks.run((watching) => this.#watchHeartbeat(watching));
         await this.#adopt(await this.#readConfig(store, running));
         this.#source.use(store);
-        const canaries = new Canaries(this.name);
+        const canaries = new SyncMarks(syncedPrefix(this.name));
         if (this.#config?.syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
         for (const feed of this.#feeds) tasks.run((watching) => this.#follow(feed, canaries, watching));
       });
@@ -269,7 +276,7 @@ export class RemoteCluster {
     }
   }
 
-  async #follow(feed: Feed, canaries: Canaries, signal: AbortSignal): Promise<void> {
+  async #follow(feed: Feed, canaries: SyncMarks, signal: AbortSignal): Promise<void> {
     if (this.#config?.syncedCanaries)
       await canaries.present(syncedName(feed.kind, this.#config.cached ? 'cache' : 'state'), signal);
     using slot = await this.#deps.slots.acquire(signal);

@@ -24,6 +24,8 @@ export interface RemoteClustersDeps {
   readonly services: ServiceTable;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Called whenever a status may have changed. */
+  readonly onChange?: () => void;
 }
 
 interface Member {
@@ -150,6 +152,7 @@ export class RemoteClusters {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
+    this.#deps.onChange?.();
   }
 }
 

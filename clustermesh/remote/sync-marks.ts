@@ -1,31 +1,35 @@
 import { type Store, toText } from '../../kvstore/index.ts';
-import { syncedPrefix } from '../wire/index.ts';
 import { StoreChangedError } from './errors.ts';
 
 /**
- * The marks by which a cluster says that a resource is completely written. Seen once in a connection, a mark counts; that
- * it goes later means nothing (kvstore-schema §1.1).
+ * The marks by which a writer says that a set of keys is complete: a cluster's canaries, or what an apiserver of ours
+ * writes for its agents. Seen once in a connection, a mark counts; that it goes later means nothing (kvstore-schema §1.1).
  */
-export class Canaries {
-  readonly #cluster: string;
+export class SyncMarks {
+  readonly #prefix: string;
   readonly #seen = new Set<string>();
   #waiting: Array<() => void> = [];
 
-  constructor(cluster: string) {
-    this.#cluster = cluster;
+  /** Marks are the keys below `prefix`; their names are what follows it. */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
   }
 
+  has(name: string): boolean {
+    return this.#seen.has(name);
+  }
+
+  /** Follows the marks over one connection. @throws {StoreChangedError} when another store answers than at first. */
   async follow(store: Pick<Store, 'listAndWatch'>, signal: AbortSignal): Promise<void> {
-    const prefix = syncedPrefix(this.#cluster);
     let started = false;
-    for await (const batch of store.listAndWatch(prefix, { signal })) {
+    for await (const batch of store.listAndWatch(this.#prefix, { signal })) {
       if (batch.type === 'restart') {
         if (started && batch.reason === 'store-replaced') throw new StoreChangedError();
         started = true;
       }
       if (batch.type !== 'changes') continue;
       for (const event of batch.events)
-        if (event.type === 'put') this.#seen.add(toText(event.entry.key).slice(prefix.length));
+        if (event.type === 'put') this.#seen.add(toText(event.entry.key).slice(this.#prefix.length));
       for (const look of this.#waiting) look();
     }
   }

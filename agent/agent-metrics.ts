@@ -1,0 +1,54 @@
+import type { Metrics } from '../runtime/metrics/index.ts';
+import type { AgentStatus } from './api/index.ts';
+
+/** Metrics of an agent, named as Cilium names them (clustermesh-behaviour §14) where it has the same. */
+export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Disposable {
+  const perCluster = ['target_cluster'] as const;
+  const remotes = metrics.gauge({ name: 'clustermesh_remote_clusters', help: 'Remote clusters that are configured' });
+  const gauge = (name: string, help: string) =>
+    metrics.gauge({ name: `clustermesh_remote_cluster_${name}`, help, labels: perCluster });
+  const readiness = gauge('readiness_status', '1 while a remote cluster is connected and fully read');
+  const failures = gauge('failures', 'Failed connections to a remote cluster');
+  const lastFailure = gauge('last_failure_ts', 'When a connection last failed, in seconds since the Unix epoch');
+  const nodes = gauge('nodes', 'Nodes known of a remote cluster');
+  const services = gauge('services', 'Shared services known of a remote cluster');
+  const endpoints = gauge('endpoints', 'Endpoint addresses known of a remote cluster');
+  const heartbeatAge = gauge('heartbeat_age_seconds', 'Seconds since the last heartbeat of a remote cluster');
+  const refused = gauge('refused_records', 'Records of a remote cluster that were refused');
+  const ready = metrics.gauge({ name: 'agent_ready', help: '1 once the first full pass is done' });
+  const pending = metrics.gauge({
+    name: 'agent_table_pending',
+    help: 'Changes that wait to be written to a table of the datapath',
+    labels: ['table'],
+  });
+  const queue = metrics.gauge({
+    name: 'kvstore_sync_queue_size',
+    help: 'Own keys that wait to be written to the store',
+    labels: ['scope', 'source_cluster'],
+  });
+  let shown = new Set<string>();
+  return metrics.onScrape(() => {
+    const now = status();
+    remotes.set(now.clusters.length);
+    ready.set(now.ready ? 1 : 0);
+    queue.set(now.registration.queued, { scope: 'agent', source_cluster: now.cluster });
+    for (const table of now.tables) pending.set(table.pending, { table: table.name });
+    const present = new Set(now.clusters.map(({ name }) => name));
+    for (const gone of shown.difference(present))
+      for (const metric of [readiness, failures, lastFailure, nodes, services, endpoints, heartbeatAge, refused])
+        metric.remove({ target_cluster: gone });
+    shown = present;
+    for (const cluster of now.clusters) {
+      const labels = { target_cluster: cluster.name };
+      readiness.set(cluster.ready ? 1 : 0, labels);
+      failures.set(cluster['num-failures'], labels);
+      lastFailure.set(Math.max(0, Math.floor(Date.parse(cluster['last-failure']) / 1000)), labels);
+      nodes.set(cluster['num-nodes'], labels);
+      services.set(cluster['num-shared-services'], labels);
+      endpoints.set(cluster['num-endpoints'], labels);
+      refused.set(cluster.refused.total, labels);
+      const age = cluster['heartbeat-age-seconds'];
+      if (age !== undefined) heartbeatAge.set(age, labels);
+    }
+  });
+}

@@ -1,0 +1,2 @@
+export { type ApiDeps, agentRoutes } from './routes.ts';
+export type { AgentStatus } from './status.ts';

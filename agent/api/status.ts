@@ -1,0 +1,35 @@
+import type { RemoteClusterStatus } from '../../clustermesh/index.ts';
+import type { StoreHealth } from '../../kvstore/index.ts';
+import type { TableStatus } from '../reconcile/index.ts';
+
+/** `GET /v1/status`. */
+export interface AgentStatus {
+  readonly cluster: string;
+  readonly clusterId: number;
+  readonly node: string;
+  readonly nodeIp: string;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+  /** The first full pass is done: what was known then is in the kernel. */
+  readonly ready: boolean;
+  /** What is still to be read; nothing is removed from the kernel before this is empty. */
+  readonly waitingFor: readonly string[];
+  readonly store: StoreHealth;
+  /** Of the own cluster, as this agent sees it. */
+  readonly counts: {
+    readonly nodes: number;
+    readonly endpoints: number;
+    readonly identities: number;
+    readonly services: number;
+    readonly localEndpoints: number;
+  };
+  readonly refused: number;
+  /** Remote clusters, by name. */
+  readonly clusters: readonly RemoteClusterStatus[];
+  readonly tables: readonly TableStatus[];
+  readonly routes: number;
+  /** Services also work for processes in the cgroup at the socket level. */
+  readonly socketLevel: boolean;
+  readonly registration: { readonly keys: number; readonly queued: number };
+  readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number };
+}

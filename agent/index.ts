@@ -1,0 +1,3 @@
+export type { AgentDeps, AgentOptions, RunningAgent } from './agent-options.ts';
+export type { AgentStatus } from './api/index.ts';
+export { runAgent } from './run-agent.ts';

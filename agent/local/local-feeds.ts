@@ -1,0 +1,110 @@
+import {
+  type LocalServiceWriter,
+  type MeshWriter,
+  type NodeAssignmentRecord,
+  type RemoteOrigin,
+  type WorkloadRecord,
+  decodeIdentity,
+  decodeIp,
+  decodeLocalEndpoints,
+  decodeLocalService,
+  decodeNode,
+  decodeNodeAssignment,
+  decodeWorkload,
+  nodeAssignmentKey,
+  nodeKey,
+  ownKindPrefix,
+  ownSyncedKey,
+  prefixOfKey,
+  syncedKey,
+  watchPrefix,
+  workloadsPrefix,
+} from '../../clustermesh/index.ts';
+
+export type LocalKind = 'nodes' | 'ip' | 'identities' | 'services' | 'endpoints' | 'assignment' | 'workloads';
+
+/** One prefix of the own cluster's store, who takes its records, and the key that says that it is complete. */
+export interface LocalFeed {
+  readonly kind: LocalKind;
+  readonly prefix: string;
+  readonly mark: string;
+  /** @throws {InvalidRecordError} when the value is refused. */
+  upsert(key: string, value: Uint8Array): void;
+  remove(key: string): void;
+}
+
+export interface LocalSinks {
+  readonly mesh: MeshWriter;
+  readonly services: LocalServiceWriter;
+  /** The pod CIDRs and labels of this node; undefined when they were withdrawn. */
+  readonly assignment: (record: NodeAssignmentRecord | undefined) => void;
+  /** A pod that the cluster placed on this node, by `<namespace>/<name>`. */
+  readonly workload: (key: string, record: WorkloadRecord | undefined) => void;
+}
+
+/** What an agent reads of its own cluster. */
+export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks): readonly LocalFeed[] {
+  const { cluster } = origin;
+  const { mesh, services } = sinks;
+  return [
+    {
+      kind: 'nodes',
+      prefix: watchPrefix('nodes', cluster),
+      mark: syncedKey(cluster, 'nodes'),
+      upsert: (key, value) => mesh.upsertNode(decodeNode(nodeKey(cluster, key), value, origin)),
+      remove: (key) => mesh.removeNode(key),
+    },
+    {
+      kind: 'assignment',
+      prefix: nodeAssignmentKey(node),
+      mark: ownSyncedKey('nodes'),
+      // The prefix is also that of nodes whose names begin with ours.
+      upsert: (key, value) => {
+        if (key === '') sinks.assignment(decodeNodeAssignment(node, value));
+      },
+      remove: (key) => {
+        if (key === '') sinks.assignment(undefined);
+      },
+    },
+    {
+      kind: 'workloads',
+      prefix: workloadsPrefix(node),
+      mark: ownSyncedKey('workloads'),
+      upsert: (key, value) => sinks.workload(key, decodeWorkload(`${node}/${key}`, value)),
+      remove: (key) => sinks.workload(key, undefined),
+    },
+    {
+      kind: 'identities',
+      prefix: watchPrefix('identities', cluster),
+      mark: syncedKey(cluster, 'identities'),
+      upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
+      remove: (key) => {
+        if (/^\d+$/.test(key)) mesh.removeIdentity(Number(key));
+      },
+    },
+    {
+      kind: 'ip',
+      prefix: watchPrefix('ip', cluster),
+      mark: syncedKey(cluster, 'ip'),
+      upsert: (key, value) => mesh.upsertIp(decodeIp(key, value, origin)),
+      remove: (key) => {
+        const prefix = prefixOfKey(key);
+        if (prefix !== undefined) mesh.removeIp(prefix);
+      },
+    },
+    {
+      kind: 'services',
+      prefix: ownKindPrefix('services'),
+      mark: ownSyncedKey('services'),
+      upsert: (key, value) => services.upsertService(decodeLocalService(key, value)),
+      remove: (key) => services.removeService(key),
+    },
+    {
+      kind: 'endpoints',
+      prefix: ownKindPrefix('endpoints'),
+      mark: ownSyncedKey('endpoints'),
+      upsert: (key, value) => services.upsertEndpoints(decodeLocalEndpoints(key, value)),
+      remove: (key) => services.removeEndpoints(key),
+    },
+  ];
+}

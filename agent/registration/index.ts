@@ -1,0 +1,3 @@
+export { readBootId } from './boot-id.ts';
+export { type OwnNodeFacts, endpointIpRecord, ownNodeRecord } from './own-records.ts';
+export { Registration, type RegistrationDeps } from './registration.ts';
