@@ -1,5 +1,18 @@
 export * from './contract/index.ts';
 export {
+  type AutoCompaction,
+  EngineStore,
+  type EngineStoreDependencies,
+  compactAutomatically,
+} from './engine/index.ts';
+export {
+  type DirectoryProblem,
+  type EmbeddedEngineOptions,
+  StoreDirectoryError,
+  openEmbeddedEngine,
+} from './embedded/index.ts';
+export { MemoryEngine, type MemoryEngineOptions } from './memory/index.ts';
+export {
   type WatchObserver,
   type WatchStoreCounts,
   type WatchStoreOptions,
@@ -7,12 +20,14 @@ export {
   WatchStore,
 } from './watch/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
-export { type EmbeddedEngineOptions, StoreDirectoryError, openEmbeddedEngine } from './embedded/index.ts';
-export { type AutoCompaction, EngineStore, type EngineStoreDependencies } from './engine/index.ts';
-export { MemoryEngine, type MemoryEngineOptions } from './memory/index.ts';
 export {
-  type AllocatorStore,
-  IdentityAllocator,
-  type IdentityAllocatorOptions,
-  RangeExhaustedError,
-} from './allocator/index.ts';
+  type EtcdConfig,
+  EtcdConfigError,
+  EtcdStore,
+  type EtcdStoreOptions,
+  type EtcdTarget,
+  type TlsFiles,
+  openEtcdStore,
+  parseEtcdConfig,
+} from './etcd/index.ts';
+export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';

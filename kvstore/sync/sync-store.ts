@@ -223,8 +223,7 @@ export class SyncStore implements AsyncDisposable {
       if (error instanceof LeaseNotFoundError) {
         // Which one, the error does not say; taking a healthy lease out of use costs one more write of its keys.
         for (const slot of new Set(part.map((own) => own.slot))) if (slot) this.#pool.lose(slot);
-        for (const own of part) this.#enqueue(own);
-        return;
+        throw error;
       }
       if (!isRefusal(error)) throw error;
       if (part.length === 1) {

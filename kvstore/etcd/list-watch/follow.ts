@@ -1,0 +1,137 @@
+import type { Clock } from '../../../runtime/clock/index.ts';
+import { fields, type Logger } from '../../../runtime/log/index.ts';
+import { exponential } from '../../../runtime/retry/index.ts';
+import {
+  CompactedError,
+  FutureRevisionError,
+  KvStoreError,
+  type RestartReason,
+  StoreReplacedError,
+  type WatchBatch,
+  type WatchEvent,
+} from '../../contract/index.ts';
+import type { Connection, EtcdSession } from '../session/index.ts';
+import { listParts } from './list.ts';
+import { Position, revisionOf } from './position.ts';
+import { recognise } from './recognise.ts';
+import { watchParts } from './watch.ts';
+
+export interface FollowOptions {
+  readonly prefix: Uint8Array;
+  /** For messages: the prefix as text. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Upper bound of entries per batch of a listing. */
+  readonly batchSize: number;
+  readonly random: () => number;
+  /** Makes the memory of what was seen. Tests hand in one that is wrong, to see whether they notice. */
+  readonly createPosition?: () => Position;
+}
+
+const backoff = exponential({ firstMs: 50, maxMs: 2000 });
+/** After so long without trouble the next failure is the first again. */
+const healthyAfterMs = 10_000;
+
+/**
+ * Lists a prefix, then follows it until the signal aborts. Goes on exactly where it was after any loss of connection, in
+ * the middle of a listing too; starts over where it cannot prove that nothing is missed.
+ */
+export async function* follow(session: EtcdSession, options: FollowOptions): AsyncGenerator<WatchBatch, void, void> {
+  const { clock, log, signal, random, name } = options;
+  const createPosition = options.createPosition ?? (() => new Position());
+  let position: Position | undefined;
+  let reason: RestartReason = 'start';
+  let failures = 0;
+  while (!signal.aborted) {
+    const started = clock.monotonicMs();
+    try {
+      const connection = await session.connection(signal);
+      if (position && position.revision > 0) {
+        const verdict = await recognise(position, options.prefix, session, connection, signal);
+        if (verdict !== 'same') {
+          reason = verdict;
+          position = undefined;
+        }
+      }
+      if (!position) {
+        position = createPosition();
+        yield { type: 'restart', reason };
+      }
+      if (!position.listed) yield* finishListing(session, connection, position, options);
+      yield* watchOn(session, connection, position, options);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof KvStoreError) || error.retry === 'never' || error instanceof StoreReplacedError)
+        throw error;
+      const restart = restartReason(error);
+      if (restart) {
+        reason = restart;
+        position = undefined;
+      }
+      failures = clock.monotonicMs() - started >= healthyAfterMs ? 1 : failures + 1;
+      const delayMs = backoff(failures, random());
+      log.debug('Following a prefix was interrupted', { [fields.prefix]: name, [fields.error]: error });
+      await clock.sleep(delayMs, signal).catch(() => undefined);
+    }
+  }
+}
+
+function restartReason(error: KvStoreError): RestartReason | undefined {
+  if (error instanceof CompactedError) return 'compacted';
+  return error instanceof FutureRevisionError ? 'store-replaced' : undefined;
+}
+
+async function* finishListing(
+  session: EtcdSession,
+  connection: Connection,
+  position: Position,
+  { prefix, name, clock, signal, batchSize }: FollowOptions,
+): AsyncGenerator<WatchBatch, void, void> {
+  const parts = listParts(session, connection, {
+    prefix,
+    clock,
+    signal,
+    batchSize,
+    what: `list ${name}`,
+    revision: position.listRevision,
+    after: position.lastKey,
+    serializable: true,
+  });
+  for await (const { entries, header, revision } of parts) {
+    position.observe(header);
+    position.listRevision = revision;
+    if (entries.length === 0) continue;
+    const events = entries.map((entry): WatchEvent => ({ type: 'put', entry }));
+    position.applyEntries(entries, events);
+    yield { type: 'changes', events, revision };
+  }
+  position.finishListing();
+  yield { type: 'synced', revision: position.listRevision };
+}
+
+async function* watchOn(
+  session: EtcdSession,
+  connection: Connection,
+  position: Position,
+  { prefix, name, clock, signal }: FollowOptions,
+): AsyncGenerator<WatchBatch, void, void> {
+  const parts = watchParts(session, connection, {
+    prefix,
+    clock,
+    signal,
+    what: `watch ${name}`,
+    startRevision: position.next,
+  });
+  for await (const part of parts) {
+    if (part.type === 'events') {
+      const last = part.events.at(-1);
+      position.applyEvents(part.events);
+      if (last) yield { type: 'changes', events: part.events, revision: revisionOf(last) };
+      continue;
+    }
+    position.applyNotice(part.notice);
+    if (part.notice.header) position.observe(part.notice.header);
+  }
+}

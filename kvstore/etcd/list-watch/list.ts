@@ -1,0 +1,129 @@
+import type { Clock } from '../../../runtime/clock/index.ts';
+import type { KeyValue } from '../../contract/index.ts';
+import type { Connection, EtcdSession } from '../session/index.ts';
+import { GrpcError } from '../session/index.ts';
+import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
+import { PageSizer } from './page-sizer.ts';
+import { RangeReader } from './range-reader.ts';
+import { rangeOf } from './recognise.ts';
+import { TimeSlice } from './time-slice.ts';
+
+export interface ListSettings {
+  readonly prefix: Uint8Array;
+  /** For messages. */
+  readonly what: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** At most this many entries come at a time. */
+  readonly batchSize: number;
+  /** At most this many entries are asked for at a time. */
+  readonly maxPage?: number;
+  /** The state of this revision; 0: of the first answer. */
+  readonly revision: number;
+  /** Only what comes behind this key. */
+  readonly after?: Uint8Array | undefined;
+  /** Answered by the very server we are connected to, which may be behind others: for who goes on watching there. */
+  readonly serializable: boolean;
+}
+
+/** Entries of one revision, in order of their keys; `last` on the last part of the listing. */
+export interface ListPart {
+  readonly entries: readonly KeyValue[];
+  readonly header: ResponseHeader;
+  readonly revision: number;
+  readonly last: boolean;
+}
+
+/** Reads a prefix at one revision over one connection, page by page, each decoded while it arrives. At least one part comes. */
+export async function* listParts(
+  session: EtcdSession,
+  connection: Connection,
+  settings: ListSettings,
+): AsyncGenerator<ListPart, void, void> {
+  const sizer = new PageSizer();
+  const slice = new TimeSlice(settings.clock);
+  let { revision, after } = settings;
+  for (let more = true; more;) {
+    const reader = new RangeReader();
+    const limit = Math.min(sizer.limit, settings.maxPage ?? Number.MAX_SAFE_INTEGER);
+    let entriesOfPage = 0;
+    for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice })) {
+      revision = part.revision;
+      entriesOfPage += part.entries.length;
+      after = part.entries.at(-1)?.key.slice() ?? after;
+      more = part.more;
+      yield { entries: part.entries, header: part.header, revision, last: part.whole && !more };
+    }
+    sizer.observe(reader.bytes, entriesOfPage);
+  }
+}
+
+interface PageRequest {
+  readonly revision: number;
+  readonly after: Uint8Array | undefined;
+  readonly limit: number;
+  readonly reader: RangeReader;
+  readonly slice: TimeSlice;
+}
+
+interface PagePart {
+  readonly entries: readonly KeyValue[];
+  readonly header: ResponseHeader;
+  readonly revision: number;
+  readonly more: boolean;
+  /** The page has ended well. */
+  readonly whole: boolean;
+}
+
+async function* page(
+  session: EtcdSession,
+  connection: Connection,
+  settings: ListSettings,
+  { revision, after, limit, reader, slice }: PageRequest,
+): AsyncGenerator<PagePart, void, void> {
+  const { prefix, signal, batchSize, serializable } = settings;
+  const range = rangeOf(prefix);
+  const key = after ? successor(after) : range.key;
+  // No sort order: keys come in their order anyway, and asking for it makes etcd read everything for each page.
+  const request = { key, rangeEnd: range.rangeEnd, limit, revision, serializable };
+  const call = await session.open(connection, methods.range.path);
+  const onAbort = (): void => call.fail(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const part = (entries: readonly KeyValue[], header: ResponseHeader, whole: boolean): PagePart => ({
+    entries,
+    header,
+    revision: revision === 0 ? header.revision : revision,
+    more: reader.more,
+    whole,
+  });
+  try {
+    signal.throwIfAborted();
+    call.end(encodeFrame(methods.range.request, request));
+    for (;;) {
+      if (!call.ready) slice.restart();
+      const chunks = await call.read();
+      if (!chunks) break;
+      for (const chunk of chunks) {
+        reader.push(chunk);
+        while (reader.waiting > batchSize && reader.header)
+          yield part(reader.take(batchSize), session.observe(reader.header, settings.what), false);
+        await slice.giveWay();
+      }
+    }
+    const header = session.observe(reader.finish(), settings.what);
+    while (reader.waiting > batchSize) yield part(reader.take(batchSize), header, false);
+    yield part(reader.take(batchSize), header, true);
+  } catch (error) {
+    throw error instanceof GrpcError ? session.refusal(connection, error, settings.what, revision) : error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    call.fail(undefined);
+  }
+}
+
+/** The first key behind `key`. */
+function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}

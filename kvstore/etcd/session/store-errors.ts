@@ -1,0 +1,76 @@
+import {
+  FutureRevisionError,
+  InvalidRequestError,
+  CompactedError,
+  type KvStoreError,
+  LeaseNotFoundError,
+  NoSpaceError,
+  PermissionDeniedError,
+  ProtocolError,
+  UnavailableError,
+} from '../../contract/index.ts';
+import { grpcStatus } from '../wire/index.ts';
+
+/** A call that the server ended with a status other than OK. */
+export class GrpcError extends Error {
+  override readonly name = 'GrpcError';
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The call did not reach the server, so that even a write may be repeated. */
+export class NotSentError extends UnavailableError {}
+
+/** The server no longer accepts our token: a new one may help. */
+export function isStaleToken(error: unknown): boolean {
+  return (
+    error instanceof GrpcError &&
+    (error.code === grpcStatus.unauthenticated ||
+      /invalid auth token|revision of auth store is old/.test(error.message))
+  );
+}
+
+/**
+ * The error of the contract for a status. etcd's texts decide where its codes are shared by several conditions
+ * (`etcd-io/etcd:api/v3rpc/rpctypes/error.go`).
+ * @param what names operation and object
+ * @param revision the revision that was asked for, where one was
+ */
+export function storeError(error: GrpcError, what: string, revision = 0): KvStoreError {
+  const { code, message } = error;
+  const said = `Cannot ${what}: ${message === '' ? `status ${code}` : message}`;
+  const options = { cause: error };
+  // The answer names no compaction point; all that is known is that it lies beyond the revision asked for.
+  if (/required revision has been compacted/.test(message)) return new CompactedError(what, revision + 1, options);
+  if (/required revision is a future revision/.test(message)) return new FutureRevisionError(said, options);
+  if (/database space exceeded/.test(message)) return new NoSpaceError(said, options);
+  if (/requested lease not found/.test(message)) return new LeaseNotFoundError(said, options);
+  if (/permission denied|authentication failed|user name is empty|invalid auth token/.test(message))
+    return new PermissionDeniedError(said, options);
+  switch (code) {
+    case grpcStatus.permissionDenied:
+    case grpcStatus.unauthenticated:
+      return new PermissionDeniedError(said, options);
+    case grpcStatus.invalidArgument:
+    case grpcStatus.notFound:
+    case grpcStatus.alreadyExists:
+    case grpcStatus.failedPrecondition:
+    case grpcStatus.unimplemented:
+      return new InvalidRequestError(said, options);
+    case grpcStatus.resourceExhausted:
+      return /too many requests/.test(message)
+        ? new UnavailableError(said, options)
+        : new InvalidRequestError(said, options);
+    case grpcStatus.outOfRange:
+    case grpcStatus.internal:
+    case grpcStatus.unknown:
+    case grpcStatus.dataLoss:
+      return new ProtocolError(said, options);
+    default:
+      return new UnavailableError(said, options);
+  }
+}
