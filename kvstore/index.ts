@@ -31,3 +31,9 @@ export {
   parseEtcdConfig,
 } from './etcd/index.ts';
 export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';
+export {
+  type AllocatorStore,
+  IdentityAllocator,
+  type IdentityAllocatorOptions,
+  RangeExhaustedError,
+} from './allocator/index.ts';
