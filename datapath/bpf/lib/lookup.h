@@ -2,14 +2,18 @@
 #ifndef ISTHMUS_LOOKUP_H
 #define ISTHMUS_LOOKUP_H
 
+/* Keys start from zeros: the compiler would keep a part-constant initialiser in .rodata, which is the configuration's. */
 static __always_inline struct endpoint_value *endpoint_of(__be32 address) {
-  struct endpoint_key key = {.family = FAMILY_IPV4};
+  struct endpoint_key key = {};
+  key.family = FAMILY_IPV4;
   __builtin_memcpy(key.address, &address, 4);
   return bpf_map_lookup_elem(&isthmus_lxc, &key);
 }
 
 static __always_inline struct ipcache_value *ipcache_of(__be32 address) {
-  struct ipcache_key key = {.prefix_length = IPCACHE_PREFIX_BASE + 32, .family = FAMILY_IPV4};
+  struct ipcache_key key = {};
+  key.prefix_length = IPCACHE_PREFIX_BASE + 32;
+  key.family = FAMILY_IPV4;
   __builtin_memcpy(key.address, &address, 4);
   return bpf_map_lookup_elem(&isthmus_ipcache, &key);
 }

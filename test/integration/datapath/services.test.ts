@@ -1,0 +1,146 @@
+import { expect, test } from '@jest/globals';
+import type { Datapath, ServiceEntry } from '../../../datapath/index.ts';
+import { needs } from '../../support/probe.ts';
+import { type Pod, type TcMode, at, counted, makeRig, openBoth } from './rig.ts';
+import { answer, ask, connect, echo } from './traffic.ts';
+
+const describeIf = needs('root', 'netns', 'libbpf', 'bpf');
+
+const vip = '10.96.0.1';
+
+function service(backends: readonly Pod[]): ServiceEntry {
+  return {
+    address: vip,
+    port: 80,
+    protocol: 'TCP',
+    backends: backends.map(({ address }) => ({ address, port: 8080, state: 'active' })),
+  };
+}
+
+function forwarded(datapath: Datapath): Readonly<Record<string, number>> {
+  return counted(datapath.forwardCounters());
+}
+
+describeIf('a service', () => {
+  test.each<{ readonly level: 'tc' | 'socket'; readonly tcMode: TcMode }>([
+    { level: 'tc', tcMode: 'tcx' },
+    { level: 'tc', tcMode: 'clsact' },
+    { level: 'socket', tcMode: 'tcx' },
+    { level: 'socket', tcMode: 'clsact' },
+  ])('is answered by backends of both nodes at the $level level with $tcMode', async ({ level, tcMode }) => {
+    await using rig = await makeRig('dtsv', tcMode);
+    const [one, two] = rig.nodes;
+    const client = at(one.pods, 0);
+    const backends = [at(one.pods, 1), at(two.pods, 0), at(two.pods, 1)];
+    const [datapath] = await openBoth(rig);
+    await datapath.services.apply({ upsert: [service(backends)] });
+    await using stack = new AsyncDisposableStack();
+    for (const pod of backends) stack.use(await answer(pod, 8080, pod.address));
+
+    const seen = new Set<string>();
+    for (let i = 0; i < 60; i++) seen.add(await ask(client, vip, 80, level === 'socket' ? { cgroup: one.cgroup } : {}));
+    expect([...seen].sort()).toEqual(backends.map(({ address }) => `${address} ${client.address}`));
+
+    const counts = forwarded(datapath);
+    if (level === 'tc') {
+      expect(counts['service tc']).toBeGreaterThanOrEqual(60);
+      expect(counts['reverse tc']).toBeGreaterThanOrEqual(60);
+      expect(counts['service socket']).toBeUndefined();
+    } else {
+      expect(counts['service socket']).toBe(60);
+      expect(counts['service tc']).toBeUndefined();
+    }
+    expect(counted(datapath.dropCounters())).toEqual({});
+  });
+
+  test('shows itself, not its backend, as the peer of a socket', async () => {
+    await using rig = await makeRig('dtpn', 'clsact');
+    const [one, two] = rig.nodes;
+    const [datapath] = await openBoth(rig);
+    await datapath.services.apply({ upsert: [service([at(two.pods, 0)])] });
+    await using _server = await echo(at(two.pods, 0), 8080);
+    for (const options of [{}, { cgroup: one.cgroup }]) {
+      const socket = connect(at(one.pods, 0), vip, 80, options);
+      socket.write('hello');
+      await new Promise((resolve, reject) => socket.once('data', resolve).once('error', reject));
+      expect([socket.remoteAddress, socket.remotePort]).toEqual([vip, 80]);
+      socket.destroy();
+    }
+  });
+
+  test.each(['tc', 'socket'] as const)(
+    'moves to another backend without a failed connect at the %s level',
+    async (level) => {
+      await using rig = await makeRig('dtfo', 'clsact');
+      const [one, two] = rig.nodes;
+      const client = at(one.pods, 0);
+      const [local, remote] = [at(one.pods, 1), at(two.pods, 0)];
+      const [datapath] = await openBoth(rig);
+      await datapath.services.apply({ upsert: [service([local])] });
+      await using _local = await answer(local, 8080, 'local');
+      await using _remote = await answer(remote, 8080, 'remote');
+      const options = level === 'socket' ? { cgroup: one.cgroup } : {};
+
+      const answers: string[] = [];
+      for (let i = 0; i < 300; i++) {
+        if (i === 100) await datapath.services.apply({ upsert: [service([remote])] });
+        if (i === 200) await datapath.services.apply({ upsert: [service([local])] });
+        answers.push((await ask(client, vip, 80, options)).split(' ')[0] ?? '');
+      }
+      expect(answers).toEqual([
+        ...Array.from({ length: 100 }, () => 'local'),
+        ...Array.from({ length: 100 }, () => 'remote'),
+        ...Array.from({ length: 100 }, () => 'local'),
+      ]);
+    },
+  );
+
+  test('keeps an established connection on its backend when the backend leaves the service', async () => {
+    await using rig = await makeRig('dtes', 'clsact');
+    const [one, two] = rig.nodes;
+    const [datapath] = await openBoth(rig);
+    await datapath.services.apply({ upsert: [service([at(two.pods, 0)])] });
+    await using _old = await echo(at(two.pods, 0), 8080);
+    await using _new = await echo(at(two.pods, 1), 8080);
+    const socket = connect(at(one.pods, 0), vip, 80);
+    const roundTrip = (text: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        socket.once('data', (chunk: Buffer) => resolve(chunk.toString())).once('error', reject);
+        socket.write(text);
+      });
+    expect(await roundTrip('before')).toBe('before');
+    await datapath.services.apply({ upsert: [service([at(two.pods, 1)])] });
+    expect(await roundTrip('after')).toBe('after');
+    socket.destroy();
+  });
+
+  test('without backends refuses at the socket level and drops at the tc level, both counted', async () => {
+    await using rig = await makeRig('dtnb', 'clsact');
+    const [one] = rig.nodes;
+    const [datapath] = await openBoth(rig);
+    await datapath.services.apply({ upsert: [service([])] });
+    const refused = (): Promise<string> => ask(at(one.pods, 0), vip, 80, { cgroup: one.cgroup });
+    await expect((async () => refused())()).rejects.toThrow('ECONNREFUSED');
+    await expect(ask(at(one.pods, 0), vip, 80, { timeoutMs: 100 })).rejects.toThrow('No answer');
+    expect(counted(datapath.dropCounters())['no backend']).toBeGreaterThanOrEqual(2);
+  });
+
+  test('keeps a client on one backend while it has affinity, at both levels', async () => {
+    await using rig = await makeRig('dtaf', 'clsact');
+    const [one, two] = rig.nodes;
+    const backends = [at(one.pods, 1), at(two.pods, 0), at(two.pods, 1)];
+    const [datapath] = await openBoth(rig);
+    await datapath.services.apply({ upsert: [{ ...service(backends), affinitySeconds: 60 }] });
+    await using stack = new AsyncDisposableStack();
+    for (const pod of backends) stack.use(await answer(pod, 8080, pod.address));
+    for (const options of [{}, { cgroup: one.cgroup }]) {
+      const seen = new Set<string>();
+      for (let i = 0; i < 20; i++) seen.add(await ask(at(one.pods, 0), vip, 80, options));
+      expect(seen.size).toBe(1);
+      const left = backends.filter(({ address }) => ![...seen][0]?.startsWith(`${address} `));
+      await datapath.services.apply({ upsert: [{ ...service(left), affinitySeconds: 60 }] });
+      expect(await ask(at(one.pods, 0), vip, 80, options)).not.toBe([...seen][0]);
+      await datapath.services.apply({ upsert: [{ ...service(backends), affinitySeconds: 60 }] });
+    }
+  });
+});
