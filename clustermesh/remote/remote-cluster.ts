@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import { type Store, WatchStore } from '../../kvstore/index.ts';
+import { type Store, type StoreHealth, UnavailableError, WatchStore } from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
@@ -74,7 +74,8 @@ export class RemoteCluster {
   #layout: Layout | undefined;
   #clusterId: number | undefined;
   #config: ClusterConfigRecord | undefined;
-  #store: Store | undefined;
+  /** Of the present connection, else of the last one. */
+  #health: (() => StoreHealth) | undefined;
   #heard = false;
   #known = false;
   #failures = 0;
@@ -121,12 +122,12 @@ export class RemoteCluster {
   }
 
   status(): RemoteClusterStatus {
-    const health = this.#store?.health();
+    const health = this.#health?.();
     const ageMs = this.#heartbeat.ageMs;
     const connected = this.#heard && health?.connected === true;
     const ready = connected && this.#config !== undefined && this.#allSynced();
-    const failure = ready ? undefined : (health?.error ?? this.#failure);
-    const hint = failure === undefined ? undefined : hintFor(this.#failure);
+    const failure = ready ? undefined : (this.#failure ?? health?.error);
+    const hint = failure === undefined ? undefined : hintFor(this.#failure ?? new UnavailableError(''));
     return {
       name: this.name,
       ready,
@@ -158,7 +159,7 @@ export class RemoteCluster {
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
     await using store = await this.#deps.openStore(config);
     await using tasks = new TaskGroup(signal);
-    this.#store = store;
+    this.#health = () => store.health();
     this.#heard = false;
     for (const feed of this.#feeds) feed.synced = false;
     try {
@@ -177,6 +178,8 @@ export class RemoteCluster {
       });
       await tasks.wait();
     } finally {
+      const last: StoreHealth = { ...store.health(), connected: false };
+      this.#health = () => last;
       this.#heard = false;
       this.#deps.onChange?.();
     }
@@ -323,7 +326,7 @@ export class RemoteCluster {
   }
 
   #words(connected: boolean): string {
-    const health = this.#store?.health();
+    const health = this.#health?.();
     if (!health) return 'Waiting for initial connection to be established';
     const store = health.storeId === undefined ? '' : `, ID: ${health.storeId}`;
     return `etcd: ${connected ? '1/1 connected' : '0/1 connected'}, ${health.endpoint}${store}`;
