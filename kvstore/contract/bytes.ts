@@ -22,7 +22,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let i = prefix.length - 1; i >= 0; i--) {
     const byte = prefix[i] ?? 0;
     if (byte < 0xff) {
-      const end = prefix.slice(0, i + 1);
+      // A copy for certain: `slice` of a Buffer is a view.
+      const end = new Uint8Array(prefix.subarray(0, i + 1));
       end[i] = byte + 1;
       return end;
     }

@@ -6,6 +6,7 @@ import type {
   Engine,
   EngineStatus,
   EngineWatcher,
+  KeyRange,
   LeaseInfo,
   PutRequest,
   PutResponse,
@@ -142,7 +143,7 @@ export class MvccEngine implements Engine {
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
     this.#assertOpen();
-    return this.#hub.add({ ...request, key: request.key.slice() }, sink);
+    return this.#hub.add({ ...request, ...copyOf(request) }, sink);
   }
 
   async leaseGrant(request: { readonly id: bigint; readonly ttl: number }): Promise<{
@@ -233,6 +234,11 @@ export class MvccEngine implements Engine {
   #assertSpace(): void {
     if (this.#backend.full) throw engineErrors.noSpace();
   }
+}
+
+/** A watcher outlives the request, whose bytes may be a view of a buffer that its owner uses again. */
+function copyOf({ key, rangeEnd }: KeyRange): KeyRange {
+  return { key: new Uint8Array(key), ...(rangeEnd ? { rangeEnd: new Uint8Array(rangeEnd) } : {}) };
 }
 
 function mayPut(op: RequestOp): boolean {

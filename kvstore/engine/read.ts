@@ -50,8 +50,8 @@ function walkLimit(request: RangeRequest): number {
   const ordered = (request.sortOrder ?? 'none') !== 'none' && !isKeyOrder(request);
   const filtered =
     request.minModRevision || request.maxModRevision || request.minCreateRevision || request.maxCreateRevision;
-  const targeted = (request.sortTarget ?? 'key') !== 'key';
-  return request.limit && request.limit > 0 && !ordered && !filtered && !targeted ? request.limit : Infinity;
+  // A target without an order sorts too, but in etcd only what the limit left.
+  return request.limit && request.limit > 0 && !ordered && !filtered ? request.limit : Infinity;
 }
 
 function isKeyOrder(request: RangeRequest): boolean {

@@ -83,7 +83,9 @@ export class MemoryBackend implements Backend {
 
   append({ row: given, replaced }: Change): void {
     if (this.#closed) throw engineErrors.stopped();
-    const row = { ...given, kv: { ...given.kv, key: given.kv.key.slice(), value: given.kv.value.slice() } };
+    // Copies: what comes in may be a view of a buffer that its owner uses again.
+    const kv = { ...given.kv, key: new Uint8Array(given.kv.key), value: new Uint8Array(given.kv.value) };
+    const row = { ...given, kv };
     const text = keyText(row.kv.key);
     const history = this.#histories.get(text);
     if (history) history.push(row);

@@ -1,0 +1,175 @@
+import { expect, test } from '@jest/globals';
+import { FutureRevisionError, InvalidRequestError } from '../../../kvstore/index.ts';
+import { type StoreContext, text } from './fixture.ts';
+
+/** Single keys: get, put, delete, revisions. */
+export function keyTests(context: StoreContext): void {
+  test('an absent key is undefined', async () => {
+    expect(await context.store.get(`${context.prefix()}none`)).toBeUndefined();
+  });
+
+  test('a new key has version 1 and was created by the revision that its put gave back', async () => {
+    const key = `${context.prefix()}a`;
+    const { revision } = await context.store.put(key, 'one');
+    expect(await context.store.get(key)).toEqual({
+      key: new Uint8Array(Buffer.from(key)),
+      value: new Uint8Array(Buffer.from('one')),
+      createRevision: revision,
+      modRevision: revision,
+      version: 1,
+      lease: 0n,
+    });
+  });
+
+  test('a second put keeps the create revision and counts the version up', async () => {
+    const key = `${context.prefix()}a`;
+    const first = await context.store.put(key, 'one');
+    const second = await context.store.put(key, 'two');
+    const entry = await context.store.get(key);
+    expect(text(entry?.value)).toBe('two');
+    expect(entry).toMatchObject({ createRevision: first.revision, modRevision: second.revision, version: 2 });
+  });
+
+  test('each put makes the next revision, even if nothing changes', async () => {
+    const key = `${context.prefix()}a`;
+    const first = await context.store.put(key, 'same');
+    const second = await context.store.put(key, 'same');
+    expect(second.revision).toBe(first.revision + 1);
+  });
+
+  test('a read makes no revision', async () => {
+    const before = await context.revision();
+    await context.store.get(`${context.prefix()}none`);
+    expect(await context.revision()).toBe(before);
+  });
+
+  test('a value may be empty', async () => {
+    const key = `${context.prefix()}empty`;
+    await context.store.put(key, '');
+    expect((await context.store.get(key))?.value).toEqual(new Uint8Array(0));
+  });
+
+  test('keys and values may hold any bytes', async () => {
+    const key = new Uint8Array([...Buffer.from(context.prefix()), 0, 255, 1, 254, 0]);
+    const value = Uint8Array.from({ length: 256 }, (_, i) => i);
+    await context.store.put(key, value);
+    const entry = await context.store.get(key);
+    expect([...(entry?.key ?? [])]).toEqual([...key]);
+    expect([...(entry?.value ?? [])]).toEqual([...value]);
+  });
+
+  test('text means UTF-8', async () => {
+    const key = `${context.prefix()}Größe/日本`;
+    await context.store.put(key, 'naïve');
+    const entry = await context.store.get(new TextEncoder().encode(key));
+    expect(new TextDecoder().decode(entry?.value)).toBe('naïve');
+  });
+
+  test('the caller may use its buffers again at once', async () => {
+    const key = Buffer.from(`${context.prefix()}a`);
+    const name = key.toString();
+    const value = Buffer.from('before');
+    const writing = context.store.put(key, value);
+    await writing;
+    value.fill(0x78);
+    key.fill(0x78);
+    expect(text((await context.store.get(name))?.value)).toBe('before');
+  });
+
+  test('a value of one mebibyte comes back whole', async () => {
+    const key = `${context.prefix()}large`;
+    const value = Buffer.alloc(1024 * 1024, 'isthmus ');
+    await context.store.put(key, value);
+    expect(Buffer.compare((await context.store.get(key))?.value ?? Buffer.alloc(0), value)).toBe(0);
+  });
+
+  test('a value beyond the limit of a request is refused and changes nothing', async () => {
+    const key = `${context.prefix()}huge`;
+    const before = await context.revision();
+    await expect(context.store.put(key, Buffer.alloc(1.6 * 1024 * 1024))).rejects.toThrow(InvalidRequestError);
+    expect(await context.revision()).toBe(before);
+  });
+
+  test('an empty key is refused', async () => {
+    await expect(context.store.put('', 'x')).rejects.toThrow(InvalidRequestError);
+    await expect(context.store.get('')).rejects.toThrow(InvalidRequestError);
+    await expect(context.store.delete('')).rejects.toThrow(InvalidRequestError);
+  });
+
+  test('a key of 1,978 bytes is kept', async () => {
+    const key = context.prefix().padEnd(1978, 'k');
+    await context.store.put(key, 'long');
+    expect(text((await context.store.get(key))?.value)).toBe('long');
+    const found: number[] = [];
+    for await (const page of context.store.list(key.slice(0, 100), { pageSize: 1 })) found.push(page.entries.length);
+    expect(found).toEqual([1]);
+  });
+
+  test('an older revision can be read while history has it', async () => {
+    const key = `${context.prefix()}a`;
+    const first = await context.store.put(key, 'one');
+    const second = await context.store.put(key, 'two');
+    const third = await context.store.delete(key);
+    const at = async (revision: number): Promise<string | undefined> =>
+      text((await context.store.get(key, { revision }))?.value);
+    expect(await at(first.revision - 1)).toBeUndefined();
+    expect(await at(first.revision)).toBe('one');
+    expect(await at(second.revision)).toBe('two');
+    expect(await at(third.revision)).toBeUndefined();
+  });
+
+  test('a future revision is refused', async () => {
+    const revision = (await context.revision()) + 1000;
+    await expect(context.store.get(`${context.prefix()}a`, { revision })).rejects.toThrow(FutureRevisionError);
+  });
+
+  test('a delete says whether there was a key', async () => {
+    const key = `${context.prefix()}a`;
+    const { revision } = await context.store.put(key, 'x');
+    expect(await context.store.delete(key)).toEqual({ revision: revision + 1, deleted: true });
+    expect(await context.store.get(key)).toBeUndefined();
+  });
+
+  test('deleting an absent key makes no revision', async () => {
+    const before = await context.revision();
+    expect(await context.store.delete(`${context.prefix()}none`)).toEqual({ revision: before, deleted: false });
+    expect(await context.revision()).toBe(before);
+  });
+
+  test('a key that comes again begins a new life', async () => {
+    const key = `${context.prefix()}a`;
+    await context.store.put(key, 'one');
+    await context.store.put(key, 'two');
+    await context.store.delete(key);
+    const { revision } = await context.store.put(key, 'three');
+    expect(await context.store.get(key)).toMatchObject({ createRevision: revision, modRevision: revision, version: 1 });
+  });
+
+  test('many lives of a key can all be read at their revisions', async () => {
+    const key = `${context.prefix()}a`;
+    const lives: { readonly revision: number; readonly value: string | undefined }[] = [];
+    for (let i = 0; i < 20; i++) {
+      const { revision } = i % 3 === 2 ? await context.store.delete(key) : await context.store.put(key, `v${i}`);
+      lives.push({ revision, value: i % 3 === 2 ? undefined : `v${i}` });
+    }
+    for (const { revision, value } of lives)
+      expect(text((await context.store.get(key, { revision }))?.value)).toBe(value);
+  });
+
+  test('writes at the same time all take effect, each in a revision of its own', async () => {
+    const prefix = context.prefix();
+    const before = await context.revision();
+    const results = await Promise.all(Array.from({ length: 50 }, (_, i) => context.store.put(`${prefix}${i}`, `${i}`)));
+    const revisions = results.map(({ revision }) => revision).sort((a, b) => a - b);
+    expect(revisions).toEqual(Array.from({ length: 50 }, (_, i) => before + 1 + i));
+  });
+
+  test('writes at the same time on one key leave the value of the highest revision', async () => {
+    const key = `${context.prefix()}a`;
+    const results = await Promise.all(Array.from({ length: 20 }, (_, i) => context.store.put(key, `${i}`)));
+    const last = results.map(({ revision }, i) => ({ revision, i })).sort((a, b) => b.revision - a.revision)[0];
+    const entry = await context.store.get(key);
+    expect(text(entry?.value)).toBe(`${last?.i}`);
+    expect(entry?.version).toBe(20);
+  });
+}
