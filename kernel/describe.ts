@@ -29,7 +29,10 @@ export async function describeState(
     routes.map((route) => routeLine(route, nameOf)),
     (await network.neighbours()).map((neighbour) => neighbourLine(neighbour, nameOf)),
     links.filter((link) => link.master !== 0).map((link) => `bridge link ${link.name} master ${nameOf(link.master)}`),
-    programs.map((program) => programLine(program, nameOf)),
+    // A program went with its device.
+    programs
+      .filter(({ hook }) => hook.type !== 'tc' || names.has(hook.link))
+      .map((program) => programLine(program, nameOf)),
     (await Promise.all(maps.map(mapLines))).flat(),
   ];
   return lines.flatMap((group) => group.toSorted()).join('\n');

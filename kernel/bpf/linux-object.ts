@@ -74,7 +74,7 @@ export class LinuxObject implements BpfObject {
   }
 
   async attach(program: string, hook: BpfHook, options: { readonly pinName?: string } = {}): Promise<BpfAttachment> {
-    const attachment = this.#attach(program, hook, this.#pinPath(options.pinName));
+    const attachment = this.#attach(program, hook, pinPathOf(this.#spec, options.pinName));
     // A TCX attachment holds the thread for about 10 ms; let others have a turn before the next one.
     await setImmediate();
     return attachment;
@@ -114,15 +114,6 @@ export class LinuxObject implements BpfObject {
     return checkedBpf(`Cannot open program ${program}`, libbpf.bpf_program__fd(handle));
   }
 
-  #pinPath(pinName: string | undefined): string | undefined {
-    if (pinName === undefined) return undefined;
-    if (this.#spec.pinDirectory === undefined)
-      throw new RangeError(`${this.#spec.path} was loaded without pin directory: ${pinName} cannot be pinned`);
-    // bpffs refuses names with a dot.
-    if (!/^[^./]+$/.test(pinName)) throw new RangeError(`Not a name of a pin: ${JSON.stringify(pinName)}`);
-    return join(this.#spec.pinDirectory, pinName);
-  }
-
   #open(): Handle {
     if (this.#object === undefined) throw new TypeError(`${this.#spec.path} is closed`);
     return this.#object;
@@ -132,6 +123,18 @@ export class LinuxObject implements BpfObject {
 /** `tc ingress of link 7`, `cgroup connect4 of /sys/fs/cgroup/…`. */
 export function hookName(hook: BpfHook): string {
   return hook.type === 'tc' ? `tc ${hook.direction} of link ${hook.link}` : `cgroup ${hook.attach} of ${hook.path}`;
+}
+
+/**
+ * Where an attachment of that name is pinned; undefined without a name.
+ * @throws {RangeError} for a name that bpffs refuses, or an object without pin directory.
+ */
+export function pinPathOf(spec: BpfObjectSpec, pinName: string | undefined): string | undefined {
+  if (pinName === undefined) return undefined;
+  if (spec.pinDirectory === undefined)
+    throw new RangeError(`${spec.path} was loaded without pin directory: ${pinName} cannot be pinned`);
+  if (!/^[^./]+$/.test(pinName)) throw new RangeError(`Not a name of a pin: ${JSON.stringify(pinName)}`);
+  return join(spec.pinDirectory, pinName);
 }
 
 /** Checks of an object's options that need no kernel. @throws {RangeError} */

@@ -10,7 +10,7 @@ import {
   type BpfPort,
   PinnedMapError,
 } from '../ports/index.ts';
-import { type AttachedProgram, type ObjectLayout, checkSpec, hookName, readBtf } from '../bpf/index.ts';
+import { type AttachedProgram, type ObjectLayout, checkSpec, hookName, pinPathOf, readBtf } from '../bpf/index.ts';
 import { errnos, kernelError } from '../abi/index.ts';
 import { MemoryMap } from './memory-map.ts';
 
@@ -105,10 +105,7 @@ export class MemoryBpf implements BpfPort {
   #attach(program: string, hook: BpfHook, pinName: string | undefined, spec: BpfObjectSpec): BpfAttachment {
     if (hook.type === 'tc' && !this.#linkExists(hook.link))
       throw kernelError(`Cannot attach program ${program} at ${hookName(hook)}`, errnos.ENODEV);
-    if (pinName !== undefined && spec.pinDirectory === undefined)
-      throw new RangeError(`${spec.path} was loaded without pin directory: ${pinName} cannot be pinned`);
-    const pinPath =
-      pinName === undefined || spec.pinDirectory === undefined ? undefined : join(spec.pinDirectory, pinName);
+    const pinPath = pinPathOf(spec, pinName);
     const replaces = (other: Attached): boolean =>
       pinPath !== undefined
         ? other.pinPath === pinPath

@@ -110,16 +110,15 @@ export class RoutingState {
   }
 
   #refusal(route: Route, link: Link | undefined): number {
+    const { gateway, source } = route;
+    const reaches = (other: Route, address: string): boolean =>
+      other.link === route.link && other.gateway === undefined && containsIp(other.destination, address);
+    // The gateway is looked up first: through a device that is absent or down it cannot be reached.
+    if (gateway !== undefined && !this.#routes.some((other) => reaches(other, gateway)))
+      return route.destination.family === 6 && !link ? errnos.ENODEV : errnos.ENETUNREACH;
     if (!link) return errnos.ENODEV;
     if (!link.up) return errnos.ENETDOWN;
-    const { gateway, source } = route;
-    if (source !== undefined && !this.#addresses.some(({ address }) => address === source)) return errnos.EINVAL;
-    const reachable = (other: Route): boolean =>
-      other.link === route.link &&
-      other.gateway === undefined &&
-      gateway !== undefined &&
-      containsIp(other.destination, gateway);
-    return gateway === undefined || this.#routes.some(reachable) ? 0 : errnos.ENETUNREACH;
+    return source !== undefined && !this.#addresses.some(({ address }) => address === source) ? errnos.EINVAL : 0;
   }
 }
 
