@@ -3,3 +3,4 @@ export * from './peers/index.ts';
 export * from './remote/index.ts';
 export * from './services/index.ts';
 export * from './view/index.ts';
+export * from './apiserver/index.ts';

@@ -38,7 +38,7 @@ function readEndpoint(endpoint: FieldReader, addressType: EndpointSlice['address
         : endpoint.parsed('addresses', `an ${addressType} address`, canonical),
     conditions: {
       ready: conditions.boolean('ready', true),
-      serving: conditions.boolean('serving', true),
+      serving: conditions.boolean('serving', conditions.boolean('ready', true)),
       terminating: conditions.boolean('terminating', false),
     },
     ...endpoint.spread('hostname'),

@@ -99,7 +99,7 @@ export interface EndpointSlice {
 
 export interface EndpointSliceEndpoint {
   readonly addresses: readonly string[];
-  /** Absent conditions are true, true and false (EndpointSlice API). */
+  /** Absent ready is true, absent serving is what ready says, absent terminating is false (EndpointSlice API). */
   readonly conditions: { readonly ready: boolean; readonly serving: boolean; readonly terminating: boolean };
   readonly hostname?: string;
   readonly nodeName?: string;

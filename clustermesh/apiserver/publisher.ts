@@ -1,0 +1,240 @@
+import type { IdentityAllocator, SyncStore } from '../../kvstore/index.ts';
+import { RangeExhaustedError } from '../../kvstore/index.ts';
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, fields } from '../../runtime/log/index.ts';
+import { CoalescingQueue } from '../../runtime/queue/index.ts';
+import { exponential, retry } from '../../runtime/retry/index.ts';
+import {
+  encodeIdentity,
+  encodeLocalEndpoints,
+  encodeLocalService,
+  encodeNamespace,
+  encodeNodeAssignment,
+  encodeService,
+  encodeWorkload,
+  keyOfLocalEndpoints,
+  keyOfLocalService,
+  keyOfNamespace,
+  keyOfNodeAssignment,
+  keyOfService,
+  keyOfWorkload,
+} from '../wire/index.ts';
+import { serviceSettings } from '../services/index.ts';
+import { isGlobalNamespace } from './convert/annotations.ts';
+import { clusterServiceOf } from './convert/cluster-service.ts';
+import { identityLabelsOf } from './convert/identity-labels.ts';
+import { localEndpointsOf, localServiceOf } from './convert/local-service.ts';
+import { endpointNodeOf, namespaceOf, nodeAssignmentOf, workloadOf } from './convert/placement.ts';
+import type { KnownObjects } from './known-objects.ts';
+import { type Unit, type UnitKind, needs, unitId } from './units.ts';
+
+export interface PublisherOptions {
+  readonly cluster: { readonly name: string; readonly id: number };
+  readonly objects: KnownObjects;
+  /** Where the keys of each kind of unit go. */
+  readonly channels: Readonly<Record<UnitKind, Pick<SyncStore, 'set' | 'delete'>>>;
+  readonly allocator: IdentityAllocator;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called whenever nothing waits any more. */
+  readonly idle: () => void;
+}
+
+/** A key and its value, or nothing when the unit has no record. */
+type Publication = { readonly key: string; readonly value: string } | undefined;
+
+const batchSize = 128;
+
+/**
+ * Turns units into keys: looks at what is known now, computes the record, and wishes it into the sync store of its kind.
+ * A unit that cannot be decided on yet, because a kind that it needs has not been listed, waits; one that makes no valid
+ * record is skipped with a reason, and what was published of it before stays.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  readonly #queue = new CoalescingQueue<string, Unit>();
+  readonly #held = new Map<string, Unit>();
+  readonly #published = new Map<string, string>();
+  /** Identity text of each pod that holds a reference. */
+  readonly #identities = new Map<string, string>();
+  readonly #withoutIdentity = new Map<string, Unit>();
+  readonly #skipped = new Map<string, string>();
+  #busy = false;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Units without a valid record, with the reason. */
+  get skipped(): ReadonlyMap<string, string> {
+    return this.#skipped;
+  }
+
+  /** Keys published of a kind. */
+  count(kind: UnitKind): number {
+    let count = 0;
+    for (const id of this.#published.keys()) if (id.startsWith(`${kind}/`)) count += 1;
+    return count;
+  }
+
+  /** True when every unit of the kind that was touched so far has been decided on. */
+  settled(kind: UnitKind): boolean {
+    return !this.#busy && this.#queue.size === 0 && this.#ready(kind);
+  }
+
+  look(units: readonly Unit[]): void {
+    for (const unit of units) {
+      const id = unitId(unit);
+      if (this.#ready(unit.kind)) this.#queue.set(id, unit);
+      else this.#held.set(id, unit);
+    }
+  }
+
+  /** Another kind has been listed: what waited for it is looked at. */
+  release(): void {
+    for (const [id, unit] of this.#held) {
+      if (!this.#ready(unit.kind)) continue;
+      this.#held.delete(id);
+      this.#queue.set(id, unit);
+    }
+    if (!this.#busy && this.#queue.size === 0) this.#options.idle();
+  }
+
+  /** Tries again where no identity was free. */
+  retryIdentities(): void {
+    this.look([...this.#withoutIdentity.values()]);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#queue.ready(signal);
+      this.#busy = true;
+      const batch = this.#queue.take(batchSize);
+      await Promise.all(batch.map(([id, unit]) => this.#decide(id, unit, signal)));
+      this.#busy = false;
+      if (this.#queue.size === 0) this.#options.idle();
+    }
+  }
+
+  #ready(kind: UnitKind): boolean {
+    return needs[kind].every((needed) => this.#options.objects.isSynced(needed));
+  }
+
+  async #decide(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
+    try {
+      if (unit.kind === 'Pod') await this.#decidePod(id, unit, signal);
+      else this.#publish(id, unit.kind, this.#recordOf(unit));
+      if (!this.#withoutIdentity.has(id)) this.#skipped.delete(id);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#skip(id, error);
+    }
+  }
+
+  #recordOf(unit: Unit): Publication {
+    const { objects } = this.#options;
+    const { kind, namespace, name } = unit;
+    switch (kind) {
+      case 'Namespace': {
+        const object = objects.get('Namespace', '', name);
+        const record = object && namespaceOf(object);
+        return record && { key: keyOfNamespace(record), value: encodeNamespace(record) };
+      }
+      case 'Node': {
+        const object = objects.get('Node', '', name);
+        const record = object && nodeAssignmentOf(object);
+        return record && { key: keyOfNodeAssignment(record), value: encodeNodeAssignment(record) };
+      }
+      case 'Service': {
+        const object = objects.get('Service', namespace, name);
+        const record = object && localServiceOf(object);
+        return record && { key: keyOfLocalService(record), value: encodeLocalService(record) };
+      }
+      case 'EndpointSlice': {
+        const object = objects.get('EndpointSlice', namespace, name);
+        const record = object && localEndpointsOf(object);
+        return record && { key: keyOfLocalEndpoints(record), value: encodeLocalEndpoints(record) };
+      }
+      case 'shared':
+        return this.#sharedService(namespace, name);
+      case 'Pod':
+        throw new TypeError('A pod takes an identity first');
+    }
+  }
+
+  #sharedService(namespace: string, name: string): Publication {
+    const { objects, cluster } = this.#options;
+    const service = objects.get('Service', namespace, name);
+    if (!service || service.spec.type === 'ExternalName') return undefined;
+    if (!serviceSettings(service.metadata.annotations).shared) return undefined;
+    if (!isGlobalNamespace(objects.get('Namespace', '', namespace)?.metadata.annotations ?? {})) return undefined;
+    const record = clusterServiceOf(service, objects.slicesOf(namespace, name), cluster);
+    return { key: keyOfService(record), value: encodeService(record) };
+  }
+
+  async #decidePod(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
+    const { objects, allocator, cluster } = this.#options;
+    const pod = objects.get('Pod', unit.namespace, unit.name);
+    const node = pod && endpointNodeOf(pod);
+    const held = this.#identities.get(id);
+    if (!pod || node === undefined) {
+      this.#publish(id, 'Pod', undefined);
+      this.#identities.delete(id);
+      this.#withoutIdentity.delete(id);
+      if (held !== undefined) allocator.release(held);
+      return;
+    }
+    const namespace = objects.get('Namespace', '', unit.namespace)?.metadata.labels ?? {};
+    const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace, cluster.name) });
+    const identity =
+      (text === held ? allocator.idOf(text) : undefined) ?? (await this.#allocate(id, unit, text, signal));
+    const record = workloadOf(pod, node, identity);
+    this.#publish(id, 'Pod', { key: keyOfWorkload(record), value: encodeWorkload(record) });
+    if (identity === 0 || text === held) return;
+    this.#identities.set(id, text);
+    if (held !== undefined) allocator.release(held);
+  }
+
+  /** 0 when no number is free: the endpoint stays `reserved:init`, and the pod is named in the status. */
+  async #allocate(id: string, unit: Unit, text: string, signal: AbortSignal): Promise<number> {
+    const { allocator, clock, log } = this.#options;
+    try {
+      const identity = await retry((attempt) => allocator.allocate(text, attempt), {
+        clock,
+        signal,
+        schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
+        retryable: (error) => !(error instanceof RangeExhaustedError),
+        onFailure: (error, attempt) =>
+          log.warn('Cannot allocate an identity, will be repeated', {
+            [fields.error]: error,
+            [fields.attempt]: attempt,
+          }),
+      });
+      this.#withoutIdentity.delete(id);
+      return identity;
+    } catch (error) {
+      if (!(error instanceof RangeExhaustedError)) throw error;
+      this.#withoutIdentity.set(id, unit);
+      this.#skip(id, error);
+      return 0;
+    }
+  }
+
+  /** The new key is wished before the old one is given up, so that a reader never sees neither. */
+  #publish(id: string, kind: UnitKind, publication: Publication): void {
+    const channel = this.#options.channels[kind];
+    const before = this.#published.get(id);
+    if (publication) {
+      channel.set(publication.key, publication.value);
+      this.#published.set(id, publication.key);
+    } else this.#published.delete(id);
+    if (before !== undefined && before !== publication?.key) channel.delete(before);
+  }
+
+  #skip(id: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    if (this.#skipped.get(id) === reason) return;
+    this.#skipped.set(id, reason);
+    this.#options.log.warn('An object was skipped', { object: id, [fields.error]: error });
+  }
+}

@@ -1,0 +1,32 @@
+/** What `GET /v1/status` of an apiserver shows. */
+export interface ApiserverStatus {
+  readonly clusterName: string;
+  readonly clusterId: number;
+  readonly source: string;
+  /** True once every canary is written. */
+  readonly ready: boolean;
+  /** Kinds of objects that the source has handed over completely. */
+  readonly synced: Readonly<Record<string, boolean>>;
+  readonly counts: {
+    readonly nodes: number;
+    /** Pods with an endpoint of their own. */
+    readonly endpoints: number;
+    readonly identities: number;
+    /** Shared global services. */
+    readonly services: number;
+    readonly localServices: number;
+    readonly namespaces: number;
+  };
+  /** Canaries written in this life: keys. */
+  readonly canaries: readonly string[];
+  /** What holds back those that are missing, in words. */
+  readonly waitingFor: readonly string[];
+  /** Ready nodes whose agents say nothing and are no longer waited for. */
+  readonly silentNodes: readonly string[];
+  /** RFC 3339; empty before the first one. */
+  readonly lastHeartbeat: string;
+  readonly queued: number;
+  /** Objects that were left out, with the reason. */
+  readonly errors: readonly { readonly object: string; readonly reason: string }[];
+  readonly store: { readonly connected: boolean; readonly endpoint: string; readonly error?: string };
+}

@@ -1,0 +1,405 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  clusterConfigKey,
+  decodeClusterConfig,
+  decodeIdentity,
+  decodeLocalEndpoints,
+  decodeLocalService,
+  decodeNodeAssignment,
+  decodeService,
+  decodeWorkload,
+  heartbeatKey,
+  ownSetKey,
+} from '../../../../clustermesh/index.ts';
+import type { KubernetesObject } from '../../../../kubernetes/index.ts';
+import { toText } from '../../../../kvstore/index.ts';
+import { createMetrics } from '../../../../runtime/metrics/index.ts';
+import { Harness, namespace, node, pod, service, slice, yaml } from './harness.ts';
+
+const services = 'cilium/state/services/v1/east/';
+const identities = 'cilium/state/identities/v1/id/';
+const workloads = 'isthmus/v1/workloads/';
+const canaries = 'cilium/synced/east/cilium/state/';
+
+function shop(): KubernetesObject[] {
+  return [
+    ...namespace('shop', ', labels: {team: red}'),
+    ...node('n1'),
+    ...pod('web-1'),
+    ...pod('web-2', { ip: '10.1.0.6' }),
+    ...pod('db-1', { app: 'db', ip: '10.1.0.7' }),
+    ...service('web'),
+    ...slice('web-abc', 'web'),
+  ];
+}
+
+describe('An apiserver', () => {
+  test('publishes workloads with identities that depend on what they are, not on which replica', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    const records = Object.entries(await it.stored(workloads)).map(([key, value]) => decodeWorkload(key, value));
+    expect(records.map(({ node, namespace, name }) => `${node}/${namespace}/${name}`)).toEqual([
+      'n1/shop/db-1',
+      'n1/shop/web-1',
+      'n1/shop/web-2',
+    ]);
+    const [db, web1, web2] = records;
+    expect(web1).toMatchObject({
+      labels: { app: 'web' },
+      serviceAccount: 'sa',
+      ips: ['10.1.0.5'],
+      namedPorts: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    });
+    expect(web1?.identity).toBe(web2?.identity);
+    expect(db?.identity).not.toBe(web1?.identity);
+    const texts = await it.stored(identities);
+    expect(Object.keys(texts)).toHaveLength(2);
+    const id = String(web1?.identity);
+    expect(texts[id]).toBe(
+      'k8s:app=web;k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop;' +
+        'k8s:io.cilium.k8s.namespace.labels.team=red;k8s:io.cilium.k8s.policy.cluster=east;' +
+        'k8s:io.cilium.k8s.policy.serviceaccount=sa;k8s:io.kubernetes.pod.namespace=shop;',
+    );
+    // What a peer's reader demands of it.
+    decodeIdentity(id, texts[id] ?? '', { cluster: 'east', clusterId: 1 });
+  });
+
+  test('publishes shared global services for others, and every service with its endpoints for its own agents', async () => {
+    await using it = new Harness();
+    it.add(
+      ...shop(),
+      ...service('local', '{}'),
+      ...service('unshared', '{service.cilium.io/global: "true", service.cilium.io/shared: "false"}'),
+      ...service('renamed', '{service.cilium.io/global: "true"}', ', type: ExternalName, externalName: x.example'),
+    );
+    it.source.markSynced();
+    await it.start();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+    const record = decodeService('shop/web', (await it.stored(services))['shop/web'] ?? '', {
+      cluster: 'east',
+      clusterId: 1,
+    });
+    expect(record).toMatchObject({
+      frontends: { '10.96.0.7': { http: { protocol: 'TCP', port: 80 } } },
+      backends: { '10.1.0.5': { http: { protocol: 'TCP', port: 8080 } } },
+      zones: { '10.1.0.5': { zone: 'z1', forZones: [] } },
+      shared: true,
+    });
+    const own = await it.stored('isthmus/v1/services/');
+    expect(Object.keys(own)).toEqual(['shop/local', 'shop/unshared', 'shop/web']);
+    expect(decodeLocalService('shop/web', own['shop/web'] ?? '')).toMatchObject({
+      clusterIps: ['10.96.0.7'],
+      annotations: { 'service.cilium.io/global': 'true' },
+      hasSelector: true,
+    });
+    const endpoints = await it.stored('isthmus/v1/endpoints/');
+    expect(decodeLocalEndpoints('shop/web/web-abc', endpoints['shop/web/web-abc'] ?? '')).toMatchObject({
+      endpoints: [{ addresses: ['10.1.0.5'], ready: true, serving: true, terminating: false, nodeName: 'n1' }],
+    });
+    const nodes = await it.stored('isthmus/v1/nodes/');
+    expect(decodeNodeAssignment('n1', nodes['n1'] ?? '')).toMatchObject({ zone: 'z1', podCidrs: [{ length: 24 }] });
+    expect(await it.keys('isthmus/v1/namespaces/')).toEqual(['shop']);
+  });
+
+  test('advertises what it exports and nothing else, and beats at once and every minute', async () => {
+    await using it = new Harness();
+    await it.start();
+    const config = (await it.stored('cilium/cluster-config/'))['east'];
+    expect(config).toBe('{"id":1,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255}}');
+    expect(decodeClusterConfig('east', config ?? '')).toMatchObject({ id: 1, cached: false });
+    expect((await it.stored(heartbeatKey))['']).toMatch(/^2026-01-01T00:00:00Z$/);
+    await it.clock.advance(60_000);
+    await it.settle();
+    expect((await it.stored(heartbeatKey))['']).toMatch(/^2026-01-01T00:01:00Z$/);
+  });
+
+  test('has its cluster config back within a second when somebody deletes or changes it, or its lease is lost', async () => {
+    await using it = new Harness();
+    await it.start();
+    const key = clusterConfigKey('east');
+    const good = toText((await it.store.get(key))?.value ?? new Uint8Array());
+    const check = async (): Promise<void> => {
+      await it.clock.advance(999);
+      expect(toText((await it.store.get(key))?.value ?? new Uint8Array())).toBe(good);
+    };
+    await it.store.delete(key);
+    await check();
+    await it.store.put(key, '{"id":9}');
+    await check();
+    const entry = await it.store.get(key);
+    await it.engine.leaseRevoke(entry?.lease ?? 0n);
+    await check();
+  });
+
+  test('moves, rewrites and removes records with their objects', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    const before = await it.stored(workloads);
+    it.add(...pod('web-1', { app: 'api' }), ...pod('web-2', { ip: '10.1.0.6', on: 'n2' }));
+    it.source.delete('Pod', 'shop', 'db-1');
+    it.add(...slice('web-abc', 'web', '[]'));
+    await it.settle();
+    const after = await it.stored(workloads);
+    expect(Object.keys(after)).toEqual(['n1/shop/web-1', 'n2/shop/web-2']);
+    const identity = (text?: string): number => decodeWorkload('n/ns/p', text ?? '').identity;
+    expect(identity(after['n1/shop/web-1'])).not.toBe(identity(before['n1/shop/web-1']));
+    expect(identity(after['n2/shop/web-2'])).toBe(identity(before['n1/shop/web-2']));
+    expect((await it.stored(services))['shop/web']).toContain('"backends":{}');
+    it.add(...service('web', '{service.cilium.io/global: "true", service.cilium.io/shared: "false"}'));
+    await it.settle();
+    expect(await it.keys(services)).toEqual([]);
+  });
+
+  test('gives no endpoint to pods of the host network, pods that are over, and pods without a node', async () => {
+    await using it = new Harness();
+    it.add(
+      ...pod('host', { extra: ', hostNetwork: true' }),
+      ...yaml('{apiVersion: v1, kind: Pod, metadata: {name: pending, namespace: shop}, spec: {}}'),
+      ...yaml(
+        '{apiVersion: v1, kind: Pod, metadata: {name: over, namespace: shop}, spec: {nodeName: n1}, status: {phase: Succeeded}}',
+      ),
+    );
+    it.source.markSynced();
+    await it.start();
+    expect(await it.keys(workloads)).toEqual([]);
+    expect(it.apiserver.status().counts).toMatchObject({ endpoints: 0, identities: 0 });
+  });
+
+  test('rewrites every workload of a namespace whose labels change', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    const before = await it.stored(workloads);
+    it.add(...namespace('shop', ', labels: {team: blue}'));
+    await it.settle();
+    const after = await it.stored(workloads);
+    for (const key of Object.keys(before)) expect(after[key]).not.toBe(before[key]);
+  });
+
+  test('keeps the services of a namespace to itself that is not global', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    it.add(...namespace('shop', ', annotations: {clustermesh.cilium.io/global: "false"}'));
+    await it.settle();
+    expect(await it.keys(services)).toEqual([]);
+    it.add(...namespace('shop', ', annotations: {clustermesh.cilium.io/global: "True"}'));
+    await it.settle();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+  });
+
+  test('ends with the same content in whatever order it learns its objects', async () => {
+    const contents: Record<string, string>[] = [];
+    for (let seed = 1; seed <= 6; seed++) {
+      await using it = new Harness();
+      const random = mulberry(seed);
+      const extra = [
+        ...pod('db-1', { app: 'old', ip: '10.1.0.9' }),
+        ...service('web', '{}'),
+        ...slice('web-abc', 'db'),
+      ];
+      const objects = [...shop()].map((object) => ({ object, order: random() }));
+      if (seed % 2) await it.start();
+      for (const object of extra) if (random() < 0.5) it.add(object);
+      for (const { object } of objects.toSorted((a, b) => a.order - b.order)) {
+        it.add(object);
+        if (random() < 0.3) await it.settle();
+      }
+      it.source.markSynced();
+      if (seed % 2) await it.settle();
+      else await it.start();
+      const { [heartbeatKey]: _, ...rest } = await it.stored('');
+      // Old identities rest for a while; canaries carry the time.
+      const inUse = new Set(Object.values(rest).map((value) => /"identity":(\d+)/.exec(value)?.[1]));
+      contents.push(
+        Object.fromEntries(
+          Object.entries(rest)
+            .filter(([key]) => !key.startsWith(identities) || inUse.has(key.slice(identities.length)))
+            .map(([key, value]) => [key, key.includes('/synced/') ? '' : value]),
+        ),
+      );
+    }
+    for (const content of contents) expect(content).toEqual(contents[0]);
+    expect(Object.keys(contents[0] ?? {}).length).toBeGreaterThan(15);
+  });
+});
+
+describe('Canaries', () => {
+  test('come each when its kind has been listed, those of nodes and addresses when the agents have said so', async () => {
+    await using it = new Harness();
+    it.add(...shop(), ...node('n2', false));
+    await it.start();
+    expect(await it.keys(canaries)).toEqual([]);
+    expect(it.apiserver.status().waitingFor).toContain('listing of Pod');
+    it.source.markSynced(['Namespace', 'Node', 'Service', 'EndpointSlice']);
+    await it.settle();
+    expect(await it.keys(canaries)).toEqual(['services/v1']);
+    expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'services']);
+    it.source.markSynced(['Pod']);
+    await it.settle();
+    expect(await it.keys(canaries)).toEqual(['identities/v1', 'services/v1']);
+    expect(it.apiserver.status()).toMatchObject({ ready: false, waitingFor: ['own-set of node n1'], silentNodes: [] });
+    await it.store.put(ownSetKey('n1'), 'now');
+    await it.settle();
+    expect(await it.keys(canaries)).toEqual(['identities/v1', 'ip/v1', 'nodes/v1', 'services/v1']);
+    expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [] });
+  });
+
+  test('of nodes and addresses do not wait for a silent node for ever, but name it', async () => {
+    await using it = new Harness();
+    it.add(...node('n1'), ...node('n2'));
+    it.source.markSynced();
+    await it.store.put(ownSetKey('n2'), 'now');
+    await it.start({ silentNodeMs: 30_000 });
+    await it.clock.advance(29_000);
+    expect(await it.keys(canaries)).toEqual(['identities/v1', 'services/v1']);
+    await it.clock.advance(1_000);
+    await it.settle();
+    expect(await it.keys(canaries)).toContain('ip/v1');
+    expect(it.apiserver.status()).toMatchObject({ ready: true, silentNodes: ['n1'] });
+  });
+
+  test('of nodes and addresses wait no longer for a node that is not ready any more, or gone', async () => {
+    await using it = new Harness();
+    it.add(...node('n1'), ...node('n2'));
+    it.source.markSynced();
+    await it.start();
+    it.add(...node('n1', false));
+    it.source.delete('Node', '', 'n2');
+    await it.settle();
+    expect(await it.keys(canaries)).toContain('nodes/v1');
+  });
+});
+
+describe('A restart', () => {
+  test('withdraws nothing, writes nothing twice over, and keeps every number', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    const before = await it.stored(workloads);
+    const deleted: string[] = [];
+    const follow = new AbortController();
+    const watching = (async () => {
+      for await (const batch of it.store.listAndWatch('', { signal: follow.signal }))
+        if (batch.type === 'changes')
+          for (const event of batch.events) if (event.type === 'delete') deleted.push(toText(event.key));
+    })();
+    await it.stop();
+    await it.clock.advance(60_000);
+    expect(await it.stored(workloads)).toEqual(before);
+    await it.start();
+    expect(await it.stored(workloads)).toEqual(before);
+    expect(deleted).toEqual([]);
+    follow.abort();
+    await watching;
+  });
+
+  test('removes what an earlier life left, once everything has been listed and not before', async () => {
+    await using it = new Harness();
+    it.add(...shop(), ...service('gone'));
+    it.source.markSynced();
+    await it.start();
+    await it.stop();
+    await it.store.put('isthmus/v1/own-set/n9', 'not ours');
+    await it.store.put('cilium/state/services/v1/west/shop/web', 'not ours');
+    const source = new (it.source.constructor as typeof import('../../../../kubernetes/index.ts').MemorySource)();
+    for (const object of shop()) if (object.metadata.name !== 'db-1') source.set(object);
+    await it.start({ source });
+    expect(await it.keys(services)).toEqual(['shop/gone', 'shop/web']);
+    expect(await it.keys(workloads)).toContain('n1/shop/db-1');
+    source.markSynced();
+    await it.settle();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/web-1', 'n1/shop/web-2']);
+    expect(await it.keys('cilium/state/services/v1/west/')).toEqual(['shop/web']);
+    expect(await it.keys('isthmus/v1/own-set/')).toEqual(['n9']);
+  });
+
+  test('of the source takes away what it no longer names, after it has named everything', async () => {
+    await using it = new Harness();
+    let life = 0;
+    const source = {
+      description: 'flaky',
+      async *watch(signal: AbortSignal) {
+        life++;
+        const first = life === 1;
+        for (const object of shop())
+          if (first || object.metadata.name !== 'web-2') yield { type: 'upsert' as const, object };
+        for (const kind of ['Namespace', 'Node', 'Service', 'EndpointSlice', 'Pod'] as const)
+          yield { type: 'synced' as const, kind };
+        if (first) {
+          await it.clock.sleep(5_000, signal);
+          throw new Error('connection lost');
+        }
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      },
+    };
+    await it.start({ source });
+    expect(await it.keys(workloads)).toContain('n1/shop/web-2');
+    await it.clock.advance(6_000);
+    await it.settle();
+    expect(life).toBe(2);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/db-1', 'n1/shop/web-1']);
+  });
+});
+
+describe('Bad input', () => {
+  test('skips one object with a reason and goes on', async () => {
+    await using it = new Harness();
+    const [broken] = service('broken');
+    if (broken?.kind !== 'Service') throw new Error('a service');
+    it.add(...shop(), { ...broken, spec: { ...broken.spec, clusterIPs: ['10.96.0.300'] } });
+    it.source.markSynced();
+    await it.start();
+    expect(await it.keys('isthmus/v1/services/')).toEqual(['shop/web']);
+    expect(it.apiserver.status().errors).toEqual([
+      { object: 'Service/shop/broken', reason: expect.stringContaining('10.96.0.300') },
+      { object: 'shared/shop/broken', reason: expect.stringContaining('10.96.0.300') },
+    ]);
+    it.add(...service('broken'));
+    await it.settle();
+    expect(it.apiserver.status().errors).toEqual([]);
+  });
+
+  test.each([
+    { clusterName: 'default', clusterId: 1, message: 'must not be "default"' },
+    { clusterName: 'East', clusterId: 1, message: 'Cluster name must be' },
+    { clusterName: 'east', clusterId: 0, message: 'from 1 to 255, found 0' },
+    { clusterName: 'east', clusterId: 256, message: 'from 1 to 255, found 256' },
+  ])('refuses to start as $clusterName with id $clusterId', async ({ message, ...options }) => {
+    await using it = new Harness();
+    await expect(it.start(options)).rejects.toThrow(message);
+  });
+});
+
+test('Metrics carry the names of Cilium with our prefix', async () => {
+  await using it = new Harness();
+  const metrics = createMetrics({ prefix: 'isthmus_' });
+  it.add(...shop());
+  it.source.markSynced();
+  await it.store.put(ownSetKey('n1'), 'now');
+  await it.start({ metrics });
+  const text = await metrics.text();
+  expect(text).toContain('isthmus_kvstore_sync_queue_size{scope="services/v1",source_cluster="east"} 0');
+  expect(text).toContain(
+    'isthmus_kvstore_initial_sync_completed{scope="ip/v1",source_cluster="east",action="write"} 1',
+  );
+  expect(text).toContain('isthmus_bootstrap_seconds ');
+});
+
+function mulberry(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
