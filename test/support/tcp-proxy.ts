@@ -1,0 +1,168 @@
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+
+/** What happens to connections; the proxy changes its mind at any time. */
+export type ProxyMode =
+  | 'pass'
+  /** Nothing listens: connecting is refused. */
+  | 'refuse'
+  /** Connections are taken, bytes are swallowed, in both directions. */
+  | 'black-hole'
+  /** Connections are taken and closed at once. */
+  | 'accept-then-close';
+
+/**
+ * A TCP proxy on loopback that breaks what goes through it, in the ways a network does.
+ *
+ * @example
+ * await using proxy = await startTcpProxy({ host: '127.0.0.1', port });
+ * proxy.cut();
+ */
+export class TcpProxy implements AsyncDisposable {
+  readonly #target: { readonly host: string; readonly port: number };
+  readonly #pairs = new Set<Pair>();
+  #server: Server | undefined;
+  #port = 0;
+  #mode: ProxyMode = 'pass';
+  #delayMs = 0;
+  #cutAtByte: number | undefined;
+  #resetOnCut = false;
+  /** Connections accepted so far. */
+  connections = 0;
+
+  constructor(target: { readonly host: string; readonly port: number }) {
+    this.#target = target;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Connections open at present. */
+  get open(): number {
+    return this.#pairs.size;
+  }
+
+  async listen(): Promise<void> {
+    const server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#port = (server.address() as AddressInfo).port;
+    this.#server = server;
+  }
+
+  /** Changes what happens from now on. Black holes swallow on open connections, too. */
+  async set(mode: ProxyMode): Promise<void> {
+    this.#mode = mode;
+    if (mode === 'refuse') await this.#stopListening();
+    else if (!this.#server) await this.listen();
+  }
+
+  /** Every byte takes this long from now on, in each direction. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  /** Ends all open connections; with `reset`, by RST instead of FIN. */
+  cut(options: { readonly reset?: boolean } = {}): void {
+    for (const pair of this.#pairs) pair.end(options.reset === true);
+  }
+
+  /** Ends the next connection that has brought this many bytes to the client, right after them. Works once. */
+  cutAtByte(count: number, options: { readonly reset?: boolean } = {}): void {
+    this.#cutAtByte = count;
+    this.#resetOnCut = options.reset === true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut({ reset: true });
+    await this.#stopListening();
+  }
+
+  async #stopListening(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server) await new Promise((resolve) => server.close(resolve));
+  }
+
+  #accept(client: Socket): void {
+    this.connections += 1;
+    client.on('error', () => undefined);
+    if (this.#mode === 'accept-then-close') {
+      client.end();
+      client.resume();
+      return;
+    }
+    const server = connect(this.#target);
+    const pair = new Pair(client, server, () => this.#pairs.delete(pair));
+    this.#pairs.add(pair);
+    let toClient = 0;
+    this.#pump(client, server, (chunk) => chunk);
+    this.#pump(server, client, (chunk) => {
+      const limit = this.#cutAtByte;
+      const room = limit === undefined ? chunk.length : limit - toClient;
+      toClient += chunk.length;
+      if (room > chunk.length || limit === undefined) return chunk;
+      this.#cutAtByte = undefined;
+      if (room > 0) client.write(chunk.subarray(0, room));
+      const reset = this.#resetOnCut;
+      // What was written has to leave before a RST drops it.
+      setImmediate(() => pair.end(reset));
+      return undefined;
+    });
+  }
+
+  #pump(from: Socket, to: Socket, filter: (chunk: Buffer) => Buffer | undefined): void {
+    let lost = false;
+    from.on('data', (chunk: Buffer) => {
+      if (this.#mode === 'black-hole' || lost) return;
+      const passed = filter(chunk);
+      if (passed === undefined) {
+        lost = true;
+        return;
+      }
+      const send = (): void => {
+        if (!to.writable || this.#mode === 'black-hole') return;
+        if (to.write(passed)) return;
+        from.pause();
+        to.once('drain', () => from.resume());
+      };
+      if (this.#delayMs === 0) send();
+      else setTimeout(send, this.#delayMs);
+    });
+    from.on('end', () => to.end());
+  }
+}
+
+class Pair {
+  readonly #client: Socket;
+  readonly #server: Socket;
+
+  constructor(client: Socket, server: Socket, onClose: () => void) {
+    this.#client = client;
+    this.#server = server;
+    client.once('close', () => {
+      server.destroy();
+      onClose();
+    });
+    server.once('close', () => client.end());
+    server.on('error', () => client.destroy());
+  }
+
+  end(reset: boolean): void {
+    if (reset) this.#client.resetAndDestroy();
+    else this.#client.destroy();
+    this.#server.destroy();
+  }
+}
+
+export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
+  const proxy = new TcpProxy(target);
+  await proxy.listen();
+  return proxy;
+}
