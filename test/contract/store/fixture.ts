@@ -45,6 +45,8 @@ export class StoreContext {
   async restart(): Promise<void> {
     if (!this.#opened?.restart) throw new Error('This store cannot be restarted');
     this.#store = await this.#opened.restart();
+    // A client may notice only now that its connection has gone; a read finds the way again by itself.
+    await this.#store.get('no such key');
   }
 
   /** A prefix that no other test uses. */
