@@ -53,6 +53,8 @@ export interface AgentDeps {
   /** Unless told, the real one. */
   readonly openDatapath?: (options: DatapathOptions) => Promise<Datapath>;
   readonly checkPeer?: UnixApiOptions['checkPeer'];
+  /** What the control socket serves, made of the agent's own routes: for a kernel whose devices nobody else makes. */
+  readonly apiRoutes?: (own: ApiRoutes) => ApiRoutes;
   /** Called once, when the agent serves; for tests and for processes that hold several agents. */
   readonly started?: (agent: RunningAgent) => void;
 }

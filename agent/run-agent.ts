@@ -208,10 +208,10 @@ class Agent {
   }
 
   async serveApi(path: string): Promise<AsyncDisposable> {
-    const { checkPeer } = this.#deps;
+    const { checkPeer, apiRoutes = (own: ApiRoutes) => own } = this.#deps;
     return await serveUnixApi({
       path,
-      routes: this.routes(),
+      routes: apiRoutes(this.routes()),
       log: this.#parts.log,
       ...(checkPeer ? { checkPeer } : {}),
     });

@@ -17,6 +17,11 @@ for (const [name, number] of [
     else if (systemClock.monotonicMs() - stoppedAt > echoMs) process.exit(128 + number);
     stopping.abort(new DOMException(`Stopped by ${name}`, 'AbortError'));
   });
+// A lab's processes have a pipe as standard input whose other end the lab holds: it ends however the lab ends.
+if (process.env['ISTHMUS_END_WITH_STDIN'] === '1') {
+  const stop = (): void => stopping.abort(new DOMException('The process that started this one has gone', 'AbortError'));
+  process.stdin.on('end', stop).on('error', stop).resume();
+}
 // `isthmus get ips | head` closes the pipe early, which is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 

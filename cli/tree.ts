@@ -5,6 +5,10 @@ import { lab } from './lab/tree.ts';
 export const tree: CommandGroup = {
   summary: 'Joins clusters into one mesh',
   commands: {
+    agent: {
+      summary: 'Run the agent of one node: registers it and drives its kernel',
+      load: async () => (await import('./agent.ts')).agent,
+    },
     store: {
       summary: 'The embedded store alone',
       commands: {

@@ -18,6 +18,7 @@ export interface HostPort {
 export type OptionSpec =
   | (Base & { readonly type: 'string'; readonly default?: string; readonly required?: true })
   | (Base & {
+      /** A whole number. */
       readonly type: 'number';
       readonly default?: number;
       readonly required?: true;

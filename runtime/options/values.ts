@@ -33,9 +33,10 @@ export function expectation(spec: OptionSpec): string {
       return 'a text';
     case 'number': {
       const unit = spec.unit ? ` of ${spec.unit}` : '';
-      if (spec.min !== undefined && spec.max !== undefined) return `a number${unit} from ${spec.min} to ${spec.max}`;
-      if (spec.min !== undefined) return `a number${unit}, at least ${spec.min}`;
-      return spec.max === undefined ? `a number${unit}` : `a number${unit}, at most ${spec.max}`;
+      if (spec.min !== undefined && spec.max !== undefined)
+        return `a whole number${unit} from ${spec.min} to ${spec.max}`;
+      if (spec.min !== undefined) return `a whole number${unit}, at least ${spec.min}`;
+      return spec.max === undefined ? `a whole number${unit}` : `a whole number${unit}, at most ${spec.max}`;
     }
     case 'boolean':
       return 'true or false';
@@ -70,7 +71,7 @@ export function readValue(shown: string, spec: OptionSpec, texts: readonly strin
     case 'string':
       return text;
     case 'number': {
-      const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
       const fits = value >= (spec.min ?? -Infinity) && value <= (spec.max ?? Infinity);
       return fits ? value : refuse();
     }

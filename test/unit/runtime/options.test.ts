@@ -90,11 +90,11 @@ describe('parsing options', () => {
     { argv: ['--data-dir', '--insecure'], message: '--data-dir expects a text' },
     {
       argv: ['--data-dir', 'd', '--cluster-id', '256'],
-      message: '--cluster-id expects a number from 1 to 255, not "256"',
+      message: '--cluster-id expects a whole number from 1 to 255, not "256"',
     },
     {
-      argv: ['--data-dir', 'd', '--cluster-id', '0x10'],
-      message: '--cluster-id expects a number from 1 to 255, not "0x10"',
+      argv: ['--data-dir', 'd', '--cluster-id', '1.5'],
+      message: '--cluster-id expects a whole number from 1 to 255, not "1.5"',
     },
     {
       argv: ['--data-dir', 'd', '--lease-ttl', '5 minutes'],
@@ -114,7 +114,7 @@ describe('parsing options', () => {
 
   test('names the environment variable when that is where the bad value came from', () => {
     expect(refused(['--data-dir', 'd'], { ISTHMUS_CLUSTER_ID: 'x' }).message).toBe(
-      'ISTHMUS_CLUSTER_ID expects a number from 1 to 255, not "x"',
+      'ISTHMUS_CLUSTER_ID expects a whole number from 1 to 255, not "x"',
     );
   });
 

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { etcdRemoteStores, runAgent } from '../agent/index.ts';
+import { checkPeerUid } from '../kernel/index.ts';
+import { openEtcdStore, parseEtcdConfig } from '../kvstore/index.ts';
+import { defineOptions } from '../runtime/options/index.ts';
+import { openAgentKernel } from './agent-kernel.ts';
+import { clusterOptions, ownCluster } from './cluster-options.ts';
+import { defineCommand } from './command.ts';
+import { daemonOptions, openDaemon } from './daemon.ts';
+
+/** `isthmus agent`: one node. */
+export const agent = defineCommand({
+  description:
+    'Runs until SIGINT or SIGTERM. An orderly stop withdraws nothing: what the kernel holds goes on working, and the\nnode stays registered until its lease runs out.',
+  options: defineOptions({
+    ...clusterOptions,
+    'node-name': { type: 'string', default: hostname(), help: 'Name of this node' },
+    'node-ip': {
+      type: 'string',
+      required: true,
+      placeholder: 'IP',
+      help: 'IPv4 address of this node, where tunnels end',
+    },
+    'store-config': {
+      type: 'string',
+      required: true,
+      placeholder: 'FILE',
+      help: 'Etcd client configuration (YAML) of the own cluster’s store',
+    },
+    'clustermesh-config': {
+      type: 'string',
+      placeholder: 'DIR',
+      help: 'One etcd client configuration for each remote cluster, the file named after the cluster',
+    },
+    'state-dir': {
+      type: 'string',
+      default: '/var/lib/isthmus/agent',
+      placeholder: 'DIR',
+      help: 'What has to survive a restart of the agent',
+    },
+    'api-socket': {
+      type: 'string',
+      default: '/run/isthmus/agent.sock',
+      placeholder: 'PATH',
+      help: 'Control socket, for CNI plug-ins and for isthmus get',
+    },
+    'bpf-dir': {
+      type: 'string',
+      default: '/sys/fs/bpf/isthmus',
+      placeholder: 'DIR',
+      help: 'Directory on a bpffs where programs and maps are pinned',
+    },
+    cgroup: {
+      type: 'string',
+      placeholder: 'PATH',
+      help: 'cgroup of the processes that get services at the socket level; none unless given',
+    },
+    kernel: {
+      type: 'choice',
+      choices: ['linux', 'memory'],
+      default: 'linux',
+      help: 'What is driven; memory sends no packet',
+    },
+    'tc-mode': {
+      type: 'choice',
+      choices: ['auto', 'tcx', 'clsact'],
+      default: 'auto',
+      help: 'How programs attach: TCX links (kernel 6.6 or newer) or clsact filters',
+    },
+    'kvstore-lease-ttl': {
+      type: 'duration',
+      default: '15m',
+      help: 'Keys of this node go this long after its last sign of life',
+    },
+    'clustermesh-sync-timeout': {
+      type: 'duration',
+      default: '1m',
+      help: 'How long the first full pass waits for remote clusters',
+    },
+    ...daemonOptions,
+  }),
+  run: async (context, { options }) => {
+    const { clock, signal } = context;
+    const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
+    const own = ownCluster(options);
+    const config = parseEtcdConfig(await readFile(storeConfig, 'utf8'), storeConfig);
+    // The agent serves health itself, since readiness is what it knows best.
+    await using daemon = await openDaemon(context, { ...options, metricsAddress: undefined }, 'agent');
+    const { log, metrics } = daemon;
+    const { kernel, apiRoutes } = await openAgentKernel(options, log);
+    await using _kernel = kernel;
+    await using store = openEtcdStore({ ...config, clock, log });
+    await runAgent(
+      {
+        ...own,
+        nodeName: options.nodeName,
+        nodeIp: options.nodeIp,
+        stateDirectory: options.stateDir,
+        apiSocket: options.apiSocket,
+        pinDirectory: options.bpfDir,
+        leaseTtlSeconds: Math.ceil(options.kvstoreLeaseTtlMs / 1000),
+        syncTimeoutMs: options.clustermeshSyncTimeoutMs,
+        ...(clustermeshConfig === undefined ? {} : { clustermeshConfigDirectory: clustermeshConfig }),
+        ...(cgroup === undefined ? {} : { cgroup }),
+        ...(metricsAddress === undefined ? {} : { health: metricsAddress }),
+      },
+      {
+        store,
+        kernel,
+        openRemoteStore: etcdRemoteStores({ clock, log }),
+        clock,
+        log,
+        metrics,
+        checkPeer: checkPeerUid,
+        ...(apiRoutes ? { apiRoutes } : {}),
+      },
+      signal,
+    );
+    return 0;
+  },
+});
