@@ -1,3 +1,4 @@
+import { isClusterName } from '../clustermesh/index.ts';
 import { defineOptions, UsageError } from '../runtime/options/index.ts';
 
 /** Which cluster a process belongs to; names as in Cilium. */
@@ -35,11 +36,10 @@ export function ownCluster(values: {
     throw new UsageError(`--cluster-id ${values.clusterId} is beyond --max-connected-clusters ${max}`, {
       option: '--cluster-id',
     });
-  // Cilium's rule for cluster names (kvstore keys and file names are made of them).
-  if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(values.clusterName))
+  if (!isClusterName(values.clusterName) || values.clusterName === 'default')
     throw new UsageError(`--cluster-name ${JSON.stringify(values.clusterName)} is no cluster name`, {
       option: '--cluster-name',
-      hint: 'at most 32 lower-case letters, digits and hyphens, with a letter or digit at both ends',
+      hint: 'at most 32 lower-case letters, digits and hyphens, with a letter or digit at both ends; not "default"',
     });
   return { clusterName: values.clusterName, clusterId: values.clusterId, maxConnectedClusters: max };
 }

@@ -1,7 +1,7 @@
-import { openEmbeddedEngine, serveEtcd } from '../kvstore/index.ts';
 import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
+import { openEngine, serveEngine } from './serve-store.ts';
 import { aborted } from './wait.ts';
 
 /** `isthmus store serve`: the embedded store as a server of its own. */
@@ -26,10 +26,9 @@ export const storeServe = defineCommand({
   run: async (context, { options }) => {
     requireLoopback(options.listen, options.insecure);
     await using daemon = await openDaemon(context, options, 'store');
-    const { log } = daemon;
-    const { clock } = context;
-    await using engine = await openEmbeddedEngine({ directory: options.dataDir, clock, log });
-    await using server = await serveEtcd({ engine, listen: options.listen, log, clock });
+    const deps = { clock: context.clock, log: daemon.log, metrics: daemon.metrics };
+    await using engine = await openEngine(options.dataDir, deps);
+    await using server = await serveEngine(engine, options.listen, deps);
     daemon.reportReadiness(() => ({ ready: true }));
     context.stdout(`Serving the etcd v3 API on ${formatHostPort(server.address())}, data in ${options.dataDir}\n`);
     await aborted(context.signal);

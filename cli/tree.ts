@@ -9,6 +9,10 @@ export const tree: CommandGroup = {
       summary: 'Run the agent of one node: registers it and drives its kernel',
       load: async () => (await import('./agent.ts')).agent,
     },
+    apiserver: {
+      summary: 'Run the apiserver of one cluster, which is also its store',
+      load: async () => (await import('./apiserver.ts')).apiserver,
+    },
     store: {
       summary: 'The embedded store alone',
       commands: {
