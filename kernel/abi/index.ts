@@ -1,5 +1,6 @@
 export { type CFunction, bindLazily, ffi } from './ffi.ts';
 export { errnoName, errnos, kernelError } from './errno.ts';
+export { asKernelError, systemCode } from './system-error.ts';
 export { checked, lastErrno, libc } from './libc.ts';
 export {
   AF_INET,

@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { KernelError, type BpfAttachment, type BpfHook, type CgroupAttach } from '../ports/index.ts';
-import { kernelError } from '../abi/index.ts';
+import { asKernelError, kernelError } from '../abi/index.ts';
 import { libbpf } from './libbpf.ts';
 import { attachLink } from './link-attachment.ts';
 
@@ -52,7 +52,6 @@ function openCgroup(path: string, name: string): { readonly directory: number; r
   try {
     return { directory: openSync(path, 'r'), id: statSync(path, { bigint: true }).ino };
   } catch (cause) {
-    const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : Number.NaN;
-    throw Number.isNaN(errno) ? cause : kernelError(`Cannot attach ${name}: cgroup ${path}`, errno, { cause });
+    throw asKernelError(`Cannot attach ${name}: cgroup ${path}`, cause);
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, unlinkSync } from 'node:fs';
 import type { BpfAttachment, BpfHook } from '../ports/index.ts';
-import { kernelError } from '../abi/index.ts';
+import { kernelError, systemCode } from '../abi/index.ts';
 import { checkedBpf, failedWith, libbpf } from './libbpf.ts';
 
 /** How to make one BPF link, and how to know an existing one as the same. */
@@ -99,6 +99,6 @@ function removePin(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (systemCode(error) !== 'ENOENT') throw error;
   }
 }

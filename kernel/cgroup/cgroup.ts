@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import { MissingFeatureError } from '../ports/index.ts';
-import { kernelError } from '../abi/index.ts';
+import { asKernelError, systemCode } from '../abi/index.ts';
 
 /**
  * The cgroup-v2 directory of this process: the `cgroup2` mount and the `0::` line of /proc/self/cgroup. On a hybrid
@@ -61,7 +61,7 @@ export async function removeCgroup(path: string, options: { readonly attempts?: 
       rmdirSync(directory);
       return true;
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = systemCode(error);
       if (code === 'ENOENT' || code === 'ENODEV') return false;
       // Killed processes take a moment to be gone.
       if (code !== 'EBUSY' || attempt >= attempts) throw error;
@@ -99,8 +99,7 @@ function writeCgroup(path: string, file: string, value: string): void {
   try {
     writeFileSync(join(directory, file), value);
   } catch (cause) {
-    const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : Number.NaN;
-    throw Number.isNaN(errno) ? cause : kernelError(`Cannot write ${file} of cgroup ${directory}`, errno, { cause });
+    throw asKernelError(`Cannot write ${file} of cgroup ${directory}`, cause);
   }
 }
 

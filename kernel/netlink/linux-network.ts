@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path';
 import type { InterfaceAddress, Link, LinkSpec, Neighbour, NetworkPort, Route } from '../ports/index.ts';
 import { KernelError } from '../ports/index.ts';
 import { checkLinkName, isSameDevice } from '../link-rules.ts';
-import { errnos, kernelError } from '../abi/index.ts';
+import { asKernelError, errnos, kernelError } from '../abi/index.ts';
 import { addressAddition, addressDump, addressOf, addressRemoval } from './addresses.ts';
 import { linkChange, linkCreation, linkDeletion, linkDump, linkOf, linkQuery } from './links.ts';
 import type { Message, MessageWriter } from './message.ts';
@@ -112,8 +112,7 @@ export class LinuxNetwork implements NetworkPort, Disposable {
       // /proc/sys/net shows the namespace of the thread that opens the file.
       this.#inside(() => writeFileSync(file, value));
     } catch (cause) {
-      const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : Number.NaN;
-      throw Number.isNaN(errno) ? cause : kernelError(`Cannot set ${path} to ${value}`, errno, { cause });
+      throw asKernelError(`Cannot set ${path} to ${value}`, cause);
     }
   }
 

@@ -29,7 +29,7 @@ export function runInNamespace<T>(namespace: Pick<NamespaceHandle, 'fd' | 'name'
   currentFd = namespace.fd;
   try {
     const result = body();
-    if (result instanceof Promise)
+    if (typeof result === 'object' && result !== null && 'then' in result)
       throw new TypeError('Work inside a network namespace must be synchronous: it returned a promise');
     return result;
   } finally {

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { checked, errnoName, kernelError, lastErrno, libc } from '../abi/index.ts';
+import { asKernelError, checked, errnoName, kernelError, lastErrno, libc } from '../abi/index.ts';
 import { type NamespaceHandle, runInNewNamespace } from './enter.ts';
 
 /** Where iproute2 keeps named namespaces, too: `ip netns` sees ours. */
@@ -16,7 +16,7 @@ export function createNamespace(name: string): NamespaceHandle {
   try {
     closeSync(openSync(path, 'wx', 0o444));
   } catch (cause) {
-    throw systemError(`Cannot make network namespace ${name}`, cause);
+    throw asKernelError(`Cannot make network namespace ${name}`, cause);
   }
   try {
     runInNewNamespace(() => {
@@ -38,7 +38,7 @@ export function openNamespace(nameOrPath: string): NamespaceHandle {
   try {
     return new OpenNamespace(basename(path), path, openSync(path, 'r'));
   } catch (cause) {
-    throw systemError(`Cannot open network namespace ${path}`, cause);
+    throw asKernelError(`Cannot open network namespace ${path}`, cause);
   }
 }
 
@@ -83,9 +83,4 @@ function pathOf(name: string): string {
   if (name === '' || name.startsWith('.') || name.includes('/'))
     throw new RangeError(`Not a name of a network namespace: ${JSON.stringify(name)}`);
   return join(directory, name);
-}
-
-function systemError(operation: string, cause: unknown): unknown {
-  const errno = cause instanceof Error && 'errno' in cause ? Number(cause.errno) : Number.NaN;
-  return Number.isNaN(errno) ? cause : kernelError(operation, errno, { cause });
 }

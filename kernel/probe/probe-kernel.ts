@@ -2,7 +2,7 @@ import { closeSync, openSync, rmdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { cgroupAttachTypes, failedWith, libbpf } from '../bpf/index.ts';
 import { createCgroup } from '../cgroup/index.ts';
-import { errnos, kernelError } from '../abi/index.ts';
+import { errnos, kernelError, systemCode } from '../abi/index.ts';
 import { LinuxNetwork } from '../netlink/index.ts';
 import { runInNewNamespace } from '../netns/index.ts';
 import { MissingFeatureError } from '../ports/index.ts';
@@ -94,7 +94,7 @@ async function tried(name: KernelFeatureName, required: boolean, attempt: () => 
   } catch (cause) {
     if (cause instanceof MissingFeatureError) return { name, required, missing: cause };
     const { title, cost, cure } = facts[name];
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = systemCode(cause);
     const refused = code === 'EPERM' || code === 'EACCES';
     return {
       name,
