@@ -32,7 +32,7 @@ export class EndpointFile {
   /** Those of an earlier life under the same boot; undefined when there was none. @throws {EndpointFileError} */
   async read(): Promise<readonly NodeEndpoint[] | undefined> {
     const text = await readFile(this.#path, 'utf8').catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (isMissing(error)) return undefined;
       throw new EndpointFileError(this.#path, 'the file cannot be opened', { cause: error });
     });
     if (text === undefined) return undefined;
@@ -74,4 +74,8 @@ function isContent(value: unknown): value is Content {
     'endpoints' in value &&
     Array.isArray(value.endpoints)
   );
+}
+
+function isMissing(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
 }

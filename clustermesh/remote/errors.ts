@@ -40,7 +40,7 @@ export class ClusterConfigMissingError extends Error {
 
 /** What an operator can do about a failure; undefined when waiting is all. */
 export function hintFor(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'KVSTORE_PERMISSION_DENIED':
       return 'Give this certificate or user the role "remote" in the remote store';

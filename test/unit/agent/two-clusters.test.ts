@@ -1,0 +1,240 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ipKey } from '../../../clustermesh/index.ts';
+import { EngineStore, MemoryEngine, toText } from '../../../kvstore/index.ts';
+import { VirtualClock } from '../../../runtime/clock/index.ts';
+import { TestCluster, TestNode, removeDirectory, temporaryDirectory, until } from './support.ts';
+
+/** `10.1.1.5/32 65537 via 192.168.2.1 key 0`, sorted: what a node's ipcache map holds. */
+async function ipcache(node: TestNode): Promise<string[]> {
+  const rows = (await node.map('map isthmus_ipcache ')).map((line) => line.split(' '));
+  return rows
+    .map(([, , key = '', , value = '']) => {
+      const k = Buffer.from(key, 'hex');
+      const v = Buffer.from(value, 'hex');
+      const tunnel = v.readUInt32LE(4) === 0 ? '' : ` via ${v.subarray(4, 8).join('.')}`;
+      const remote = (v[23] ?? 0) & 8 ? ' remote' : '';
+      return `${k.subarray(8, 12).join('.')}/${k.readUInt32LE(0) - 32} is ${v.readUInt32LE(0)}${tunnel}${remote}`;
+    })
+    .toSorted();
+}
+
+/** Backend addresses in a node's map. */
+async function backends(node: TestNode): Promise<string[]> {
+  const rows = await node.map('map isthmus_lb4_be ');
+  return rows
+    .map((line) =>
+      Buffer.from(line.split(' ')[4] ?? '', 'hex')
+        .subarray(0, 4)
+        .join('.'),
+    )
+    .toSorted();
+}
+
+describe('agents of two clusters', () => {
+  let clock: VirtualClock;
+  let directory: string;
+  let east: TestCluster;
+  let west: TestCluster;
+  let nodes: TestNode[];
+  let cutFrom: Set<string>;
+  let e1: TestNode;
+  let w1: TestNode;
+
+  const node = (cluster: TestCluster, name: string, ip: string): TestNode =>
+    new TestNode(cluster, name, ip, `${directory}/${name}`, (peer) =>
+      cutFrom.has(cluster.name) ? undefined : (peer === 'east' ? east : west).engine,
+    );
+  const synced = (): boolean => nodes.every((one) => one.status().ready && one.status().waitingFor.length === 0);
+  const settled = async (holds: () => boolean | Promise<boolean>): Promise<void> => await until(clock, holds);
+
+  beforeEach(async () => {
+    clock = new VirtualClock();
+    directory = await temporaryDirectory();
+    cutFrom = new Set();
+    east = new TestCluster('east', 1, clock);
+    west = new TestCluster('west', 2, clock);
+    await east.begin({ e1: '10.1.1.0/24', e2: '10.1.2.0/24' });
+    await west.begin({ w1: '10.2.1.0/24', w2: '10.2.2.0/24' });
+    e1 = node(east, 'e1', '192.168.1.1');
+    w1 = node(west, 'w1', '192.168.2.1');
+    nodes = [e1, node(east, 'e2', '192.168.1.2'), w1, node(west, 'w2', '192.168.2.2')];
+    await east.service('web', '10.96.0.1', ['10.1.1.5'], true);
+    await west.service('web', '10.97.0.1', ['10.2.1.5', '10.2.2.5'], true);
+    await west.service('private', '10.97.0.2', ['10.2.2.5'], false);
+    await east.workload('e1', 'a', 65_537);
+    await east.workload('e2', 'b', 65_538);
+    await west.workload('w1', 'c', 131_073);
+    await west.workload('w2', 'd', 131_074);
+    for (const one of nodes) await one.prepare();
+    for (const one of nodes) await one.start(one.cluster === east ? ['west', 'east'] : ['east', 'west']);
+    await e1.pod('a', '10.1.1.5');
+    await nodes[1]?.pod('b', '10.1.2.5');
+    await w1.pod('c', '10.2.1.5');
+    await nodes[3]?.pod('d', '10.2.2.5');
+    await east.canariesAfter(2);
+    await west.canariesAfter(2);
+    await settled(synced);
+  });
+  afterEach(async () => {
+    for (const one of nodes) await one.stop();
+    await removeDirectory(directory);
+  });
+
+  const ofE1 = [
+    '10.1.1.5/32 is 65537',
+    '10.1.2.0/24 is 2 via 192.168.1.2',
+    '10.1.2.5/32 is 65538 via 192.168.1.2',
+    '10.2.1.0/24 is 2 via 192.168.2.1',
+    '10.2.1.5/32 is 131073 via 192.168.2.1',
+    '10.2.2.0/24 is 2 via 192.168.2.2',
+    '10.2.2.5/32 is 131074 via 192.168.2.2',
+    '192.168.1.1/32 is 1',
+    '192.168.1.2/32 is 6',
+    '192.168.2.1/32 is 6 remote',
+    '192.168.2.2/32 is 6 remote',
+  ];
+
+  test('hold in their kernels who is where, and who answers', async () => {
+    expect(await ipcache(e1)).toEqual(ofE1);
+    expect(await ipcache(w1)).toEqual([
+      '10.1.1.0/24 is 2 via 192.168.1.1',
+      '10.1.1.5/32 is 65537 via 192.168.1.1',
+      '10.1.2.0/24 is 2 via 192.168.1.2',
+      '10.1.2.5/32 is 65538 via 192.168.1.2',
+      '10.2.1.5/32 is 131073',
+      '10.2.2.0/24 is 2 via 192.168.2.2',
+      '10.2.2.5/32 is 131074 via 192.168.2.2',
+      '192.168.1.1/32 is 6 remote',
+      '192.168.1.2/32 is 6 remote',
+      '192.168.2.1/32 is 1',
+      '192.168.2.2/32 is 6',
+    ]);
+    for (const one of nodes) expect(await backends(one)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+    expect((await e1.kernel.describe()).match(/^route 10\..*/gm)).toEqual([
+      'route 10.1.2.0/24 via 169.254.2.1 dev isth0 proto 105 src 192.168.1.1 mtu 1450',
+      'route 10.2.1.0/24 via 169.254.2.1 dev isth0 proto 105 src 192.168.1.1 mtu 1450',
+      'route 10.2.2.0/24 via 169.254.2.1 dev isth0 proto 105 src 192.168.1.1 mtu 1450',
+    ]);
+    expect(e1.status().clusters.map(({ name, ready }) => [name, ready])).toEqual([['west', true]]);
+  });
+
+  test('that are cut from another cluster lose nothing of it, follow their own, and catch up when healed', async () => {
+    cutFrom.add('east');
+    for (const one of nodes.slice(0, 2)) for (const link of one.links.splice(0)) link.cut();
+    await settled(() => e1.status().clusters[0]?.connected === false);
+    await west.store.delete(ipKey('10.2.2.5'));
+    await west.service('web', '10.97.0.1', ['10.2.1.5'], true);
+    await east.service('web', '10.96.0.1', ['10.1.1.5', '10.1.2.5'], true);
+    await settled(async () => (await backends(e1)).length === 4);
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.5', '10.2.1.5', '10.2.2.5']);
+    expect(await ipcache(e1)).toEqual(ofE1);
+    expect(e1.status().clusters[0]).toMatchObject({ ready: false, known: true, 'num-endpoints': 2 });
+
+    cutFrom.clear();
+    await settled(() => nodes.every((one) => one.status().clusters.every(({ ready }) => ready)));
+    await settled(async () => (await ipcache(e1)).length === ofE1.length - 1);
+    expect(await ipcache(e1)).toEqual(ofE1.filter((line) => !line.startsWith('10.2.2.5')));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.5', '10.2.1.5']);
+  });
+
+  test('that are restarted find the kernel as it must be and write nothing', async () => {
+    await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
+    const before = await e1.kernel.describe();
+    const endpoints = await e1.call('GET', '/v1/endpoints');
+    await e1.stop();
+    expect(await e1.kernel.describe()).toBe(before);
+    await e1.start(['west', 'east']);
+    expect(await e1.call('GET', '/v1/endpoints')).toEqual(endpoints);
+    await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
+    for (const table of e1.status().tables)
+      expect(table).toMatchObject({ upserts: 0, removes: 0, lastAudit: { written: 0, removed: 0 } });
+    expect(await e1.kernel.describe()).toBe(before);
+  });
+
+  test('that are restarted while another cluster is cut leave alone what the kernel knows of it', async () => {
+    await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
+    await e1.stop();
+    cutFrom.add('east');
+    await e1.start(['west', 'east']);
+    await east.workload('e2', 'new', 65_539);
+    await nodes[1]?.pod('new', '10.1.2.9');
+    await settled(async () => (await ipcache(e1)).some((line) => line.startsWith('10.1.2.9/32')));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+    expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor: ['cluster west (no connection)'] });
+    await until(clock, () => e1.status().ready, 1000);
+    // A minute later it goes on with what it knows, and still removes nothing.
+    expect((await ipcache(e1)).filter((line) => line.startsWith('10.2.'))).toHaveLength(4);
+    cutFrom.clear();
+    await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+  });
+
+  test('remove a pod everywhere when its endpoint is removed', async () => {
+    expect(await e1.call('DELETE', '/v1/endpoints/shop/a')).toEqual({ removed: true });
+    expect(await e1.call('DELETE', '/v1/endpoints/shop/a')).toEqual({ removed: false });
+    await settled(async () => {
+      const all = await Promise.all(nodes.map((one) => ipcache(one)));
+      return all.every((lines) => !lines.some((line) => line.startsWith('10.1.1.5/32')));
+    });
+    expect(await e1.map('program from_pod')).toEqual([]);
+    expect((await e1.map('map isthmus_lxc ')).length).toBe(1);
+  });
+
+  test('follow an address to another node, and the old node’s late removal does not take it away', async () => {
+    await nodes[1]?.pod('moved', '10.1.1.5');
+    await settled(async () => (await ipcache(w1)).includes('10.1.1.5/32 is 5 via 192.168.1.2'));
+    await e1.call('DELETE', '/v1/endpoints/shop/a');
+    await east.workload('e2', 'moved', 65_540);
+    await settled(async () => (await ipcache(w1)).includes('10.1.1.5/32 is 65540 via 192.168.1.2'));
+    await settled(async () => (await ipcache(e1)).includes('10.1.1.5/32 is 65540 via 192.168.1.2'));
+    expect(await nodes[1]?.call('GET', '/v1/endpoints')).toMatchObject([
+      { name: 'b' },
+      { name: 'moved', identity: 65_540 },
+    ]);
+  });
+
+  test('withdraw nothing when they stop, and everything when they leave', async () => {
+    const keysOf = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for await (const page of east.store.list('cilium/state/'))
+        for (const entry of page.entries) found.push(toText(entry.key));
+      return found.filter((key) => key.includes('/nodes/') || key.includes('/ip/'));
+    };
+    const all = [
+      'cilium/state/ip/v1/default/10.1.1.5',
+      'cilium/state/ip/v1/default/10.1.2.5',
+      'cilium/state/nodes/v1/east/e1',
+      'cilium/state/nodes/v1/east/e2',
+    ];
+    await e1.stop();
+    expect(await keysOf()).toEqual(all);
+    await e1.start(['west', 'east']);
+    await settled(() => e1.status().ready);
+    expect(await e1.call('POST', '/v1/leave')).toEqual({ left: true });
+    expect(await keysOf()).toEqual(all.filter((key) => !key.includes('10.1.1.5') && !key.endsWith('/e1')));
+    await settled(async () => !(await ipcache(w1)).some((line) => line.includes('192.168.1.1')));
+  });
+
+  test('withdraw a cluster whose configuration is removed', async () => {
+    await removeDirectory(`${directory}/e1/mesh/west`);
+    await settled(async () => (await ipcache(e1)).length === 5);
+    expect(await ipcache(e1)).toEqual(ofE1.filter((line) => !line.startsWith('10.2.') && !line.includes('remote')));
+    expect(await backends(e1)).toEqual(['10.1.1.5']);
+    expect(e1.status().clusters).toEqual([]);
+  });
+
+  test('keep what they know when the own store begins anew, until its writers have said everything again', async () => {
+    const before = await ipcache(w1);
+    const eastBefore = await ipcache(e1);
+    // The store process of east is replaced by an empty one under the same address.
+    east.engine = new MemoryEngine({ clock });
+    const fresh = new EngineStore(east.engine, { clock, endpoint: 'east' });
+    for (const one of nodes.slice(0, 2)) await one.stop();
+    east.store = fresh;
+    for (const one of nodes.slice(0, 2)) await one.start(['west', 'east']);
+    await settled(async () => (await fresh.get(ipKey('10.1.1.5'))) !== undefined);
+    expect(await ipcache(e1)).toEqual(eastBefore);
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+    expect(await ipcache(w1)).toEqual(before);
+  });
+});

@@ -1,0 +1,85 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type PeerEvent, scanDirectory, watchPeers } from '../../../../clustermesh/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
+
+const yaml = (host: string): string => `endpoints:\n- https://${host}:2379\n`;
+
+describe('the directory of remote clusters', () => {
+  let directory: string;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'isthmus-peers-'));
+  });
+  afterEach(async () => {
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  test('holds a configuration in each file that names endpoints, links included', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    await writeFile(join(directory, 'ca.crt'), '-----BEGIN CERTIFICATE-----');
+    await writeFile(join(directory, 'West_2'), yaml('west2'));
+    await mkdir(join(directory, '..data'));
+    await writeFile(join(directory, '..data', 'north'), yaml('north'));
+    await symlink(join('..data', 'north'), join(directory, 'north'));
+    await symlink('nowhere', join(directory, 'dangling'));
+    await mkdir(join(directory, 'folder'));
+    const { configs, misnamed } = await scanDirectory(directory);
+    expect([...configs.keys()]).toEqual(['north', 'west']);
+    expect(configs.get('west')).toMatchObject({ cluster: 'west', text: yaml('west'), path: join(directory, 'west') });
+    expect(misnamed).toEqual(['West_2']);
+  });
+
+  test('that does not exist holds none', async () => {
+    expect((await scanDirectory(join(directory, 'absent'))).configs.size).toBe(0);
+  });
+
+  test('tells what is there, then what is added, changed by a byte, and removed', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    await writeFile(join(directory, 'east'), yaml('east'));
+    const controller = new AbortController();
+    const clock = new VirtualClock();
+    const options = { directory, ownCluster: 'east', clock, log: silentLogger, rescanMs: 1000 };
+    const events = watchPeers(options, controller.signal);
+    const shown: string[] = [];
+    const next = async (): Promise<void> => {
+      const pending = events.next();
+      const state = { done: false };
+      void pending.finally(() => (state.done = true));
+      while (!state.done) {
+        await clock.advance(1000);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      const { value } = await pending;
+      if (value) shown.push(words(value));
+    };
+    const words = (event: PeerEvent): string =>
+      event.type === 'add'
+        ? `add ${event.config.cluster}`
+        : event.type === 'remove'
+          ? `remove ${event.cluster}`
+          : 'listed';
+    await next();
+    await next();
+    await writeFile(join(directory, 'west'), yaml('west'));
+    await writeFile(join(directory, 'north'), yaml('north'));
+    await next();
+    await writeFile(join(directory, 'new'), yaml('west-2'));
+    await rename(join(directory, 'new'), join(directory, 'west'));
+    while (shown.at(-1) !== 'add west') await next();
+    await writeFile(join(directory, 'north'), 'nothing to see');
+    while (shown.at(-1) !== 'remove north') await next();
+    // A file may be seen half-way through a change of its name.
+    expect(shown.filter((event) => !event.endsWith(' new'))).toEqual([
+      'add west',
+      'listed',
+      'add north',
+      'add west',
+      'remove north',
+    ]);
+    controller.abort();
+    expect((await events.next()).done).toBe(true);
+  });
+});
