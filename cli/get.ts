@@ -1,44 +1,107 @@
-import { defineOptions, UsageError } from '../runtime/options/index.ts';
+import type { AgentStatus } from '../agent/index.ts';
+import { UsageError, closest, defineOptions } from '../runtime/options/index.ts';
 import { ApiError, callUnixApi } from '../runtime/serve/index.ts';
-import { socketOptions } from './api-socket.ts';
 import { defineCommand } from './command.ts';
 import { formatRows, outputOptions } from './output/index.ts';
-import { type Row, columnsFor, isResource, resources } from './resources.ts';
+import { type Resource, type Row, columnsFor, isResource, resources } from './resources.ts';
+import { findTargets, targetOptions } from './targets.ts';
 
-/** `isthmus get RESOURCE`: what an agent knows of the mesh, winners of its merged view. */
+/** `isthmus get RESOURCE`: what agents know of the mesh, winners of their merged view. */
 export const get = defineCommand({
-  description: `Resources: ${resources.join(', ')}.`,
+  description: `Resources: ${resources.join(', ')}.\nNodes, identities and IPs are the same in every agent, so one is asked. Services and clusters are what each cluster\nsees: one agent of every cluster is asked.`,
   options: defineOptions({
     cluster: { type: 'string', placeholder: 'NAME', help: 'Only what comes from this cluster' },
-    ...socketOptions,
+    ...targetOptions,
     ...outputOptions,
   }),
   positionals: { usage: 'RESOURCE', min: 1, max: 1 },
-  examples: ['isthmus get nodes', 'isthmus get ips --cluster west -o json'],
+  examples: ['isthmus get nodes', 'isthmus get ips --cluster west -o json', 'isthmus get clusters --name default'],
   run: async (context, { options, positionals }) => {
     const resource = positionals[0] ?? '';
-    if (!isResource(resource))
+    if (!isResource(resource)) {
+      const near = closest(resource, resources);
       throw new UsageError(`There is no resource ${JSON.stringify(resource)}`, {
-        hint: `one of ${resources.join(', ')}`,
+        hint: near ? `did you mean ${near}?` : `one of ${resources.join(', ')}`,
       });
-    const query = options.cluster === undefined ? '' : `?cluster=${encodeURIComponent(options.cluster)}`;
-    const rows = await firstAnswer(options.apiSocket, `/v1/${resource}${query}`, context.signal);
+    }
+    const { signal } = context;
+    const views = await viewsOf(
+      findTargets(options).filter(({ role }) => role !== 'apiserver'),
+      signal,
+    );
+    const rows = await collect(resource, options.cluster, views, signal);
     context.stdout(formatRows(options.output, columnsFor(resource), rows));
     return 0;
   },
 });
 
-/** Every agent knows the whole mesh: the first one that answers is asked. */
-async function firstAnswer(sockets: readonly string[], route: string, signal: AbortSignal): Promise<readonly Row[]> {
-  let failure: unknown;
-  for (const socket of sockets)
-    try {
-      const answer = await callUnixApi(socket, { route, signal });
-      if (Array.isArray(answer)) return answer as Row[];
-      throw new ApiError(502, 'BAD_ANSWER', `${socket} did not answer ${route} with a list`);
-    } catch (error) {
-      signal.throwIfAborted();
-      failure ??= error;
-    }
-  throw failure ?? new UsageError('There is no socket to ask', { option: '--api-socket' });
+/** One agent of a cluster. */
+interface View {
+  readonly socket: string;
+  readonly status: AgentStatus;
+}
+
+/** The first agent of each cluster that answers, those that are ready first. @throws when none answers. */
+async function viewsOf(targets: readonly { readonly socket: string }[], signal: AbortSignal): Promise<View[]> {
+  const answers = await Promise.allSettled(
+    targets.map(async ({ socket }) => {
+      const status = await callUnixApi(socket, { route: '/v1/status', signal });
+      // The shape that `agent/api` declares; both ends are of one version.
+      return { socket, status: status as AgentStatus };
+    }),
+  );
+  signal.throwIfAborted();
+  const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const failure = answers.find((answer) => answer.status === 'rejected');
+  if (views.length === 0) throw failure?.reason ?? new UsageError('There is no agent to ask');
+  const byCluster = new Map<string, View>();
+  for (const view of views.toSorted((a, b) => Number(b.status.ready) - Number(a.status.ready)))
+    if (!byCluster.has(view.status.cluster)) byCluster.set(view.status.cluster, view);
+  return [...byCluster.values()].toSorted((a, b) => (a.status.cluster < b.status.cluster ? -1 : 1));
+}
+
+async function collect(
+  resource: Resource,
+  cluster: string | undefined,
+  views: readonly View[],
+  signal: AbortSignal,
+): Promise<Row[]> {
+  if (resource === 'clusters')
+    return views.flatMap(clusterRows).filter((row) => cluster === undefined || row['name'] === cluster);
+  // Whoever belongs to the cluster asked for knows it best.
+  const own = views.find(({ status }) => status.cluster === cluster);
+  const asked = own ? [own] : resource === 'services' && cluster === undefined ? views : views.slice(0, 1);
+  const query = cluster === undefined ? '' : `?cluster=${encodeURIComponent(cluster)}`;
+  const lists = await Promise.all(asked.map(({ socket }) => list(socket, `/v1/${resource}${query}`, signal)));
+  return lists.flat();
+}
+
+async function list(socket: string, route: string, signal: AbortSignal): Promise<Row[]> {
+  const answer = await callUnixApi(socket, { route, signal });
+  if (Array.isArray(answer)) return answer as Row[];
+  throw new ApiError(502, 'BAD_ANSWER', `${socket} did not answer ${route} with a list`);
+}
+
+/** The own cluster and every remote one, as one agent sees them. */
+function clusterRows({ status }: View): Row[] {
+  const own: Row = {
+    from: status.cluster,
+    name: status.cluster,
+    'cluster-id': status.clusterId,
+    ready: status.ready,
+    connected: status.store.connected,
+    'num-nodes': status.counts.nodes,
+    'num-endpoints': status.counts.endpoints,
+    'num-identities': status.counts.identities,
+    'num-shared-services': undefined,
+    status: 'own cluster',
+  };
+  return [
+    own,
+    ...status.clusters.map((remote) => ({
+      from: status.cluster,
+      'cluster-id': remote.config['cluster-id'],
+      ...remote,
+    })),
+  ];
 }

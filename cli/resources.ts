@@ -19,12 +19,12 @@ const tables: Readonly<Record<Resource, readonly Column<Row>[]>> = {
   nodes: [
     column('CLUSTER', 'cluster'),
     column('NAME', 'name'),
-    column('ADDRESSES', 'addresses'),
+    column('TUNNEL ENDPOINT', 'tunnelEndpoint'),
     column('POD CIDRS', 'podCidrs'),
   ],
   identities: [column('ID', 'id', 'right'), column('CLUSTER', 'cluster'), column('LABELS', 'labels')],
   ips: [
-    column('PREFIX', 'prefix'),
+    column('IP', 'ip'),
     column('CLUSTER', 'cluster'),
     column('IDENTITY', 'identity', 'right'),
     column('HOST', 'hostIp'),
@@ -32,35 +32,50 @@ const tables: Readonly<Record<Resource, readonly Column<Row>[]>> = {
     column('POD', 'podName'),
   ],
   services: [
+    column('CLUSTER', 'cluster'),
     column('NAMESPACE', 'namespace'),
     column('NAME', 'name'),
-    column('FRONTENDS', 'frontends'),
+    column('TYPE', 'type'),
+    column('CLUSTER IP', 'clusterIps'),
+    { title: 'PORTS', text: (row) => listOf(row['ports'], ({ port, protocol }) => `${text(port)}/${text(protocol)}`) },
     column('GLOBAL', 'global'),
-    column('BACKENDS', 'backends'),
+    { title: 'BACKENDS', text: (row) => backendCounts(row['backends']) },
   ],
   clusters: [
+    column('FROM', 'from'),
     column('NAME', 'name'),
-    column('ID', 'id', 'right'),
+    column('ID', 'cluster-id', 'right'),
     column('READY', 'ready'),
-    column('NODES', 'nodes', 'right'),
-    column('IDENTITIES', 'identities', 'right'),
-    column('IPS', 'ips', 'right'),
-    column('SERVICES', 'services', 'right'),
-    column('HEARTBEAT', 'heartbeatAgeSeconds', 'right'),
-    column('ERROR', 'error'),
+    column('NODES', 'num-nodes', 'right'),
+    column('ENDPOINTS', 'num-endpoints', 'right'),
+    column('IDENTITIES', 'num-identities', 'right'),
+    column('SERVICES', 'num-shared-services', 'right'),
+    column('HEARTBEAT', 'heartbeat-age-seconds', 'right'),
+    { title: 'STATUS', text: (row) => text(row['failure'] ?? row['status']) },
   ],
 };
 
 function column(title: string, member: string, align: 'left' | 'right' = 'left'): Column<Row> {
-  return { title, align, text: (row) => textOf(row[member]) };
+  return { title, align, text: (row) => text(row[member]) };
 }
 
-/** Lists with commas, maps as `key=value`; a label or an address is shown by its text. */
-function textOf(value: unknown): string | undefined {
+function text(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
-  if (Array.isArray(value)) return value.map((item) => textOf(item) ?? '').join(',');
-  if (typeof value !== 'object') return typeof value === 'string' ? value : JSON.stringify(value);
-  return Object.entries(value)
-    .map(([key, member]) => `${key}=${textOf(member) ?? ''}`)
-    .join(',');
+  if (Array.isArray(value)) return value.map((item) => text(item) ?? '').join(',');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function listOf(value: unknown, show: (item: Row) => string): string | undefined {
+  return Array.isArray(value) ? (value as Row[]).map(show).join(',') : undefined;
+}
+
+/** How many backends each cluster has behind a service, over all its ports. */
+function backendCounts(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const addresses = new Map<string, Set<string>>();
+  for (const backend of value as Row[]) {
+    const cluster = text(backend['cluster']) ?? '';
+    addresses.set(cluster, (addresses.get(cluster) ?? new Set()).add(text(backend['address']) ?? ''));
+  }
+  return [...addresses].map(([cluster, found]) => `${cluster}=${found.size}`).join(',');
 }

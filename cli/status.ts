@@ -1,29 +1,41 @@
 import { defineOptions } from '../runtime/options/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
-import { socketOptions } from './api-socket.ts';
 import { defineCommand } from './command.ts';
 import { formatJson, outputOptions } from './output/index.ts';
-import { formatTree } from './output/tree.ts';
+import { statusText } from './status-text.ts';
+import { findTargets, targetOptions } from './targets.ts';
+
+/** What one process answered, or why it did not. */
+export interface StatusAnswer {
+  readonly role: string;
+  readonly socket: string;
+  readonly status?: unknown;
+  readonly error?: string;
+}
 
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({
-  options: defineOptions({ ...socketOptions, ...outputOptions }),
-  examples: ['isthmus status', 'isthmus status --api-socket /run/isthmus/agent.sock -o json'],
+  description: 'Exit code 1 when a process does not answer, is not ready, or a remote cluster is not ready.',
+  options: defineOptions({ ...targetOptions, ...outputOptions }),
+  examples: ['isthmus status', 'isthmus status --name default -o json'],
   run: async (context, { options }) => {
-    const answers: { socket: string; status?: unknown; error?: string }[] = [];
-    for (const socket of options.apiSocket)
-      try {
-        answers.push({ socket, status: await callUnixApi(socket, { route: '/v1/status', signal: context.signal }) });
-      } catch (error) {
-        context.signal.throwIfAborted();
-        answers.push({ socket, error: error instanceof Error ? error.message : String(error) });
-      }
-    if (options.output === 'json') context.stdout(formatJson(answers));
-    else for (const answer of answers) context.stdout(`${formatTree(answer)}\n`);
+    const { signal } = context;
+    const answers = await Promise.all(
+      findTargets(options).map(async ({ role, socket }): Promise<StatusAnswer> => {
+        try {
+          return { role, socket, status: await callUnixApi(socket, { route: '/v1/status', signal }) };
+        } catch (error) {
+          return { role, socket, error: error instanceof Error ? error.message : String(error) };
+        }
+      }),
+    );
+    signal.throwIfAborted();
+    context.stdout(options.output === 'json' ? formatJson(answers) : answers.map(statusText).join('\n'));
     return answers.every((answer) => isReady(answer.status)) ? 0 : 1;
   },
 });
 
 function isReady(answer: unknown): boolean {
-  return typeof answer === 'object' && answer !== null && 'ready' in answer && answer.ready === true;
+  if (typeof answer !== 'object' || answer === null || !('ready' in answer) || answer.ready !== true) return false;
+  return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
 }

@@ -1,2 +1,3 @@
 export { type Column, formatTable } from './table.ts';
+export { formatTree } from './tree.ts';
 export { type OutputFormat, formatJson, formatRows, outputOptions } from './format.ts';

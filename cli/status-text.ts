@@ -1,0 +1,76 @@
+import type { AgentStatus } from '../agent/index.ts';
+import type { ApiserverStatus, RemoteClusterStatus } from '../clustermesh/index.ts';
+import { formatTree } from './output/index.ts';
+import type { StatusAnswer } from './status.ts';
+
+/** An answer for people. Lines on remote clusters are laid out as Cilium's (clustermesh-behaviour §13.2). */
+export function statusText(answer: StatusAnswer): string {
+  const { status } = answer;
+  if (answer.error !== undefined) return `${answer.role} at ${answer.socket}: no answer\n  ${answer.error}\n`;
+  // Both ends are of one version: what has a node is an agent's status, what has canaries an apiserver's.
+  if (has(status, 'node')) return agentText(status as AgentStatus);
+  if (has(status, 'canaries')) return apiserverText(status as ApiserverStatus);
+  return formatTree(answer);
+}
+
+function agentText(status: AgentStatus): string {
+  const { counts, store } = status;
+  const ready = status.clusters.filter((cluster) => cluster.ready).length;
+  return lines([
+    `agent ${status.cluster}/${status.node} (${status.nodeIp}): ${readiness(status)}, up ${status.uptimeSeconds} s`,
+    `  Store:         ${store.endpoint}: ${store.connected ? 'connected' : `not connected (${store.error ?? 'not yet'})`}, revision ${store.revision}, ${store.reconnections} reconnections, ID: ${store.storeId ?? 'unknown'}`,
+    `  Own cluster:   ${counts.nodes} nodes, ${counts.endpoints} endpoints (${counts.localEndpoints} here), ${counts.identities} identities, ${counts.services} services`,
+    `  Kernel:        ${status.tables.map(tableText).join(', ')}; ${status.routes} routes; services at the socket level: ${status.socketLevel ? 'yes' : 'no'}`,
+    `  Published:     ${status.registration.keys} keys, ${status.registration.queued} queued`,
+    `  ClusterMesh:   ${ready}/${status.clusters.length} remote clusters ready`,
+    ...status.clusters.flatMap(remoteLines),
+  ]);
+}
+
+function apiserverText(status: ApiserverStatus): string {
+  const { counts, store, errors } = status;
+  return lines([
+    `apiserver ${status.clusterName} (id ${status.clusterId}): ${readiness(status)}`,
+    `  Store:         ${store.endpoint}: ${store.connected ? 'connected' : `not connected (${store.error ?? 'not yet'})`}`,
+    `  Source:        ${status.source}`,
+    `  Published:     ${counts.nodes} nodes, ${counts.endpoints} endpoints, ${counts.identities} identities, ${counts.localServices} services, ${counts.services} of them shared global, ${counts.namespaces} namespaces; ${status.queued} queued`,
+    `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
+    ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
+    ...errors.map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
+  ]);
+}
+
+function remoteLines(remote: RemoteClusterStatus): string[] {
+  const { config, synced } = remote;
+  const never = remote['last-failure'].startsWith('0001-');
+  const exports = { true: 'enabled', false: 'disabled', undefined: 'unsupported' };
+  const age = remote['heartbeat-age-seconds'];
+  const shown = [
+    `   ${remote.name}: ${remote.ready ? 'ready' : 'not-ready'}, ${remote['num-nodes']} nodes, ${remote['num-endpoints']} endpoints, ${remote['num-identities']} identities, ${remote['num-shared-services']} services, ${remote['num-service-exports']} MCS-API service exports, ${remote['num-failures']} reconnections (last: ${never ? 'never' : remote['last-failure']})`,
+    `   └  ${remote.status}`,
+    `   └  remote configuration: expected=${config.required}, retrieved=${config.retrieved}, cluster-id=${config['cluster-id'] ?? 'unknown'}, kvstoremesh=${config.kvstoremesh ?? false}, sync-canaries=${config['sync-canaries'] ?? false}, service-exports=${exports[`${config['service-exports-enabled']}`]}`,
+    `   └  synchronization status: nodes=${synced.nodes}, endpoints=${synced.endpoints}, identities=${synced.identities}, services=${synced.services}`,
+    `   └  last heartbeat: ${age === undefined ? 'none yet' : `${age} s ago`}${remote.stale ? ' (silent; what is known stays in use)' : ''}`,
+  ];
+  if (remote.failure !== undefined)
+    shown.push(`   └  ${remote.failure}${remote.hint === undefined ? '' : ` (${remote.hint})`}`);
+  return shown;
+}
+
+function tableText({ name, pending, error }: AgentStatus['tables'][number]): string {
+  if (error !== undefined) return `${name} failing (${error})`;
+  return pending === 0 ? `${name} in step` : `${name} ${pending} pending`;
+}
+
+function readiness({ ready, waitingFor }: { readonly ready: boolean; readonly waitingFor: readonly string[] }): string {
+  if (ready) return 'ready';
+  return waitingFor.length === 0 ? 'not ready' : `not ready, waiting for ${waitingFor.join(', ')}`;
+}
+
+function has(value: unknown, member: string): boolean {
+  return typeof value === 'object' && value !== null && member in value;
+}
+
+function lines(all: readonly string[]): string {
+  return `${all.join('\n')}\n`;
+}
