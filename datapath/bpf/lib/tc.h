@@ -41,9 +41,10 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb) {
   if (remote) {
     __be32 node = tunnel_of(remote);
     if (node && node != config.node_address) return to_overlay(skb, node, identity);
-    /* A pod of the mesh without a tunnel is one of this node, and it has no endpoint (yet, or no more). */
-    if (!node && remote->identity >= IDENTITY_FIRST_ALLOCATABLE && !(remote->identity & IDENTITY_SCOPE_MASK) &&
-        !(remote->flags & IPCACHE_SKIP_TUNNEL))
+    /* An address of this node's pods, by its prefix or as one of the mesh without tunnel, that has no endpoint (yet, or
+     * no more): routing it would send it out of the node. */
+    if (node || (remote->identity >= IDENTITY_FIRST_ALLOCATABLE && !(remote->identity & IDENTITY_SCOPE_MASK) &&
+                 !(remote->flags & IPCACHE_SKIP_TUNNEL)))
       return drop(skb, DROP_UNKNOWN_ENDPOINT);
   }
   return to_stack(skb, identity);

@@ -59,6 +59,7 @@ describeIf('a packet', () => {
       upsert: [
         { prefix: hostPrefix(remote.address), identity: remote.identity, encryptKey: 0, tunnelEndpoint: remote.node },
         { prefix: parsePrefix('10.3.0.0/16'), identity: 2, encryptKey: 0, tunnelEndpoint: '172.30.3.3' },
+        { prefix: parsePrefix('10.1.0.0/24'), identity: 2, encryptKey: 0, tunnelEndpoint: nodeAddress },
         { prefix: hostPrefix('10.1.0.9'), identity: 65_800, encryptKey: 0 },
         { prefix: hostPrefix(remote.node), identity: 6, encryptKey: 0, tunnelEndpoint: remote.node },
       ],
@@ -148,6 +149,11 @@ describeIf('a packet', () => {
       reason: 'spoofed source',
     },
     { what: 'to a pod of this node without endpoint', packet: ipv4Udp(flow('10.1.0.9')), reason: 'unknown endpoint' },
+    {
+      what: 'to an address of this node’s pod CIDR that no pod has',
+      packet: ipv4Udp(flow('10.1.0.200')),
+      reason: 'unknown endpoint',
+    },
     { what: 'to a service without backends', packet: ipv4Tcp(flow(vip, 82), ['SYN']), reason: 'no backend' },
     { what: 'to a service that is itself', packet: ipv4Tcp(flow(vip, 81), ['SYN']), reason: 'hairpin' },
     {
