@@ -44,6 +44,11 @@ export const apiserver = defineCommand({
       default: '15m',
       help: 'What is published goes this long after the last sign of life',
     },
+    'silent-node-after': {
+      type: 'duration',
+      default: '5m',
+      help: 'A ready node whose agent says nothing this long no longer holds back what peers wait for',
+    },
     ...daemonOptions,
   }),
   examples: [
@@ -64,7 +69,14 @@ export const apiserver = defineCommand({
     const endpoint = formatHostPort(server.address());
     await using store = new EngineStore(engine, { clock, endpoint: `embedded at ${endpoint}` });
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
-    await using publishing = new Apiserver({ ...own, store, source, leaseTtlSeconds, ...deps });
+    await using publishing = new Apiserver({
+      ...own,
+      store,
+      source,
+      leaseTtlSeconds,
+      silentNodeMs: options.silentNodeAfterMs,
+      ...deps,
+    });
     await using _api =
       options.apiSocket === undefined
         ? undefined

@@ -118,6 +118,7 @@ export class Apiserver implements AsyncDisposable {
       onFailure: (error) => this.#log.warn('Cannot read the identities, will be repeated', { [fields.error]: error }),
     });
     const { meta } = this.#channels;
+    using _refreshing = this.#countSkipped();
     await using tasks = new TaskGroup(signal);
     for (const { sync } of Object.values(this.#channels)) tasks.run((running) => sync.run(running));
     tasks.run((running) => this.#allocator.run(running));
@@ -159,9 +160,12 @@ export class Apiserver implements AsyncDisposable {
       silentNodes: this.#gate.silent(),
       lastHeartbeat: this.#lastHeartbeat,
       queued: Object.values(this.#channels).reduce((sum, { sync }) => sum + sync.queued, 0),
-      errors: [...this.#publisher.skipped]
-        .map(([object, reason]) => ({ object, reason }))
-        .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
+      errors: [
+        ...(source.problems?.() ?? []),
+        ...[...this.#publisher.skipped]
+          .map(([object, reason]) => ({ object, reason }))
+          .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
+      ],
       store: {
         connected: health.connected,
         endpoint: health.endpoint,
@@ -172,6 +176,12 @@ export class Apiserver implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { sync } of Object.values(this.#channels)) await sync[Symbol.asyncDispose]();
+  }
+
+  #countSkipped(): Disposable | undefined {
+    const { metrics } = this.#options;
+    const skipped = metrics?.gauge({ name: 'apiserver_skipped_objects', help: 'Objects left out as not valid' });
+    return metrics?.onScrape(() => skipped?.set(this.status().errors.length));
   }
 
   #milestonesOf(cluster: string): Milestone[] {

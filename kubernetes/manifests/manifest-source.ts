@@ -5,7 +5,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import { allKinds } from '../memory/memory-source.ts';
-import type { KubernetesEvent, KubernetesObject, KubernetesSource } from '../objects/index.ts';
+import type { KubernetesEvent, KubernetesObject, KubernetesSource, SourceProblem } from '../objects/index.ts';
 import { type Manifests, manifestFiles, objectId, parseManifests } from './read-manifests.ts';
 
 export interface ManifestSourceOptions {
@@ -22,6 +22,7 @@ export interface ManifestSourceOptions {
 interface FileState {
   readonly text: string;
   readonly objects: ReadonlyMap<string, KubernetesObject>;
+  readonly problems: readonly SourceProblem[];
 }
 
 type Table = ReadonlyMap<string, KubernetesObject>;
@@ -32,11 +33,18 @@ type Table = ReadonlyMap<string, KubernetesObject>;
  * Workloads (Deployment, …) need a scheduler and are not for this source: they are counted in the log.
  */
 export function manifestSource(options: ManifestSourceOptions): KubernetesSource {
-  return { description: `manifests:${options.directory}`, watch: (signal) => follow(options, signal) };
+  let problems: readonly SourceProblem[] = [];
+  const report = (found: readonly SourceProblem[]): void => void (problems = found);
+  return {
+    description: `manifests:${options.directory}`,
+    watch: (signal) => follow(options, report, signal),
+    problems: () => problems,
+  };
 }
 
 async function* follow(
   options: ManifestSourceOptions,
+  report: (problems: readonly SourceProblem[]) => void,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
   const { directory, clock, log = silentLogger, debounceMs = 100, rescanMs = 10_000 } = options;
@@ -49,6 +57,7 @@ async function* follow(
       changes.clear();
       try {
         files = await readFolder(directory, files, log);
+        report([...files.values()].flatMap((file) => file.problems));
         const next = mergeFiles(files);
         yield* differences(table ?? new Map(), next);
         if (!table) for (const kind of allKinds) yield { type: 'synced', kind };
@@ -98,7 +107,11 @@ function accept(text: string, parsed: Manifests, known: FileState | undefined, l
   const read = parsed.objects.map(
     (object) => [objectId(object.kind, object.metadata.namespace, object.metadata.name), object] as const,
   );
-  return { text, objects: new Map([...kept, ...read]) };
+  const problems = parsed.errors.map(({ file, document, message }) => ({
+    object: `${file}, document ${document}`,
+    reason: message,
+  }));
+  return { text, objects: new Map([...kept, ...read]), problems };
 }
 
 /** Of two objects with one name the one of the later file counts. */

@@ -139,4 +139,12 @@ export interface KubernetesSource {
   readonly description: string;
   /** All objects, then what changes, until `signal` aborts. After a reconnection, what is gone comes as deletes. */
   watch(signal: AbortSignal): AsyncIterable<KubernetesEvent>;
+  /** Objects that the source has left out because they are not valid, as of now. */
+  problems?(): readonly SourceProblem[];
+}
+
+export interface SourceProblem {
+  /** File and document, or whatever leads to the object. */
+  readonly object: string;
+  readonly reason: string;
 }

@@ -80,14 +80,15 @@ const synced = allKinds.map((kind) => `synced ${kind}`);
 const lastSynced = synced.at(-1) ?? '';
 
 describe('A folder as a source', () => {
-  const follow = (): { listener: Listener; clock: VirtualClock; step: (what: string) => Promise<string[]> } => {
+  const follow = (): { source: KubernetesSource; listener: Listener; step: (what: string) => Promise<string[]> } => {
     const clock = new VirtualClock();
-    const listener = new Listener(manifestSource({ directory: folder, clock }));
+    const source = manifestSource({ directory: folder, clock });
+    const listener = new Listener(source);
     const step = async (what: string): Promise<string[]> => {
       await advanceUntil(clock, () => listener.heard.includes(what));
       return listener.take();
     };
-    return { listener, clock, step };
+    return { source, listener, step };
   };
 
   test('hands over what is there, then each kind as synced', async () => {
@@ -110,12 +111,14 @@ describe('A folder as a source', () => {
 
   test('keeps what was accepted of a file that is broken now, and takes its good documents', async () => {
     await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
-    const { step } = follow();
+    const { step, source } = follow();
     await step(lastSynced);
     await writeFile(join(folder, 'a.yaml'), `${yaml('c')}---\nkind: [\n`);
     expect(await step('+c')).toEqual(['+c']);
+    expect(source.problems?.()).toMatchObject([{ object: `${join(folder, 'a.yaml')}, document 2` }]);
     await writeFile(join(folder, 'a.yaml'), yaml('c'));
     expect((await step('-b')).toSorted()).toEqual(['-a', '-b']);
+    expect(source.problems?.()).toEqual([]);
   });
 
   test('moves an object from file to file without a delete', async () => {

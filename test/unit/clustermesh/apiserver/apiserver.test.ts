@@ -368,6 +368,18 @@ describe('Bad input', () => {
     expect(it.apiserver.status().errors).toEqual([]);
   });
 
+  test('that the source has left out is named in the status', async () => {
+    await using it = new Harness();
+    const problem = { object: 'a.yaml, document 3', reason: 'spec.ports[0].port must be a number' };
+    const source = {
+      description: 'test',
+      watch: (signal: AbortSignal) => it.source.watch(signal),
+      problems: () => [problem],
+    };
+    await it.start({ source });
+    expect(it.apiserver.status().errors).toEqual([problem]);
+  });
+
   test.each([
     { clusterName: 'default', clusterId: 1, message: 'must not be "default"' },
     { clusterName: 'East', clusterId: 1, message: 'Cluster name must be' },
@@ -392,6 +404,7 @@ test('Metrics carry the names of Cilium with our prefix', async () => {
     'isthmus_kvstore_initial_sync_completed{scope="ip/v1",source_cluster="east",action="write"} 1',
   );
   expect(text).toContain('isthmus_bootstrap_seconds ');
+  expect(text).toContain('isthmus_apiserver_skipped_objects 0');
 });
 
 function mulberry(seed: number): () => number {
