@@ -28,20 +28,25 @@ export function ffi(): KoffiModule {
 /** A bound C function: numbers, Buffers and strings in, a number out. */
 export type CFunction<A extends readonly unknown[], R = number> = (...args: A) => R;
 
-/** Binds the functions of `table` (name → C prototype) of a library, each on its first call. */
-export function bindLazily<T>(
+/** Binds the functions of a library (name → C prototype), each when it is first used. */
+export function bindLazily<T extends object>(
   open: () => Koffi.LibraryHandle,
   prototypes: { readonly [K in keyof T]: string },
 ): Readonly<T> {
-  const bound: Partial<T> = {};
+  const bound = {};
   let library: Koffi.LibraryHandle | undefined;
-  return new Proxy(bound, {
-    get(target, name) {
-      const key = name as keyof T;
-      const prototype = prototypes[key];
-      if (prototype === undefined) return undefined;
-      // Types of FFI functions are promised by the prototype text beside them; there is nothing to check at run time.
-      return (target[key] ??= (library ??= open()).func(prototype) as T[keyof T]);
-    },
-  }) as Readonly<T>;
+  for (const [name, prototype] of Object.entries<string>(prototypes)) {
+    Object.defineProperty(bound, name, {
+      configurable: true,
+      enumerable: true,
+      get(): unknown {
+        const bind: unknown = (library ??= open()).func(prototype);
+        // From now on a plain property: an accessor at every call would cost as much as the call.
+        Object.defineProperty(bound, name, { value: bind, enumerable: true });
+        return bind;
+      },
+    });
+  }
+  // Types of FFI functions are promised by the prototype text beside them; there is nothing to check at run time.
+  return bound as Readonly<T>;
 }

@@ -85,27 +85,24 @@ export class LinuxMap implements BpfMap {
 
   async dump(visit: (key: Uint8Array, value: Uint8Array) => void): Promise<void> {
     const { keySize, valueSize } = this.spec;
-    let size = Math.min(chunk, this.spec.maxEntries);
+    let page = new Page(Math.min(chunk, this.spec.maxEntries), keySize, valueSize);
     // A hash table's place in the iteration is a bucket number, so the cursor may be longer than a key.
     let from: Buffer | null = null;
     const next = Buffer.alloc(Math.max(keySize, 8));
     for (;;) {
-      const keys = Buffer.alloc(size * keySize);
-      const values = Buffer.alloc(size * valueSize);
-      this.#count[0] = size;
-      const result = libbpf.bpf_map_lookup_batch(this.#fd(), from, next, keys, values, this.#count, null);
+      this.#count[0] = page.size;
+      const result = libbpf.bpf_map_lookup_batch(this.#fd(), from, next, page.keys, page.values, this.#count, null);
       if (failedWith(result, 'ENOSPC')) {
-        // One bucket holds more than a whole chunk.
-        size *= 2;
+        // One bucket holds more than a whole page.
+        page = new Page(page.size * 2, keySize, valueSize);
         continue;
       }
       const end = failedWith(result, 'ENOENT');
       const interrupted = failedWith(result, 'EINTR');
       if (result < 0 && !end && !interrupted) throw kernelError(this.#operation('dump'), result);
       const count = this.#count[0] ?? 0;
-      for (let i = 0; i < count; i++)
-        visit(keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * valueSize, (i + 1) * valueSize));
-      // The last, short chunk comes together with ENOENT.
+      page.visit(count, visit);
+      // The last, short page comes together with ENOENT.
       if (end) return;
       if (count > 0 || !interrupted) from = Buffer.from(next);
       await setImmediate();
@@ -122,5 +119,30 @@ export class LinuxMap implements BpfMap {
 
   #operation(verb: string): string {
     return `Cannot ${verb} map ${this.spec.name}`;
+  }
+}
+
+/** Room for one batch, used again for the next: a view for each entry is made once, not once an entry. */
+class Page {
+  readonly size: number;
+  readonly keys: Buffer;
+  readonly values: Buffer;
+  readonly #views: readonly (readonly [key: Buffer, value: Buffer])[];
+
+  constructor(size: number, keySize: number, valueSize: number) {
+    this.size = size;
+    this.keys = Buffer.alloc(size * keySize);
+    this.values = Buffer.alloc(size * valueSize);
+    this.#views = Array.from({ length: size }, (_, i) => [
+      this.keys.subarray(i * keySize, (i + 1) * keySize),
+      this.values.subarray(i * valueSize, (i + 1) * valueSize),
+    ]);
+  }
+
+  visit(count: number, visit: (key: Uint8Array, value: Uint8Array) => void): void {
+    for (let i = 0; i < count; i++) {
+      const view = this.#views[i];
+      if (view) visit(view[0], view[1]);
+    }
   }
 }

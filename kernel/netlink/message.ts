@@ -16,10 +16,12 @@ export const headerSize = 16;
 
 /** Writes one netlink message: header, family header, attributes. Buffers grow as needed; nothing is shared. */
 export class MessageWriter {
-  #bytes = Buffer.alloc(256);
+  // From Node's pool: a batch makes hundreds of these.
+  #bytes = Buffer.allocUnsafe(128);
   #length = headerSize;
 
   constructor(type: number, flags: number) {
+    this.#bytes.fill(0, 0, headerSize);
     this.#bytes.writeUInt16LE(type, 4);
     this.#bytes.writeUInt16LE(flags, 6);
   }
@@ -49,9 +51,12 @@ export class MessageWriter {
   }
 
   u32(type: number, value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32LE(value >>> 0);
-    return this.attribute(type, bytes);
+    this.#reserve(8);
+    this.#bytes.writeUInt16LE(8, this.#length);
+    this.#bytes.writeUInt16LE(type, this.#length + 2);
+    this.#bytes.writeUInt32LE(value >>> 0, this.#length + 4);
+    this.#length += 8;
+    return this;
   }
 
   /** A text with its closing zero. */
@@ -85,7 +90,7 @@ export class MessageWriter {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.length) return;
-    const larger = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#length + count));
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + count));
     this.#bytes.copy(larger, 0, 0, this.#length);
     this.#bytes = larger;
   }
