@@ -77,15 +77,22 @@ function programLine({ program, hook, pinName }: ShownProgram, nameOf: (index: n
   return `program ${program} ${at}${pinName === undefined ? '' : ` pinned ${pinName}`}`;
 }
 
-/** One line for the map and one for each entry; of an array those that are not all zero. */
+/** Entries of one map that are printed. */
+const shownEntries = 1000;
+
+/** One line for the map and one for each entry, as far as they are few; of an array those that are not all zero. */
 async function mapLines(map: BpfMap): Promise<string[]> {
   const { name, type, keySize, valueSize, maxEntries } = map.spec;
+  let entries = 0;
   const isArray = type === 'array' || type === 'percpu-array';
   const lines = [`map ${name}: ${type} key ${keySize}B value ${valueSize}B max_entries ${maxEntries}`];
   await map.dump((key, value) => {
     if (isArray && value.every((byte) => byte === 0)) return;
-    lines.push(`map ${name} ${Buffer.from(key).toString('hex')} => ${Buffer.from(value).toString('hex')}`);
+    entries++;
+    if (entries <= shownEntries)
+      lines.push(`map ${name} ${Buffer.from(key).toString('hex')} => ${Buffer.from(value).toString('hex')}`);
   });
+  if (entries > shownEntries) lines.push(`map ${name} … and ${entries - shownEntries} more`);
   return lines;
 }
 

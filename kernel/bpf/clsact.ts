@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import type { BpfAttachment, BpfHook } from '../ports/index.ts';
 import { kernelError } from '../abi/index.ts';
 import { checkedBpf, failedWith, libbpf } from './libbpf.ts';
@@ -27,8 +28,18 @@ export function attachClsact(
   return new ClsactAttachment(hook, inside);
 }
 
+/** Takes away a filter that runs a program of one of these names; one that somebody else put there stays. */
+export function dropClsact(hook: TcHook, programs: readonly string[], inside: <T>(body: () => T) => T): void {
+  const options = tcOptions(0, 0);
+  const found = inside(() => libbpf.bpf_tc_query(tcHook(hook), options));
+  if (found < 0) return;
+  const name = programName(options.readUInt32LE(16));
+  // The kernel keeps 15 bytes of a name.
+  if (programs.some((program) => program.slice(0, 15) === name)) detachClsact(hook, inside);
+}
+
 /** Takes our filter away; the qdisc stays, for it may hold filters of others. */
-export function detachClsact(hook: TcHook, inside: <T>(body: () => T) => T): void {
+function detachClsact(hook: TcHook, inside: <T>(body: () => T) => T): void {
   const result = inside(() => libbpf.bpf_tc_detach(tcHook(hook), tcOptions(0, 0)));
   if (result < 0 && !failedWith(result, 'ENOENT', 'ENODEV', 'EINVAL'))
     throw kernelError(`Cannot detach the ${hook.direction} filter of link ${hook.link}`, result);
@@ -49,6 +60,19 @@ class ClsactAttachment implements BpfAttachment {
 
   [Symbol.dispose](): void {
     // The filter belongs to the device; there is no descriptor.
+  }
+}
+
+/** Name of a loaded program, in `struct bpf_prog_info` at 64; undefined when it is gone. */
+function programName(id: number): string | undefined {
+  const fd = libbpf.bpf_prog_get_fd_by_id(id);
+  if (fd < 0) return undefined;
+  try {
+    const info = Buffer.alloc(80);
+    const read = libbpf.bpf_obj_get_info_by_fd(fd, info, new Uint32Array([info.length]));
+    return read < 0 ? undefined : info.toString('utf8', 64, 80).replace(/\0.*$/s, '');
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -50,6 +50,7 @@ interface Libbpf {
   readonly bpf_link_create: CFunction<[program: number, target: number, attachType: number, options: Bytes]>;
   readonly bpf_link_update: CFunction<[link: number, program: number, options: Bytes]>;
   readonly bpf_link_detach: CFunction<[link: number]>;
+  readonly bpf_prog_get_fd_by_id: CFunction<[id: number]>;
   readonly bpf_obj_pin: CFunction<[fd: number, path: string]>;
   readonly bpf_obj_get: CFunction<[path: string]>;
   readonly bpf_obj_get_info_by_fd: CFunction<[fd: number, info: Uint8Array, length: Uint32Array]>;
@@ -95,6 +96,7 @@ export const libbpf: Libbpf = bindLazily<Libbpf>(open, {
   bpf_link_create: 'int bpf_link_create(int program, int target, int attachType, void *options)',
   bpf_link_update: 'int bpf_link_update(int link, int program, void *options)',
   bpf_link_detach: 'int bpf_link_detach(int link)',
+  bpf_prog_get_fd_by_id: 'int bpf_prog_get_fd_by_id(uint32_t id)',
   bpf_obj_pin: 'int bpf_obj_pin(int fd, const char *path)',
   bpf_obj_get: 'int bpf_obj_get(const char *path)',
   bpf_obj_get_info_by_fd: 'int bpf_obj_get_info_by_fd(int fd, void *info, void *length)',

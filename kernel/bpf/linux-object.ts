@@ -6,7 +6,7 @@ import { KernelError, PinnedMapError } from '../ports/index.ts';
 import { errnoName } from '../abi/index.ts';
 import { type ObjectLayout, readBtf } from './btf.ts';
 import { attachCgroup } from './cgroup-link.ts';
-import { attachClsact, detachClsact } from './clsact.ts';
+import { attachClsact, dropClsact } from './clsact.ts';
 import { type Handle, checkedBpf, checkedPointer, libbpf, withLibbpfLog } from './libbpf.ts';
 import { dropPinnedLink } from './link-attachment.ts';
 import { mapAccess, mapSpecOf } from './open-map.ts';
@@ -100,7 +100,7 @@ export class LinuxObject implements BpfObject {
     if (tcMode === 'tcx') {
       const attachment = attachTcx(hook, fd, name, inside, pinPath);
       // An earlier process of ours may have run with clsact: packets would pass both.
-      if (pinPath !== undefined) detachClsact(hook, inside);
+      if (pinPath !== undefined) dropClsact(hook, this.programs, inside);
       return attachment;
     }
     const attachment = attachClsact(hook, fd, name, inside);
@@ -170,6 +170,5 @@ function prepare(object: Handle, spec: BpfObjectSpec): void {
 function loadError(operation: string, result: number, log: string, spec: BpfObjectSpec): KernelError {
   const mismatch = /couldn't reuse pinned map at '([^']+)'/.exec(log);
   if (mismatch) return new PinnedMapError(mismatch[1] ?? spec.pinDirectory ?? '', spec.path);
-  const detail = log.trim();
-  return new KernelError(detail === '' ? operation : `${operation}\n${detail}\n`, -result, errnoName(result));
+  return new KernelError(operation, -result, errnoName(result), { detail: log.trim() });
 }

@@ -6,7 +6,7 @@ import { asKernelError, systemCode } from '../abi/index.ts';
 
 /**
  * The cgroup-v2 directory of this process: the `cgroup2` mount and the `0::` line of /proc/self/cgroup. On a hybrid
- * layout v2 is mounted beside the v1 controllers. Ours are made below it and enable no controller, so a populated
+ * layout v2 is mounted beside the v1 controllers. It moves with the process: once joined elsewhere, use absolute paths. Ours are made below it and enable no controller, so a populated
  * parent is no hindrance.
  * @throws {MissingFeatureError} when cgroup v2 is not mounted.
  */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { BpfMap, BpfMapSpec } from '../ports/index.ts';
 import { checkPacked } from '../bpf/index.ts';
 import { errnos, kernelError } from '../abi/index.ts';
@@ -45,6 +46,7 @@ export class MemoryMap implements BpfMap {
     checkPacked(keys, keySize, count);
     checkPacked(values, valueSize, count);
     for (let i = 0; i < count; i++) {
+      if (i % 1024 === 1023) await setImmediate();
       const key = Buffer.from(keys.subarray(i * keySize, (i + 1) * keySize));
       const errno = this.#entries.set(key, Buffer.from(values.subarray(i * valueSize, (i + 1) * valueSize)));
       if (errno !== 0) throw kernelError(`Cannot update map ${name} at entry ${i} of ${count}`, errno);

@@ -3,8 +3,9 @@ export class KernelError extends Error {
   readonly code: string;
   readonly errno: number;
 
-  constructor(operation: string, errno: number, code: string, options?: ErrorOptions) {
-    super(`${operation}: ${code}`, options);
+  /** @param options.detail what the kernel said besides, such as the verifier's log; it follows the message. */
+  constructor(operation: string, errno: number, code: string, options?: ErrorOptions & { readonly detail?: string }) {
+    super(`${operation}: ${code}${options?.detail ? `\n${options.detail}` : ''}`, options);
     this.name = 'KernelError';
     this.errno = errno;
     this.code = code;

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { once } from 'node:events';
 import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
@@ -21,15 +21,26 @@ import {
   udpBindFd,
   unmountBpffs,
 } from '../../../kernel/index.ts';
+import { libbpf } from '../../../kernel/bpf/libbpf.ts';
+import { linkInfo } from '../../../kernel/bpf/link-attachment.ts';
 import { needs } from '../../support/probe.ts';
 
 const object = new URL('../../fixtures/bpf/probe.bpf.o', import.meta.url).pathname;
+const foreignObject = new URL('../../fixtures/bpf/foreign.bpf.o', import.meta.url).pathname;
 const refused = new URL('../../fixtures/bpf/refused.bpf.o', import.meta.url).pathname;
 const name = `isthmus-bpf-${process.pid}`;
 
 /** Counter `slot` of the object's per-CPU array. */
 function seen(loaded: BpfObject, slot: number): number {
   return Number(Buffer.from(loaded.map('seen').lookup(Buffer.from([slot, 0, 0, 0])) ?? []).readBigUInt64LE(0));
+}
+
+/** Id of a pinned link; it changes when the link is made anew. */
+function pinnedLinkId(path: string): number {
+  const fd = libbpf.bpf_obj_get(path);
+  const id = linkInfo(fd).readUInt32LE(4);
+  closeSync(fd);
+  return id;
 }
 
 const describeIf = needs('linux', 'root', 'netns', 'libbpf', 'bpf');
@@ -91,6 +102,19 @@ describeIf('programs on packets', () => {
         expect(one.hook).toEqual(hook);
       });
 
+      test('a filter of somebody else at the same place stays', async () => {
+        if (kernel.bpf.tcMode === 'clsact') return;
+        await using stranger = await openLinuxKernel({ netns: namespace, tcMode: 'clsact' });
+        using foreign = await stranger.bpf.load({ path: foreignObject });
+        using filter = await foreign.attach('foreign_program', hook);
+        using ours = await kernel.bpf.load({ path: object, pinDirectory });
+        using attachment = await ours.attach('ingress_one', hook, { pinName: 'out' });
+        await attachment.detach();
+        await send(1);
+        expect(Buffer.from(foreign.map('foreign_seen').lookup(Buffer.alloc(4)) ?? []).readBigUInt64LE(0)).toBe(1n);
+        await filter.detach();
+      });
+
       test('a new process with the other way of attaching takes over, so that nothing runs twice', async () => {
         using first = await kernel.bpf.load({ path: object, pinDirectory });
         using _one = await first.attach('ingress_one', hook, { pinName: 'out' });
@@ -107,6 +131,30 @@ describeIf('programs on packets', () => {
     });
 });
 
+describeIf('a pinned link', () => {
+  test('is the same link after a restart, updated in place', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'isthmus-pin-'));
+    mountBpffs(directory);
+    const namespace = createNamespace(`${name}-pin`);
+    try {
+      const ids: number[] = [];
+      for (const program of ['ingress_one', 'ingress_two']) {
+        await using kernel = await openLinuxKernel({ netns: namespace });
+        if (kernel.bpf.tcMode === 'clsact') return;
+        using loaded = await kernel.bpf.load({ path: object, pinDirectory: directory });
+        await loaded.attach(program, { type: 'tc', link: 1, direction: 'ingress' }, { pinName: 'in' });
+        ids.push(pinnedLinkId(join(directory, 'in')));
+      }
+      expect(ids[0]).toBe(ids[1]);
+    } finally {
+      unmountBpffs(directory);
+      rmSync(directory, { recursive: true, force: true });
+      namespace[Symbol.dispose]();
+      deleteNamespace(`${name}-pin`);
+    }
+  });
+});
+
 describeIf('loading', () => {
   test('a refused program comes with the log of the verifier', async () => {
     await using kernel = await openLinuxKernel();
@@ -116,7 +164,7 @@ describeIf('loading', () => {
     expect(String(error)).toContain('reads_beyond');
   });
 
-  test('an update of half a million entries lets timers run', async () => {
+  test('a large update lets timers run in between', async () => {
     await using kernel = await openLinuxKernel();
     using map = kernel.bpf.createMap({ name: 'big', type: 'hash', keySize: 4, valueSize: 4, maxEntries: 100_000 });
     const keys = Buffer.from(Uint32Array.from({ length: 100_000 }, (_, i) => i).buffer);
