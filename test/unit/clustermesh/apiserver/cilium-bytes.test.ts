@@ -20,6 +20,7 @@ import {
   syncedKey,
 } from '../../../../clustermesh/index.ts';
 import { type EndpointSlice, type Service, parseManifests, serviceNameLabel } from '../../../../kubernetes/index.ts';
+import { Harness } from './harness.ts';
 import { hostPrefix, isIp, parseIp, parsePrefix } from '../../../../values/ip/index.ts';
 
 /**
@@ -167,6 +168,17 @@ describe('From the objects that a real Cilium was given, ours writes the same by
         return [keyOfService(record), encodeService(record)] as const;
       });
     expect(new Map(ours)).toEqual(new Map(storedUnder('cilium/state/services/')));
+  });
+
+  test('of services also as a whole process, from the manifests to the store', async () => {
+    await using it = new Harness();
+    it.add(...parseManifests('cilium-state-objects.yaml', objectsText).objects);
+    it.source.markSynced();
+    await it.start({ clusterName: 'cluster3', clusterId: 3 });
+    const prefix = 'cilium/state/services/';
+    const expected = storedUnder(prefix).map(([key, value]) => [key.slice(prefix.length), value]);
+    expect(await it.stored(prefix)).toEqual(Object.fromEntries(expected));
+    expect(await it.keys('isthmus/v1/services/')).toHaveLength(8);
   });
 
   test('of the cluster config, when all that Cilium exports is advertised', () => {
