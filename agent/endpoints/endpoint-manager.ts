@@ -41,6 +41,8 @@ export class EndpointManager {
   readonly #deps: EndpointManagerDeps;
   #turn: Promise<unknown> = Promise.resolve();
   #lastId = 0;
+  /** What the table holds is not on disk: a write failed. */
+  #unsaved = false;
 
   constructor(deps: EndpointManagerDeps) {
     this.#deps = deps;
@@ -102,7 +104,7 @@ export class EndpointManager {
       assigned,
     );
     if (before && before.linkIndex !== link.index) await datapath.detachEndpoint(before.linkIndex);
-    if (table.set(endpoint)) await this.#save();
+    if (table.set(endpoint) || this.#unsaved) await this.#save();
     await programmed();
     await datapath.attachEndpoint(link.index);
     return endpoint;
@@ -167,8 +169,10 @@ export class EndpointManager {
     };
   }
 
-  #save(): Promise<void> {
-    return this.#deps.file.write(this.#deps.table.list());
+  async #save(): Promise<void> {
+    this.#unsaved = true;
+    await this.#deps.file.write(this.#deps.table.list());
+    this.#unsaved = false;
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {

@@ -215,7 +215,10 @@ describe('a remote cluster', () => {
     await writer.identity(131_074, 'north');
     await writer.store.put(identityKey(99), 'k8s:a=b;');
     await writer.store.put('cilium/state/nodes/v1/west/w2', '{"Name":"w2"');
-    await writer.store.put('cilium/state/services/v1/west/shop/web', '{"cluster":"north","namespace":"shop","name":"web"}');
+    await writer.store.put(
+      'cilium/state/services/v1/west/shop/web',
+      '{"cluster":"north","namespace":"shop","name":"web"}',
+    );
     await until(() => remote.status().refused.total === 5, 'five refusals');
     expect(side.known()).toEqual(everything);
     const { keys } = remote.status().refused;

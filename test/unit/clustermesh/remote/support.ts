@@ -212,7 +212,11 @@ export class Side {
   }
 
   writer(cluster = 'west', id = 2): RemoteWriter {
-    return new RemoteWriter(new EngineStore(this.engine(cluster), { clock: this.clock, endpoint: 'memory' }), cluster, id);
+    return new RemoteWriter(
+      new EngineStore(this.engine(cluster), { clock: this.clock, endpoint: 'memory' }),
+      cluster,
+      id,
+    );
   }
 
   readonly openStore = (config: PeerConfig): Store => {
