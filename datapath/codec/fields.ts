@@ -1,15 +1,17 @@
 import { type IpAddress, ipFromBytes, ipToBytes } from '../../values/ip/index.ts';
 
-/** One member of a C struct. */
-export interface Field<V> {
+/** One member of a C struct: what is read from it, and what may be written to it. */
+export interface Field<V, W = V> {
   readonly offset: number;
   readonly size: number;
-  write(value: V, into: Buffer, offset: number): void;
+  write(value: W, into: Buffer, offset: number): void;
   read(from: Buffer, offset: number): V;
 }
 
-/** The type that a field reads and writes. */
+/** The type that a field reads. */
 export type FieldValue<F> = F extends { read(from: Buffer, offset: number): infer V } ? V : never;
+/** The type that a field writes. */
+export type FieldInput<F> = F extends { write(value: infer W, into: Buffer, offset: number): void } ? W : never;
 
 export const u8 = (offset: number): Field<number> => ({
   offset,
@@ -53,23 +55,61 @@ export const ipv4 = (offset: number): Field<IpAddress> => ({
   offset,
   size: 4,
   write: (value, into, at) => {
-    const bytes = ipToBytes(value);
-    if (bytes.length !== 4) throw new RangeError(`Not an IPv4 address: ${value}`);
-    into.set(bytes, at);
+    if (writeAddress(value, into, at) !== 4) throw new RangeError(`Not an IPv4 address: ${value}`);
   },
   read: (from, at) => ipFromBytes(from.subarray(at, at + 4)),
 });
 
 /**
- * Sixteen bytes that hold an address of either family, IPv4 in the first four. Which of the two it is stands in another
- * field, so that reading gives the raw bytes; {@link addressFrom} makes text of them.
+ * Sixteen bytes that hold an address of either family, IPv4 in the first four; empty text is no address (all zero).
+ * Which of the two it is stands in another field, so that reading gives the raw bytes; {@link addressFrom} makes text of
+ * them.
  */
-export const address16 = (offset: number): Field<Uint8Array> => ({
+export const address16 = (offset: number): Field<Uint8Array, IpAddress> => ({
   offset,
   size: 16,
-  write: (value, into, at) => into.set(value, at),
+  write: (value, into, at) => {
+    if (value !== '') writeAddress(value, into, at);
+  },
   read: (from, at) => Uint8Array.from(from.subarray(at, at + 16)),
 });
+
+/**
+ * Writes the 4 or 16 bytes of an address and tells its family. Dotted quads are read digit by digit: half a million of them
+ * are written when a large mesh is taken in.
+ * @throws {RangeError} when the text is no address.
+ */
+export function writeAddress(text: IpAddress, into: Buffer, at: number): 4 | 6 {
+  if (writeQuad(text, into, at)) return 4;
+  const bytes = ipToBytes(text);
+  into.set(bytes, at);
+  return bytes.length === 4 ? 4 : 6;
+}
+
+/** False when the text is not plainly a dotted quad; what was written then is to be overwritten. */
+function writeQuad(text: string, into: Buffer, at: number): boolean {
+  let part = 0;
+  let digits = 0;
+  let index = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? dot : text.charCodeAt(i);
+    if (code === dot) {
+      if (digits === 0 || part > 255 || index > 3) return false;
+      into[at + index++] = part;
+      part = 0;
+      digits = 0;
+    } else {
+      // A leading zero is refused elsewhere.
+      if (code < zero || code > zero + 9 || (digits > 0 && part === 0)) return false;
+      part = part * 10 + (code - zero);
+      digits++;
+    }
+  }
+  return index === 4;
+}
+
+const dot = 46;
+const zero = 48;
 
 /** The address in sixteen raw bytes. */
 export function addressFrom(bytes: Uint8Array, family: 4 | 6): IpAddress {

@@ -1,10 +1,12 @@
-import { type Field, type FieldValue } from './fields.ts';
+import type { Field, FieldInput, FieldValue } from './fields.ts';
 
 /** The fields of one C struct, by name. Names are those of the C members in camel case. */
 export type Fields = Readonly<Record<string, Field<unknown>>>;
 
-/** What a layout reads and writes: one value per field. */
-export type Values<F extends Fields> = { -readonly [Name in keyof F]: FieldValue<F[Name]> };
+/** What a layout reads: one value per field. */
+export type Values<F extends Fields> = { readonly [Name in keyof F]: FieldValue<F[Name]> };
+/** What a layout writes. */
+export type Inputs<F extends Fields> = { readonly [Name in keyof F]: FieldInput<F[Name]> };
 
 /**
  * One C struct of `datapath/bpf/lib/structs.h`. Writes into buffers that the caller owns, at any offset; bytes that no
@@ -15,10 +17,10 @@ export interface Layout<F extends Fields> {
   readonly name: string;
   readonly size: number;
   readonly fields: F;
-  encode(values: Readonly<Values<F>>, into: Buffer, offset?: number): void;
+  encode(values: Inputs<F>, into: Buffer, offset?: number): void;
   decode(from: Buffer, offset?: number): Values<F>;
   /** A new buffer with one value. */
-  bytes(values: Readonly<Values<F>>): Buffer;
+  bytes(values: Inputs<F>): Buffer;
 }
 
 export function defineLayout<const F extends Record<string, Field<unknown>>>(
@@ -29,7 +31,7 @@ export function defineLayout<const F extends Record<string, Field<unknown>>>(
   const entries = Object.entries(fields) as readonly (readonly [keyof F & string, Field<unknown>])[];
   for (const [field, { offset, size: length }] of entries)
     if (offset + length > size) throw new RangeError(`${name}.${field} ends beyond the ${size} bytes of the struct`);
-  const encode = (values: Readonly<Values<F>>, into: Buffer, offset = 0): void => {
+  const encode = (values: Inputs<F>, into: Buffer, offset = 0): void => {
     into.fill(0, offset, offset + size);
     for (const [field, codec] of entries) codec.write(values[field], into, offset + codec.offset);
   };

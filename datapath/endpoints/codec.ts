@@ -1,4 +1,4 @@
-import { ipToBytes, parseIp } from '../../values/ip/index.ts';
+import { type IpAddress, parseIp } from '../../values/ip/index.ts';
 import { addressFrom, familyNumber, familyOf } from '../codec/index.ts';
 import type { RowCodec } from '../table/index.ts';
 import type { EndpointEntry } from './entry.ts';
@@ -9,11 +9,8 @@ export const endpointCodec: RowCodec<EndpointEntry> = {
   keySize: endpointKey.size,
   valueSize: endpointValue.size,
   keyOf: (entry) => parseIp(entry.address),
-  writeKey: (key, into, offset) => {
-    const address = ipToBytes(key);
-    const family = familyNumber(address.length === 4 ? 4 : 6);
-    endpointKey.encode({ address, family, key: 0, cluster: 0 }, into, offset);
-  },
+  writeKeyOf: (entry, into, offset) => writeKey(entry.address, into, offset),
+  writeKey,
   writeValue: (entry, into, offset) =>
     endpointValue.encode(
       {
@@ -31,6 +28,11 @@ export const endpointCodec: RowCodec<EndpointEntry> = {
       offset,
     ),
 };
+
+function writeKey(address: IpAddress, into: Buffer, offset: number): void {
+  const family = familyNumber(address.includes(':') ? 6 : 4);
+  endpointKey.encode({ address, family, key: 0, cluster: 0 }, into, offset);
+}
 
 /** The entry of a row, for `isthmus get` and tests. */
 export function decodeEndpoint(key: Buffer, value: Buffer): EndpointEntry {

@@ -1,4 +1,4 @@
-import { type Prefix, formatPrefix, ipToBytes, parsePrefix } from '../../values/ip/index.ts';
+import { type Prefix, formatPrefix, parsePrefix } from '../../values/ip/index.ts';
 import { addressFrom, familyNumber, familyOf } from '../codec/index.ts';
 import type { RowCodec } from '../table/index.ts';
 import type { IpcacheEntry } from './entry.ts';
@@ -9,30 +9,18 @@ export const ipcacheCodec: RowCodec<IpcacheEntry> = {
   keySize: ipcacheKey.size,
   valueSize: ipcacheValue.size,
   keyOf: (entry) => formatPrefix(entry.prefix),
-  writeKey: (key, into, offset) => {
-    const { address, length, family } = parsePrefix(key);
-    ipcacheKey.encode(
-      {
-        prefixLength: prefixBase + length,
-        cluster: 0,
-        pad: 0,
-        family: familyNumber(family),
-        address: ipToBytes(address),
-      },
-      into,
-      offset,
-    );
-  },
+  writeKeyOf: (entry, into, offset) => writeKey(entry.prefix, into, offset),
+  writeKey: (key, into, offset) => writeKey(parsePrefix(key), into, offset),
   writeValue: (entry, into, offset) => {
-    const tunnel = entry.tunnelEndpoint === undefined ? undefined : ipToBytes(entry.tunnelEndpoint);
+    const tunnel = entry.tunnelEndpoint ?? '';
     const flags =
-      (tunnel ? ipcacheFlags.hasTunnel : 0) |
-      (tunnel?.length === 16 ? ipcacheFlags.tunnelIsIpv6 : 0) |
+      (tunnel === '' ? 0 : ipcacheFlags.hasTunnel) |
+      (tunnel.includes(':') ? ipcacheFlags.tunnelIsIpv6 : 0) |
       (entry.remoteCluster ? ipcacheFlags.remoteCluster : 0);
     ipcacheValue.encode(
       {
         identity: entry.identity,
-        tunnelEndpoint: tunnel ?? new Uint8Array(0),
+        tunnelEndpoint: tunnel,
         pad: 0,
         encryptKey: entry.encryptKey,
         flags,
@@ -42,6 +30,11 @@ export const ipcacheCodec: RowCodec<IpcacheEntry> = {
     );
   },
 };
+
+function writeKey({ address, length, family }: Prefix, into: Buffer, offset: number): void {
+  const prefixLength = prefixBase + length;
+  ipcacheKey.encode({ prefixLength, cluster: 0, pad: 0, family: familyNumber(family), address }, into, offset);
+}
 
 /** The entry of a row, for `isthmus get` and tests. */
 export function decodeIpcache(key: Buffer, value: Buffer): IpcacheEntry {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Packed } from './packed.ts';
 
 /** Encoded rows of a table, keys and values packed alike. */
@@ -24,11 +25,20 @@ export class Differ {
   readonly #stale: Packed;
   #kept = 0;
 
-  constructor(desired: Rows, sizes: { readonly key: number; readonly value: number }) {
+  private constructor(desired: Rows, sizes: { readonly key: number; readonly value: number }) {
     this.#desired = desired;
     this.#sizes = sizes;
     this.#stale = new Packed(sizes.key);
-    for (let i = 0; i < desired.keys.count; i++) this.#index.set(desired.keys.at(i).toString('latin1'), i);
+  }
+
+  /** Takes the desired rows in, with turns for others in between. */
+  static async of(desired: Rows, sizes: { readonly key: number; readonly value: number }): Promise<Differ> {
+    const differ = new Differ(desired, sizes);
+    for (let i = 0; i < desired.keys.count; i++) {
+      differ.#index.set(desired.keys.at(i).toString('latin1'), i);
+      if (i % 8192 === 8191) await setImmediate();
+    }
+    return differ;
   }
 
   visit(key: Uint8Array, value: Uint8Array): void {

@@ -1,14 +1,20 @@
+import { setImmediate } from 'node:timers/promises';
 import type { BpfMap } from '../../kernel/ports/index.ts';
 import { Differ, type Rows } from './difference.ts';
 import { Packed } from './packed.ts';
 import { Serial } from './serial.ts';
 import type { AuditResult, TableChange, TableDriver } from './table-driver.ts';
 
+/** After so many rows other work gets its turn. */
+const entriesPerTurn = 8192;
+
 /** How entries of a table become rows of its map. */
 export interface RowCodec<E> {
   readonly keySize: number;
   readonly valueSize: number;
   keyOf(entry: E): string;
+  /** Writes the key of an entry. */
+  writeKeyOf(entry: E, into: Buffer, offset: number): void;
   /** Writes the key that {@link keyOf} gave. @throws {RangeError} when the text is none. */
   writeKey(key: string, into: Buffer, offset: number): void;
   writeValue(entry: E, into: Buffer, offset: number): void;
@@ -33,11 +39,17 @@ export class MapTable<E> implements TableDriver<E> {
     return this.#codec.keyOf(entry);
   }
 
-  apply(change: Partial<TableChange<E>>): Promise<void> {
-    const { rows, keys } = this.#encode(change.upsert ?? []);
-    const stale = new Packed(this.#codec.keySize);
-    for (const key of change.remove ?? []) if (!keys.has(key)) this.#writeKey(key, stale);
+  apply({ upsert = [], remove = [] }: Partial<TableChange<E>>): Promise<void> {
     return this.#serial.run(async () => {
+      const rows = await this.#encode(upsert);
+      const staying = new Set(remove.length > 0 ? upsert.map((entry) => this.#codec.keyOf(entry)) : []);
+      const stale = new Packed(this.#codec.keySize);
+      for (const key of remove) {
+        if (staying.has(key)) continue;
+        const { into, offset } = stale.next();
+        this.#codec.writeKey(key, into, offset);
+        if (stale.count % entriesPerTurn === 0) await setImmediate();
+      }
       await this.#write(rows);
       await this.#remove(stale);
     });
@@ -45,8 +57,8 @@ export class MapTable<E> implements TableDriver<E> {
 
   audit(desired: Iterable<E>, options: { readonly prune: boolean }): Promise<AuditResult> {
     return this.#serial.run(async () => {
-      const { rows } = this.#encode(desired);
-      const differ = new Differ(rows, { key: this.#codec.keySize, value: this.#codec.valueSize });
+      const rows = await this.#encode(desired);
+      const differ = await Differ.of(rows, { key: this.#codec.keySize, value: this.#codec.valueSize });
       await this.#map.dump((key, value) => differ.visit(key, value));
       const { write, remove, kept } = differ.finish();
       await this.#write(write);
@@ -55,22 +67,17 @@ export class MapTable<E> implements TableDriver<E> {
     });
   }
 
-  #encode(entries: Iterable<E>): { readonly rows: Rows; readonly keys: ReadonlySet<string> } {
-    const rows = { keys: new Packed(this.#codec.keySize), values: new Packed(this.#codec.valueSize) };
-    const keys = new Set<string>();
+  async #encode(entries: Iterable<E>): Promise<Rows> {
+    const keys = new Packed(this.#codec.keySize);
+    const values = new Packed(this.#codec.valueSize);
     for (const entry of entries) {
-      const key = this.#codec.keyOf(entry);
-      keys.add(key);
-      this.#writeKey(key, rows.keys);
-      const { into, offset } = rows.values.next();
-      this.#codec.writeValue(entry, into, offset);
+      const key = keys.next();
+      this.#codec.writeKeyOf(entry, key.into, key.offset);
+      const value = values.next();
+      this.#codec.writeValue(entry, value.into, value.offset);
+      if (keys.count % entriesPerTurn === 0) await setImmediate();
     }
-    return { rows, keys };
-  }
-
-  #writeKey(key: string, keys: Packed): void {
-    const { into, offset } = keys.next();
-    this.#codec.writeKey(key, into, offset);
+    return { keys, values };
   }
 
   async #write(rows: Rows): Promise<void> {

@@ -21,10 +21,14 @@ export interface TableChange<E> {
  */
 export interface TableDriver<E> {
   keyOf(entry: E): string;
-  /** Writes `upsert`, then removes `remove`; a key in both stays. The work is O(change), in batches. */
+  /**
+   * Writes `upsert`, then removes `remove`; a key in both stays. The work is O(change), in batches; the lists must not
+   * change before the promise settles.
+   */
   apply(change: Partial<TableChange<E>>): Promise<void>;
   /**
-   * Reads the whole table, compares, and writes only what differs. `desired` is read once, when the audit begins.
+   * Reads the whole table, compares, and writes only what differs. `desired` is read once, in several turns of the event
+   * loop: what changes meanwhile in a collection that lives on is to be applied behind the audit.
    * Without `prune` entries that nobody desires stay: they may belong to what is not known yet.
    */
   audit(desired: Iterable<E>, options: { readonly prune: boolean }): Promise<AuditResult>;

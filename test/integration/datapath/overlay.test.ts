@@ -7,7 +7,7 @@ import { needs } from '../../support/probe.ts';
 import { type TcMode, at, counted, makeRig, openBoth } from './rig.ts';
 import { answer, ask } from './traffic.ts';
 
-const describeIf = needs('root', 'netns', 'libbpf', 'bpf');
+const describeIf = needs('root', 'netns', 'libbpf', 'bpf', 'cgroup2');
 
 describeIf('pods of two nodes', () => {
   test.each<TcMode>(['tcx', 'clsact'])('reach each other over VXLAN, with programs by %s', async (tcMode) => {

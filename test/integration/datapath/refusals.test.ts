@@ -7,7 +7,7 @@ import { type Node, type Pod, at, counted, makeRig, openBoth } from './rig.ts';
 import { answer, ask, until } from './traffic.ts';
 import { ipv4Udp } from './packets.ts';
 
-const describeIf = needs('root', 'netns', 'libbpf', 'bpf');
+const describeIf = needs('root', 'netns', 'libbpf', 'bpf', 'cgroup2');
 
 /** Sends a VXLAN packet from a node's own UDP socket: anybody who reaches the port can. */
 async function sendForged(from: Node, to: Node, vni: number, inner: Uint8Array): Promise<void> {

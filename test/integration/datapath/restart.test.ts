@@ -5,7 +5,7 @@ import { type TcMode, at, counted, datapathOptions, introduce, makeRig } from '.
 import { connect, echo } from './traffic.ts';
 import { udpStream } from './udp-stream.ts';
 
-const describeIf = needs('root', 'netns', 'libbpf', 'bpf');
+const describeIf = needs('root', 'netns', 'libbpf', 'bpf', 'cgroup2');
 
 describeIf('a datapath that is opened again on its pins', () => {
   test.each<TcMode>(['tcx', 'clsact'])('loses no packet of a running stream, with programs by %s', async (tcMode) => {

@@ -9,7 +9,7 @@ import { needs } from '../../support/probe.ts';
 import { type Pod, at, counted, makeRig, openBoth } from './rig.ts';
 import { answer, ask, echo } from './traffic.ts';
 
-const describeIf = needs('root', 'netns', 'libbpf', 'bpf');
+const describeIf = needs('root', 'netns', 'libbpf', 'bpf', 'cgroup2');
 
 const vip = '10.96.0.1';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { defineLayout, mac, u16, u32 } from '../../../datapath/codec/index.ts';
+import { defineLayout, mac, u16, u32, writeAddress } from '../../../datapath/codec/index.ts';
 import { decodeEndpoint, endpointCodec } from '../../../datapath/endpoints/index.ts';
 import type { EndpointEntry, IpcacheEntry } from '../../../datapath/index.ts';
 import { decodeIpcache, ipcacheCodec } from '../../../datapath/ipcache/index.ts';
@@ -72,5 +72,34 @@ describe('a layout', () => {
 
   test('cannot be declared with a field that ends beyond its struct', () => {
     expect(() => defineLayout('short', 4, { word: u32(1) })).toThrow('short.word ends beyond the 4 bytes');
+  });
+});
+
+describe('an address in a map', () => {
+  test.each([
+    { text: '0.0.0.0', hex: '00000000' },
+    { text: '255.255.255.255', hex: 'ffffffff' },
+    { text: '10.96.0.1', hex: '0a600001' },
+    { text: '::1', hex: '00000000000000000000000000000001' },
+    { text: '::ffff:10.0.0.1', hex: '0a000001' },
+  ])('is written as its bytes: $text', ({ text, hex }) => {
+    const into = Buffer.alloc(18, 0xee);
+    const family = writeAddress(text, into, 1);
+    expect([family, into.toString('hex', 1, 1 + hex.length / 2)]).toEqual([hex.length === 8 ? 4 : 6, hex]);
+  });
+
+  test.each([
+    '',
+    '10',
+    '10.0.0',
+    '10.0.0.0.0',
+    '10.0.0.256',
+    '10.0.0.01',
+    '10..0.1',
+    '10.0.0.1 ',
+    'a.b.c.d',
+    '1e1.0.0.1',
+  ])('is refused when it is none: %j', (text) => {
+    expect(() => writeAddress(text, Buffer.alloc(16), 0)).toThrow('Not an IP address');
   });
 });

@@ -18,8 +18,8 @@ describe('a difference of rows', () => {
     { when: 'all is there', there: { k1: 'v1', k2: 'v2' }, write: [], remove: [], kept: 2 },
     { when: 'a value differs', there: { k1: 'xx', k2: 'v2' }, write: ['k1'], remove: [], kept: 1 },
     { when: 'something else is there', there: { k9: 'v9', k2: 'v2' }, write: ['k1'], remove: ['k9'], kept: 1 },
-  ])('names what to write and remove when $when', ({ there, write, remove, kept }) => {
-    const differ = new Differ({ keys: packed('k1', 'k2'), values: packed('v1', 'v2') }, { key: 2, value: 2 });
+  ])('names what to write and remove when $when', async ({ there, write, remove, kept }) => {
+    const differ = await Differ.of({ keys: packed('k1', 'k2'), values: packed('v1', 'v2') }, { key: 2, value: 2 });
     for (const [key, value] of Object.entries(there)) differ.visit(Buffer.from(key), Buffer.from(value));
     const difference = differ.finish();
     expect({ write: texts(difference.write.keys), remove: texts(difference.remove), kept: difference.kept }).toEqual({
@@ -29,8 +29,8 @@ describe('a difference of rows', () => {
     });
   });
 
-  test('takes the last of equal keys', () => {
-    const differ = new Differ({ keys: packed('k1', 'k1'), values: packed('v1', 'v2') }, { key: 2, value: 2 });
+  test('takes the last of equal keys', async () => {
+    const differ = await Differ.of({ keys: packed('k1', 'k1'), values: packed('v1', 'v2') }, { key: 2, value: 2 });
     expect(texts(differ.finish().write.values)).toEqual(['v2']);
   });
 });
