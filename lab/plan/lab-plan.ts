@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import {
   type EndpointSlice,
   type KubernetesObject,
+  type ManifestProblem,
   type Namespace,
   type Pod,
   type Service,
@@ -45,7 +46,7 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   const { topologyFile } = input;
   const topology = topologyFile ? parseTopology(await readFile(topologyFile, 'utf8'), topologyFile) : defaultTopology();
   const manifests = await readManifests(input.manifests);
-  if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map((error) => error.message));
+  if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map(problemText));
   const network = planNetwork(input.name, topology);
   const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod'));
   const { services, warnings } = placeServices(topology, ofKind<Service>(manifests.objects, 'Service'), pods);
@@ -75,6 +76,10 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
     schedulers: new Map(schedulers),
     warnings: [...unknown, ...warnings, ...skipped],
   };
+}
+
+function problemText({ file, document, line, message }: ManifestProblem): string {
+  return `${file}: document ${document} (line ${line}): ${message}`;
 }
 
 function ofKind<T extends KubernetesObject>(objects: readonly KubernetesObject[], kind: T['kind']): T[] {

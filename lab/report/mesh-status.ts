@@ -12,6 +12,7 @@ interface ApiserverStatus {
     readonly endpoints?: number;
     readonly identities?: number;
     readonly services?: number;
+    readonly localServices?: number;
   };
 }
 
@@ -22,7 +23,7 @@ interface AgentStatus {
   readonly clusters?: readonly {
     readonly name: string;
     readonly ready?: boolean;
-    readonly heartbeatAgeSeconds?: number;
+    readonly 'heartbeat-age-seconds'?: number;
   }[];
 }
 
@@ -48,7 +49,8 @@ export async function clusterReports(
       const ages = agents
         .filter((agent) => agent.cluster !== cluster.name)
         .flatMap(
-          (agent) => agent.status?.clusters?.find((remote) => remote.name === cluster.name)?.heartbeatAgeSeconds ?? [],
+          (agent) =>
+            agent.status?.clusters?.find((remote) => remote.name === cluster.name)?.['heartbeat-age-seconds'] ?? [],
         );
       const troubles = [...trouble('apiserver', status), ...own.flatMap((agent) => trouble(agent.node, agent.status))];
       const remotes = agents.flatMap((agent) => remoteTrouble(agent.cluster, agent.node, cluster.name, agent.status));
@@ -58,7 +60,8 @@ export async function clusterReports(
         nodes: status?.counts?.nodes ?? 0,
         endpoints: status?.counts?.endpoints ?? 0,
         identities: status?.counts?.identities ?? 0,
-        services: status?.counts?.services ?? 0,
+        services: status?.counts?.localServices ?? 0,
+        sharedServices: status?.counts?.services ?? 0,
         heartbeatAgeSeconds: ages.length > 0 ? Math.max(...ages) : -1,
         state: [...troubles, ...remotes].join('; ') || 'ready',
       };

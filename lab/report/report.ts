@@ -17,7 +17,9 @@ export interface ClusterReport {
   readonly nodes: number;
   readonly endpoints: number;
   readonly identities: number;
+  /** Services of the cluster, and those of them that it shares with the mesh. */
   readonly services: number;
+  readonly sharedServices: number;
   /** Age of the last heartbeat that another cluster saw of this one; −1 when there is no other cluster. */
   readonly heartbeatAgeSeconds: number;
   /** `ready`, or what is being waited for. */

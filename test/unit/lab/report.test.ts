@@ -3,7 +3,17 @@ import { type LabReport, isHealthy, reportText } from '../../../lab/report/index
 
 const healthy: LabReport = {
   clusters: [
-    { name: 'east', id: 1, nodes: 2, endpoints: 3, identities: 3, services: 2, heartbeatAgeSeconds: 1, state: 'ready' },
+    {
+      name: 'east',
+      id: 1,
+      nodes: 2,
+      endpoints: 3,
+      identities: 3,
+      services: 2,
+      sharedServices: 1,
+      heartbeatAgeSeconds: 1,
+      state: 'ready',
+    },
   ],
   connectivity: { pairs: 6, ok: 6, failed: [], strayPackets: 0 },
   services: [

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isthmus, leftovers, smallLab, uniqueName } from './isthmus.ts';
+
+describe('bad input to the lab', () => {
+  const name = uniqueName('bad');
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'isthmus-bad-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const file = (text: string): string => {
+    const path = join(folder, `${Math.random().toString(36).slice(2)}.yaml`);
+    writeFileSync(path, text);
+    return path;
+  };
+
+  test.each([
+    {
+      wrong: 'an unknown cluster',
+      topology: 'workloads: { shop/web: { north: 1 } }',
+      says: 'cluster "north" is not one of east, west',
+    },
+    {
+      wrong: 'two clusters with one id',
+      topology: 'clusters: [{ name: a, id: 1 }, { name: b, id: 1 }]',
+      says: 'clusters[1].id: 1 is already the id of cluster a',
+    },
+    {
+      wrong: 'an id beyond 255',
+      topology: 'clusters: [{ name: a, id: 256 }]',
+      says: 'clusters[0].id: expected a number from 1 to 255, found 256',
+    },
+    {
+      wrong: 'overlapping pod CIDRs',
+      topology: 'clusters: [{ name: a, id: 1, podCIDR: 10.0.0.0/12 }, { name: b, id: 2, podCIDR: 10.4.0.0/16 }]',
+      says: 'overlaps',
+    },
+  ])('a topology with $wrong ends with 2, names file and field, and makes nothing', async ({ topology, says }) => {
+    const path = file(topology);
+    const outcome = await isthmus(
+      'lab',
+      'run',
+      '--once',
+      '--kernel',
+      'memory',
+      '--name',
+      name,
+      '--topology',
+      path,
+      '--manifests',
+      smallLab[1],
+    );
+    expect([outcome.code, outcome.stdout]).toEqual([2, '']);
+    expect(outcome.stderr).toContain(path);
+    expect(outcome.stderr).toContain(says);
+    expect(leftovers(name)).toEqual([]);
+  });
+
+  test('a broken manifest is named with file, document number and field', async () => {
+    const path = file(
+      'apiVersion: v1\nkind: Namespace\nmetadata: { name: a }\n---\napiVersion: v1\nkind: Service\nmetadata: { name: b, namespace: a }\nspec: { ports: [{ port: 99999 }] }\n',
+    );
+    const outcome = await isthmus('lab', 'run', '--once', '--kernel', 'memory', '--name', name, '--manifests', path);
+    expect(outcome.code).toBe(2);
+    expect(outcome.stderr).toMatch(/\.yaml.*document 2.*spec\.ports\[0\]\.port/);
+  });
+
+  test('a file that is not there ends with 2 and its name', async () => {
+    const outcome = await isthmus(
+      'lab',
+      'run',
+      '--once',
+      '--kernel',
+      'memory',
+      '--name',
+      name,
+      '--manifests',
+      join(folder, 'absent'),
+    );
+    expect([outcome.code, outcome.stderr.includes('absent')]).toEqual([2, true]);
+  });
+
+  test.each([
+    { call: ['lab', 'status'], says: 'There is no running lab' },
+    { call: ['lab', 'down'], says: 'There is no lab' },
+    { call: ['lab', 'cut', 'east', 'west'], says: 'There is no running lab' },
+    { call: ['lab', 'stop', 'a/b/c'], says: 'There is no running lab' },
+  ])('$call of a lab that does not run ends with 2 and says so', async ({ call, says }) => {
+    const outcome = await isthmus(...call, '--name', name);
+    expect([outcome.code, outcome.stderr.includes(says)]).toEqual([2, true]);
+  });
+
+  test('a name that cannot be part of a namespace name is refused', async () => {
+    const outcome = await isthmus('lab', 'run', '--once', '--kernel', 'memory', '--name', '../x');
+    expect([outcome.code, outcome.stderr]).toEqual([2, expect.stringContaining('Lab name "../x"')]);
+  });
+});
