@@ -1,0 +1,79 @@
+import { openSync, writeSync } from 'node:fs';
+import { MvccEngine } from '../../../../kvstore/engine/index.ts';
+import { type Writer, writeToLmdb } from '../../../../kvstore/embedded/group-commit.ts';
+import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
+import { openTables } from '../../../../kvstore/embedded/tables.ts';
+import { systemClock } from '../../../../runtime/clock/index.ts';
+import { randomFrom } from '../../../unit/kvstore/random.ts';
+import type { Acknowledged, Defect } from './protocol.ts';
+
+// Writes without end to the store in a directory, from several writers at once, until it is killed:
+// `node child.ts DIRECTORY ACKNOWLEDGEMENTS SEED DEFECT`.
+const [directory = '', file = '', seed = '0', defect = 'none'] = process.argv.slice(2);
+const random = randomFrom(Number(seed));
+const notes = openSync(file, 'a');
+const tables = await openTables(directory);
+const engine = new MvccEngine(
+  new LmdbBackend(tables, { write: writers(tables.cur)[defect as Defect] }),
+  {},
+  { clock: systemClock },
+);
+const leases: bigint[] = [...(await engine.leases())];
+process.stdout.write('ready\n');
+await Promise.all(Array.from({ length: 6 }, (_, i) => writeForEver(i)));
+
+async function writeForEver(writer: number): Promise<never> {
+  for (let count = 0; ; count++) note(await step(writer, count));
+}
+
+async function step(writer: number, count: number): Promise<Acknowledged> {
+  const dice = random();
+  const value = `${seed}-${writer}-${count}`;
+  if (dice < 0.02) {
+    const { id } = await engine.leaseGrant({ id: 0n, ttl: 3600 });
+    leases.push(id);
+    return { type: 'lease', id: id.toString() };
+  }
+  if (dice < 0.025 && engine.revision - engine.compactRevision > 200) {
+    const revision = engine.revision - 100;
+    await engine.compact(revision).catch(() => undefined);
+    return { type: 'compacted', revision };
+  }
+  if (dice < 0.15) {
+    const key = keyOf();
+    const { deleted, revision } = await engine.deleteRange({ key: Buffer.from(key) });
+    return { type: 'write', revision: deleted > 0 ? revision : 0, puts: {}, deletes: deleted > 0 ? [key] : [] };
+  }
+  const keys = [...new Set(Array.from({ length: dice < 0.5 ? 1 : 1 + Math.floor(random() * 8) }, keyOf))];
+  const lease = random() < 0.3 ? (leases[Math.floor(random() * leases.length)] ?? 0n) : 0n;
+  const { revision } = await engine.txn({
+    compare: [],
+    success: keys.map((key) => ({
+      type: 'put',
+      request: { key: Buffer.from(key), value: Buffer.from(value.padEnd(random() < 0.05 ? 20_000 : 100)), lease },
+    })),
+    failure: [],
+  });
+  return { type: 'write', revision, puts: Object.fromEntries(keys.map((key) => [key, value])), deletes: [] };
+}
+
+function keyOf(): string {
+  return `key-${Math.floor(random() * 300)}`;
+}
+
+function note(acknowledged: Acknowledged): void {
+  writeSync(notes, `${JSON.stringify(acknowledged)}\n`);
+}
+
+function writers(cur: unknown): Record<Defect, Writer> {
+  return {
+    none: writeToLmdb,
+    'acknowledges-early': async (writes) => {
+      setTimeout(() => void writeToLmdb(writes), 40);
+    },
+    'drops-a-row': (writes) => {
+      const dropped = random() < 0.05 ? writes.findIndex(({ table, value }) => table === cur && value) : -1;
+      return writeToLmdb(writes.filter((_, i) => i !== dropped));
+    },
+  };
+}

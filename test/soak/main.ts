@@ -1,0 +1,18 @@
+// `npm run soak [-- name…]`: long runs that are no part of `npm test`. Each prints one line a seed; exit code 1 if one fails.
+import { type Soak, storeCrash } from './store-crash.ts';
+
+const soaks: readonly Soak[] = [storeCrash];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !soaks.some((soak) => soak.name === name));
+if (unknown.length > 0) {
+  console.error(`No soak is called ${unknown.join(', ')}; there are: ${soaks.map((soak) => soak.name).join(', ')}`);
+  process.exit(2);
+}
+let failed = false;
+for (const soak of soaks) {
+  if (wanted.length > 0 && !wanted.includes(soak.name)) continue;
+  console.log(`${soak.name}: ${soak.title}`);
+  if (!(await soak.run((line) => console.log(`  ${line}`)))) failed = true;
+}
+process.exitCode = failed ? 1 : 0;
