@@ -58,13 +58,14 @@ function nodeEntry({ prefix, role, node }: NodePrefix, own: OwnNode): IpcacheEnt
     const identity = role === 'address' ? reservedIdentities.host : identityOf[role];
     return { prefix, identity, encryptKey: 0 };
   }
-  if (role === 'address') {
-    const remote = node.cluster === own.cluster ? {} : { remoteCluster: true };
-    return formatPrefix(prefix) === `${own.ip}/32`
-      ? undefined
-      : { prefix, identity: identityOf.address, encryptKey: 0, ...remote };
-  }
   const tunnel = tunnelTo(tunnelEndpointOf(node) ?? '', own);
+  if (role === 'address') {
+    if (formatPrefix(prefix) === `${own.ip}/32`) return undefined;
+    // Tunnelled, unlike in Cilium, which would masquerade: a pod that talks to a node keeps its own address, and no
+    // router of the underlay knows the way back to that.
+    const remote = node.cluster === own.cluster ? {} : { remoteCluster: true };
+    return { prefix, identity: identityOf.address, ...tunnel, encryptKey: 0, ...remote };
+  }
   if (role === 'pod-cidr' && tunnel.tunnelEndpoint === undefined) return undefined;
   return { prefix, identity: identityOf[role], ...tunnel, encryptKey: node.encryptionKey };
 }

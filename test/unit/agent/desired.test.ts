@@ -137,7 +137,7 @@ describe('the ipcache entry of a prefix', () => {
       prefix: '192.168.1.2/32',
       known: { ip: record('west', '192.168.1.2', '192.168.2.1') },
       nodes: [e2],
-      entry: '192.168.1.2/32 is 6',
+      entry: '192.168.1.2/32 is 6 via 192.168.1.2',
     },
     {
       when: 'a record names no host',
@@ -152,12 +152,17 @@ describe('the ipcache entry of a prefix', () => {
       entry: '10.2.1.5/32 is 131073',
     },
     { when: 'it is our own address', prefix: '192.168.1.1/32', nodes: [e1], entry: '192.168.1.1/32 is 1' },
-    { when: 'it is a node of our cluster', prefix: '192.168.1.2/32', nodes: [e2], entry: '192.168.1.2/32 is 6' },
+    {
+      when: 'it is a node of our cluster',
+      prefix: '192.168.1.2/32',
+      nodes: [e2],
+      entry: '192.168.1.2/32 is 6 via 192.168.1.2',
+    },
     {
       when: 'it is a node of another cluster',
       prefix: '203.0.113.1/32',
       nodes: [w1],
-      entry: '203.0.113.1/32 is 6 remote',
+      entry: '203.0.113.1/32 is 6 via 192.168.2.1 remote',
     },
     { when: 'it is our own pod CIDR', prefix: '10.1.1.0/24', nodes: [e1, w1], entry: 'nothing' },
     {

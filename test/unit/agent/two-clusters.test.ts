@@ -89,9 +89,9 @@ describe('agents of two clusters', () => {
     '10.2.2.0/24 is 2 via 192.168.2.2',
     '10.2.2.5/32 is 131074 via 192.168.2.2',
     '192.168.1.1/32 is 1',
-    '192.168.1.2/32 is 6',
-    '192.168.2.1/32 is 6 remote',
-    '192.168.2.2/32 is 6 remote',
+    '192.168.1.2/32 is 6 via 192.168.1.2',
+    '192.168.2.1/32 is 6 via 192.168.2.1 remote',
+    '192.168.2.2/32 is 6 via 192.168.2.2 remote',
   ];
 
   test('hold in their kernels who is where, and who answers', async () => {
@@ -104,10 +104,10 @@ describe('agents of two clusters', () => {
       '10.2.1.5/32 is 131073',
       '10.2.2.0/24 is 2 via 192.168.2.2',
       '10.2.2.5/32 is 131074 via 192.168.2.2',
-      '192.168.1.1/32 is 6 remote',
-      '192.168.1.2/32 is 6 remote',
+      '192.168.1.1/32 is 6 via 192.168.1.1 remote',
+      '192.168.1.2/32 is 6 via 192.168.1.2 remote',
       '192.168.2.1/32 is 1',
-      '192.168.2.2/32 is 6',
+      '192.168.2.2/32 is 6 via 192.168.2.2',
     ]);
     for (const one of nodes) expect(await backends(one)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
     expect((await e1.kernel.describe()).match(/^route 10\..*/gm)).toEqual([
