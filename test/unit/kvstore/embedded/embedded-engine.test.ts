@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MvccEngine } from '../../../../kvstore/engine/index.ts';
+import { writeToLmdb } from '../../../../kvstore/embedded/group-commit.ts';
+import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
+import { openTables } from '../../../../kvstore/embedded/tables.ts';
+import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
+import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
+import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
+import { randomFrom } from '../random.ts';
+
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
+const everything = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
+const put = (engine: Engine, key: string, value: string) => engine.put({ key: bytes(key), value: bytes(value) });
+let directory = '';
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'isthmus-embedded-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('the embedded engine', () => {
+  test('answers as the one in memory at every revision, whatever was written, deleted and compacted', async () => {
+    const random = randomFrom(3);
+    const clock = new VirtualClock();
+    await using memory = new MemoryEngine({ clock });
+    await using embedded = await openEmbeddedEngine({ directory, clock: systemClock, autoCompaction: { mode: 'off' } });
+    const both = [memory, embedded];
+    for (let round = 0; round < 40; round++) {
+      // Several writes at a time, so that some build on others that are not on disk yet.
+      const steps = Array.from({ length: 8 }, () => {
+        const key = `k${Math.floor(random() * 12)}`;
+        return random() < 0.3
+          ? (engine: Engine) => engine.deleteRange({ key: bytes(key), rangeEnd: bytes(`${key}0`) })
+          : (engine: Engine) => put(engine, key, `${round}`);
+      });
+      const [ours, theirs] = await Promise.all(both.map((engine) => Promise.all(steps.map((step) => step(engine)))));
+      expect(theirs).toEqual(ours);
+      if (round % 10 === 9) for (const engine of both) await engine.compact(memory.revision - 20);
+    }
+    expect(embedded.revision).toBe(memory.revision);
+    for (let revision = memory.compactRevision; revision <= memory.revision; revision++) {
+      const [ours, theirs] = await Promise.all(both.map((engine) => engine.range({ ...everything, revision })));
+      expect(theirs).toEqual(ours);
+    }
+  });
+
+  test('keys beyond what LMDB holds are refused clearly, in reads they are absent', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
+    await put(engine, 'k'.repeat(1978), 'longest');
+    await expect(put(engine, 'k'.repeat(1979), 'x')).rejects.toMatchObject({
+      grpcCode: 3,
+      message: 'etcdserver: request is too large: a key of 1979 bytes, the embedded store takes 1978',
+    });
+    expect((await engine.range({ key: bytes('k'.repeat(3000)) })).count).toBe(0);
+    const from = (key: string, rangeEnd: string) => engine.range({ key: bytes(key), rangeEnd: bytes(rangeEnd) });
+    expect((await from('k'.repeat(1978), 'l')).count).toBe(1);
+    expect((await from('k'.repeat(1979), 'l')).count).toBe(0);
+    expect((await from('a', 'k'.repeat(1979))).count).toBe(1);
+    expect((await from('a', 'k'.repeat(1978))).count).toBe(0);
+  });
+
+  test('a full store refuses puts in etcd’s words, still deletes, and takes puts again once there is room', async () => {
+    const options = {
+      directory,
+      clock: systemClock,
+      quotaBytes: 6 * 1024 * 1024,
+      autoCompaction: { mode: 'off' },
+    } as const;
+    await using engine = await openEmbeddedEngine(options);
+    const value = 'v'.repeat(100_000);
+    const fill = async (): Promise<void> => {
+      for (let i = 0; i < 200; i++) await put(engine, `big/${i}`, value);
+    };
+    await expect(fill()).rejects.toMatchObject({ grpcCode: 8, message: 'etcdserver: mvcc: database space exceeded' });
+    await expect(engine.leaseGrant({ id: 0n, ttl: 60 })).rejects.toMatchObject({ grpcCode: 8 });
+    await engine.deleteRange({ key: bytes('big/'), rangeEnd: bytes('big0') });
+    await engine.compact(engine.revision);
+    await untilTrue(async () => (await engine.status()).dbSizeInUse < 1024 * 1024);
+    await put(engine, 'small', 'x');
+  });
+
+  test('compaction gives the space of old versions back and stalls nobody', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock, autoCompaction: { mode: 'off' } });
+    for (let round = 0; round < 20; round++)
+      await Promise.all(Array.from({ length: 100 }, (_, i) => put(engine, `k${i}`, `${round}`.repeat(200))));
+    const before = (await engine.status()).dbSizeInUse;
+    await engine.compact(engine.revision);
+    await Promise.all(Array.from({ length: 100 }, (_, i) => put(engine, `k${i}`, 'after')));
+    await untilTrue(async () => (await engine.status()).dbSizeInUse < before / 4);
+    expect((await engine.range({ ...everything, countOnly: true })).count).toBe(100);
+  });
+
+  test('a compaction that was interrupted goes on at the next start', async () => {
+    const options = { directory, clock: systemClock, autoCompaction: { mode: 'off' } } as const;
+    {
+      await using engine = await openEmbeddedEngine(options);
+      for (let round = 0; round < 30; round++)
+        await Promise.all(Array.from({ length: 100 }, (_, i) => put(engine, `k${i}`, `${round}`.repeat(200))));
+      await engine.compact(engine.revision);
+    }
+    await using engine = await openEmbeddedEngine(options);
+    await untilTrue(async () => (await engine.status()).dbSizeInUse < 300_000);
+    expect((await engine.range(everything)).kvs.every((kv) => kv.version === 30)).toBe(true);
+  });
+
+  test('writers at the same time share commits', async () => {
+    let commits = 0;
+    const tables = await openTables(directory);
+    const backend = new LmdbBackend(tables, {
+      write: (writes) => {
+        commits++;
+        return writeToLmdb(writes);
+      },
+    });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    await Promise.all(Array.from({ length: 500 }, (_, i) => put(engine, `k${i}`, 'x')));
+    expect(engine.revision).toBe(501);
+    expect(commits).toBeLessThan(10);
+  });
+
+  test('neither a read nor a watcher sees a write that is not on disk', async () => {
+    const gate = Promise.withResolvers<void>();
+    const tables = await openTables(directory);
+    const backend = new LmdbBackend(tables, { write: (writes) => gate.promise.then(() => writeToLmdb(writes)) });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    let events = 0;
+    engine.watch(everything, { events: (some) => void (events += some.length), compacted: () => undefined });
+    let answered = false;
+    const writing = put(engine, 'a', 'x').then(() => (answered = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect({ answered, events, revision: engine.revision }).toEqual({ answered: false, events: 0, revision: 1 });
+    expect(await engine.range(everything)).toMatchObject({ count: 0, revision: 1 });
+    gate.resolve();
+    await writing;
+    expect({ answered, events, revision: engine.revision }).toEqual({ answered: true, events: 1, revision: 2 });
+  });
+
+  test('a commit that finds the disk full is undone, and the next one passes', async () => {
+    let full = true;
+    const tables = await openTables(directory);
+    const backend = new LmdbBackend(tables, {
+      write: (writes) => (full ? Promise.reject(new Error('ENOSPC: No space left on device')) : writeToLmdb(writes)),
+    });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    const failing = await Promise.allSettled([
+      put(engine, 'a', '1'),
+      put(engine, 'a', '2'),
+      engine.leaseGrant({ id: 9n, ttl: 60 }),
+    ]);
+    expect(failing.map((one) => one.status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(failing[0]).toMatchObject({ reason: { grpcCode: 8 } });
+    full = false;
+    expect(await put(engine, 'a', '3')).toEqual({ revision: 2 });
+    expect((await engine.range({ key: bytes('a') })).kvs).toMatchObject([{ version: 1, value: bytes('3') }]);
+    expect(await engine.leases()).toEqual([]);
+  });
+
+  test('after any other failed commit it writes no more, and says why', async () => {
+    const tables = await openTables(directory);
+    const cause = new Error('EIO: input/output error');
+    const backend = new LmdbBackend(tables, { write: () => Promise.reject(cause) });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    await expect(put(engine, 'a', '1')).rejects.toMatchObject({ grpcCode: 14, cause });
+    await expect(put(engine, 'b', '1')).rejects.toMatchObject({ grpcCode: 14, cause });
+    expect((await engine.range(everything)).count).toBe(0);
+  });
+
+  test('a long read holds its snapshot while others write', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
+    await Promise.all(Array.from({ length: 8000 }, (_, i) => put(engine, `k${i}`, 'before'.repeat(40))));
+    const reading = engine.range(everything);
+    const writing = Promise.all(Array.from({ length: 500 }, (_, i) => put(engine, `k${i * 16}`, 'after')));
+    const { kvs, count } = await reading;
+    await writing;
+    expect(count).toBe(8000);
+    expect(kvs.every((kv) => kv.value.length === 240)).toBe(true);
+  });
+});
+
+async function untilTrue(check: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 2000; i++) {
+    if (await check()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`Never so: ${check.toString()}`);
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from '@jest/globals';
+import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+
+const key = Buffer.from('a');
+const put = (engine: MemoryEngine, lease: bigint): Promise<unknown> =>
+  engine.put({ key, value: Buffer.from('x'), lease });
+const present = async (engine: MemoryEngine): Promise<boolean> => (await engine.range({ key })).count === 1;
+
+describe('leases by an injected clock', () => {
+  test('the keys of a lease are there until its last millisecond and gone after it', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    const { id } = await engine.leaseGrant({ id: 0n, ttl: 10 });
+    await put(engine, id);
+    await clock.advance(9_999);
+    expect(await present(engine)).toBe(true);
+    await clock.advance(1);
+    expect(await present(engine)).toBe(false);
+    expect(await engine.leases()).toEqual([]);
+  });
+
+  test('a renewal gives the full time again', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    const { id } = await engine.leaseGrant({ id: 0n, ttl: 10 });
+    await put(engine, id);
+    await clock.advance(9_000);
+    expect(await engine.leaseKeepAlive(id)).toMatchObject({ id, ttl: 10 });
+    await clock.advance(9_999);
+    expect(await present(engine)).toBe(true);
+    await clock.advance(1);
+    expect(await present(engine)).toBe(false);
+  });
+
+  test('a renewal of an unknown lease says 0, a question about it −1', async () => {
+    await using engine = new MemoryEngine({ clock: new VirtualClock() });
+    expect(await engine.leaseKeepAlive(7n)).toMatchObject({ id: 7n, ttl: 0 });
+    expect(await engine.leaseTimeToLive(7n, true)).toMatchObject({ ttl: -1, grantedTtl: 0, keys: [] });
+  });
+
+  test('a step of the wall clock changes nothing', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    const { id } = await engine.leaseGrant({ id: 0n, ttl: 10 });
+    clock.stepWall(3_600_000);
+    await clock.advance(5_000);
+    expect((await engine.leaseTimeToLive(id, false)).ttl).toBe(5);
+  });
+
+  test('many leases end in the order of their deadlines, each in its own revision', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    const deleted: string[] = [];
+    engine.watch(
+      { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]), noPut: true },
+      {
+        events: (events) => void deleted.push(...events.map(({ kv }) => `${kv.modRevision} ${String(kv.key)}`)),
+        compacted: () => undefined,
+      },
+    );
+    for (const ttl of [30, 10, 20]) {
+      const { id } = await engine.leaseGrant({ id: 0n, ttl });
+      await engine.put({ key: Buffer.from([ttl]), value: Buffer.from('x'), lease: id });
+    }
+    await clock.advance(60_000);
+    expect(deleted).toEqual(['5 10', '6 20', '7 30']);
+  });
+
+  test('a lease longer than the longest timer does not end early', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    const { id } = await engine.leaseGrant({ id: 5n, ttl: 40 * 24 * 3600 });
+    await clock.advance(39 * 24 * 3_600_000);
+    expect(await engine.leases()).toEqual([id]);
+    await clock.advance(2 * 24 * 3_600_000);
+    expect(await engine.leases()).toEqual([]);
+  });
+
+  test.each([
+    { title: 'an id twice', grant: { id: 5n, ttl: 10 }, code: 9, message: 'etcdserver: lease already exists' },
+    {
+      title: 'a time beyond the limit',
+      grant: { id: 6n, ttl: 9e9 + 1 },
+      code: 11,
+      message: 'etcdserver: too large lease TTL',
+    },
+  ])('$title is refused', async ({ grant, code, message }) => {
+    await using engine = new MemoryEngine({ clock: new VirtualClock() });
+    await engine.leaseGrant({ id: 5n, ttl: 10 });
+    await expect(engine.leaseGrant(grant)).rejects.toMatchObject({ grpcCode: code, message });
+  });
+
+  test('a shorter time than the shortest is raised to it', async () => {
+    await using engine = new MemoryEngine({ clock: new VirtualClock(), minLeaseTtlSeconds: 5 });
+    expect((await engine.leaseGrant({ id: 0n, ttl: 1 })).ttl).toBe(5);
+    expect((await engine.leaseGrant({ id: 0n, ttl: -1 })).ttl).toBe(5);
+  });
+});

@@ -1,0 +1,186 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Engine, EngineWatcher, WatchRequest } from '../../../../kvstore/index.ts';
+import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+
+const everything = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
+
+class Seen {
+  readonly lines: string[] = [];
+  readonly arrays: unknown[] = [];
+  compacted: number | undefined;
+  readonly watcher: EngineWatcher;
+
+  constructor(engine: Engine, request: Partial<WatchRequest> = {}) {
+    this.watcher = engine.watch(
+      { ...everything, ...request },
+      {
+        events: (events, revision) => {
+          this.arrays.push(events);
+          for (const { type, kv, prevKv } of events)
+            this.lines.push(
+              `${type} ${Buffer.from(kv.key).toString()}=${Buffer.from(kv.value).toString()}@${kv.modRevision}` +
+                `${prevKv ? ` was ${Buffer.from(prevKv.value).toString()}` : ''} of ${revision}`,
+            );
+        },
+        compacted: (revision) => (this.compacted = revision),
+      },
+    );
+  }
+}
+
+async function open(): Promise<MemoryEngine & AsyncDisposable> {
+  return new MemoryEngine({ clock: new VirtualClock() });
+}
+const put = (engine: Engine, key: string, value: string) =>
+  engine.put({ key: Buffer.from(key), value: Buffer.from(value) });
+const turn = async (): Promise<void> => {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('watchers of an engine', () => {
+  test('without a start revision only what comes from now on is seen', async () => {
+    await using engine = await open();
+    await put(engine, 'a', '1');
+    const seen = new Seen(engine);
+    expect(seen.watcher.synced).toBe(true);
+    await put(engine, 'a', '2');
+    expect(seen.lines).toEqual(['put a=2@3 of 3']);
+  });
+
+  test('nothing is handed over before the call that registers has returned', async () => {
+    await using engine = await open();
+    await put(engine, 'a', '1');
+    const seen = new Seen(engine, { startRevision: 2 });
+    expect(seen.lines).toEqual([]);
+    expect(seen.watcher.synced).toBe(false);
+    await turn();
+    expect(seen.lines).toEqual(['put a=1@2 of 2']);
+    expect(seen.watcher.synced).toBe(true);
+  });
+
+  test('history and present meet without gap or repetition, whatever is written meanwhile', async () => {
+    await using engine = await open();
+    for (let i = 0; i < 5000; i++) void put(engine, 'a', `${i}`);
+    await put(engine, 'a', 'last of history');
+    const seen = new Seen(engine, { startRevision: 100 });
+    for (let i = 0; i < 50; i++) {
+      await put(engine, 'b', `${i}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await turn();
+    const revisions = seen.lines.map((line) => Number(/@(\d+)/.exec(line)?.[1]));
+    expect(revisions).toEqual(Array.from({ length: 5052 - 100 + 1 }, (_, i) => i + 100));
+  });
+
+  test('a start revision in the future waits for it', async () => {
+    await using engine = await open();
+    const seen = new Seen(engine, { startRevision: 4 });
+    for (const value of ['1', '2', '3', '4']) await put(engine, 'a', value);
+    expect(seen.lines).toEqual(['put a=3@4 of 4', 'put a=4@5 of 5']);
+  });
+
+  test('a start below the compaction ends the watcher with the compaction revision', async () => {
+    await using engine = await open();
+    for (const value of ['1', '2', '3']) await put(engine, 'a', value);
+    await engine.compact(3);
+    const seen = new Seen(engine, { startRevision: 2 });
+    const still = new Seen(engine, { startRevision: 3 });
+    await turn();
+    expect(seen.compacted).toBe(3);
+    expect(seen.lines).toEqual([]);
+    expect(still.lines).toEqual(['put a=2@3 of 4', 'put a=3@4 of 4']);
+  });
+
+  test('a paused watcher gets nothing, and afterwards everything it missed', async () => {
+    await using engine = await open();
+    const seen = new Seen(engine);
+    await put(engine, 'a', '1');
+    seen.watcher.pause();
+    for (const value of ['2', '3']) await put(engine, 'a', value);
+    await turn();
+    expect(seen.lines).toHaveLength(1);
+    seen.watcher.resume();
+    await put(engine, 'a', '4');
+    await turn();
+    expect(seen.lines.map((line) => line.slice(0, 7))).toEqual(['put a=1', 'put a=2', 'put a=3', 'put a=4']);
+  });
+
+  test('a watcher that was paused while history was compacted is told so', async () => {
+    await using engine = await open();
+    const seen = new Seen(engine);
+    seen.watcher.pause();
+    for (const value of ['1', '2', '3']) await put(engine, 'a', value);
+    await engine.compact(4);
+    await turn();
+    expect(seen.compacted).toBeUndefined();
+    seen.watcher.resume();
+    await turn();
+    expect(seen.compacted).toBe(4);
+  });
+
+  test('a sink may pause its watcher while it is handed events', async () => {
+    await using engine = await open();
+    let count = 0;
+    const watcher = engine.watch(everything, {
+      events: (events) => {
+        count += events.length;
+        watcher.pause();
+      },
+      compacted: () => undefined,
+    });
+    for (let i = 0; i < 10; i++) await put(engine, 'a', `${i}`);
+    expect(count).toBe(1);
+    watcher.resume();
+    await turn();
+    expect(count).toBe(10);
+  });
+
+  test('filters leave out puts or deletes', async () => {
+    await using engine = await open();
+    const noPut = new Seen(engine, { noPut: true });
+    const noDelete = new Seen(engine, { noDelete: true });
+    await put(engine, 'a', '1');
+    await engine.deleteRange({ key: Buffer.from('a') });
+    expect(noPut.lines).toEqual(['delete a=@3 of 3']);
+    expect(noDelete.lines).toEqual(['put a=1@2 of 2']);
+  });
+
+  test('the previous value comes when asked for, live and from history', async () => {
+    await using engine = await open();
+    const live = new Seen(engine, { prevKv: true });
+    await put(engine, 'a', '1');
+    await put(engine, 'a', '2');
+    await engine.deleteRange({ key: Buffer.from('a') });
+    await put(engine, 'a', '3');
+    const replayed = new Seen(engine, { prevKv: true, startRevision: 2 });
+    await turn();
+    const expected = ['put a=1@2', 'put a=2@3 was 1', 'delete a=@4 was 2', 'put a=3@5'];
+    expect(live.lines.map((line) => line.replace(/ of \d+$/, ''))).toEqual(expected);
+    expect(replayed.lines.map((line) => line.replace(/ of \d+$/, ''))).toEqual(expected);
+  });
+
+  test('watchers of the same range get the same array', async () => {
+    await using engine = await open();
+    const one = new Seen(engine);
+    const two = new Seen(engine);
+    const other = new Seen(engine, { prevKv: true });
+    await put(engine, 'a', '1');
+    expect(two.arrays[0]).toBe(one.arrays[0]);
+    expect(other.arrays[0]).not.toBe(one.arrays[0]);
+  });
+
+  test('a sink that throws loses its watcher and nobody else', async () => {
+    await using engine = await open();
+    engine.watch(everything, {
+      events: () => {
+        throw new Error('a bug of the sink');
+      },
+      compacted: () => undefined,
+    });
+    const seen = new Seen(engine);
+    await put(engine, 'a', '1');
+    await put(engine, 'a', '2');
+    expect(seen.lines).toHaveLength(2);
+  });
+});
