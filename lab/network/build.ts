@@ -25,6 +25,8 @@ export async function makeNamespace(name: string, forwarding: boolean): Promise<
     await kernel.network.setSysctl(`ipv4/conf/${scope}/rp_filter`, '0');
   }
   if (forwarding) await kernel.network.setSysctl('ipv4/ip_forward', '1');
+  // Pods have IPv4 only: their kernel's own router solicitations would count as dropped packets.
+  else await kernel.network.setSysctl('ipv6/conf/all/disable_ipv6', '1');
   const loopback = await kernel.network.link('lo');
   if (loopback) await kernel.network.changeLink(loopback.index, { up: true });
   return {

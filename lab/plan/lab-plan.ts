@@ -48,7 +48,9 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   const manifests = await readManifests(input.manifests);
   if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map(problemText));
   const network = planNetwork(input.name, topology);
-  const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod'));
+  const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod')).toSorted(
+    byCluster(topology),
+  );
   const { services, warnings } = placeServices(topology, ofKind<Service>(manifests.objects, 'Service'), pods);
   const namespaces = ofKind<Namespace>(manifests.objects, 'Namespace');
   const endpointSlices = ofKind<EndpointSlice>(manifests.objects, 'EndpointSlice');
@@ -76,6 +78,12 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
     schedulers: new Map(schedulers),
     warnings: [...unknown, ...warnings, ...skipped],
   };
+}
+
+/** Clusters in the topology's order; within one, workloads stay in the manifests' order. */
+function byCluster(topology: Topology): (a: PlacedPod, b: PlacedPod) => number {
+  const order = new Map(topology.clusters.map((cluster, index) => [cluster.name, index]));
+  return (a, b) => (order.get(a.cluster) ?? 0) - (order.get(b.cluster) ?? 0);
 }
 
 function problemText({ file, document, line, message }: ManifestProblem): string {
