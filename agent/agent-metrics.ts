@@ -26,6 +26,11 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
     help: 'Own keys that wait to be written to the store',
     labels: ['scope', 'source_cluster'],
   });
+  const initialSync = metrics.gauge({
+    name: 'kvstore_initial_sync_completed',
+    help: '1 once a set of a remote cluster was listed on the present connection',
+    labels: ['scope', 'source_cluster', 'action'],
+  });
   let shown = new Set<string>();
   return metrics.onScrape(() => {
     const now = status();
@@ -37,6 +42,8 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
     for (const gone of shown.difference(present))
       for (const metric of [readiness, failures, lastFailure, nodes, services, endpoints, heartbeatAge, refused])
         metric.remove({ target_cluster: gone });
+    for (const gone of shown.difference(present))
+      for (const scope of Object.values(scopes)) initialSync.remove({ scope, source_cluster: gone, action: 'read' });
     shown = present;
     for (const cluster of now.clusters) {
       const labels = { target_cluster: cluster.name };
@@ -49,6 +56,15 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
       refused.set(cluster.refused.total, labels);
       const age = cluster['heartbeat-age-seconds'];
       if (age !== undefined) heartbeatAge.set(age, labels);
+      for (const [kind, synced] of Object.entries(cluster.synced))
+        initialSync.set(synced ? 1 : 0, {
+          scope: scopes[kind as keyof typeof scopes],
+          source_cluster: cluster.name,
+          action: 'read',
+        });
     }
   });
 }
+
+/** Third and fourth segment of the keys of each kind. */
+const scopes = { nodes: 'nodes/v1', endpoints: 'ip/v1', identities: 'identities/v1', services: 'services/v1' } as const;

@@ -1,25 +1,18 @@
 import { mkdir } from 'node:fs/promises';
-import { type Logger, fields } from '../runtime/log/index.ts';
-import { type ApiRoutes, serveHealth, serveUnixApi } from '../runtime/serve/index.ts';
-import { TaskGroup, isAbort } from '../runtime/tasks/index.ts';
+import { fields } from '../runtime/log/index.ts';
+import { serveHealth } from '../runtime/serve/index.ts';
 import { isIp, parseIp } from '../values/ip/index.ts';
-import { RemoteClusters, watchPeers } from '../clustermesh/index.ts';
-import { type Datapath, openDatapath } from '../datapath/index.ts';
+import { openDatapath } from '../datapath/index.ts';
 import { SyncStore } from '../kvstore/index.ts';
-import { type OverlayDevice, reconcileOverlay } from '../tunnel/index.ts';
+import { reconcileOverlay } from '../tunnel/index.ts';
+import { Agent } from './agent.ts';
 import { agentMetrics } from './agent-metrics.ts';
 import type { AgentDeps, AgentOptions } from './agent-options.ts';
-import { type AgentStatus, agentRoutes } from './api/index.ts';
-import { Condition } from './condition.ts';
-import { EndpointFile, EndpointManager } from './endpoints/index.ts';
-import { Knowledge } from './knowledge.ts';
-import { LocalCluster, localFeeds } from './local/index.ts';
 import { overlayDeviceFor } from './overlay.ts';
-import { GroupSource, ReconcileLoop, RouteReconciler, TableReconciler, rowSource } from './reconcile/index.ts';
-import { type OwnNodeFacts, Registration, readBootId } from './registration/index.ts';
-import { Startup } from './startup.ts';
+import { type OwnNodeFacts, readBootId } from './registration/index.ts';
 
-const defaults = { leaseTtlSeconds: 900, syncTimeoutMs: 60_000, auditMs: 300_000 } as const;
+/** Lease of our keys, as in Cilium. */
+const defaultLeaseTtlSeconds = 900;
 
 /**
  * One node: registers it and its endpoints in the own cluster's store, follows that store and those of the remote
@@ -43,12 +36,18 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps, signal: A
     nodeAddress: own.ip,
     ...(options.cgroup === undefined ? {} : { cgroup: options.cgroup }),
   });
+  const syncErrors = metrics.counter({
+    name: 'kvstore_sync_errors_total',
+    help: 'Writes of own keys that failed and were repeated',
+    labels: ['scope', 'source_cluster'],
+  });
   await using keys = new SyncStore({
     store: deps.store,
     clock,
     log,
     scope: 'agent',
-    leaseTtlSeconds: options.leaseTtlSeconds ?? defaults.leaseTtlSeconds,
+    leaseTtlSeconds: options.leaseTtlSeconds ?? defaultLeaseTtlSeconds,
+    metrics: { error: () => syncErrors.inc({ scope: 'agent', source_cluster: own.cluster }) },
   });
 
   const agent = new Agent(options, deps, { own, device, datapath, keys, log });
@@ -71,293 +70,4 @@ async function ownNode(options: AgentOptions): Promise<OwnNodeFacts> {
     ip: parseIp(options.nodeIp),
     bootId: await readBootId(),
   };
-}
-
-interface Parts {
-  readonly own: OwnNodeFacts;
-  readonly device: OverlayDevice;
-  readonly datapath: Datapath;
-  readonly keys: SyncStore;
-  readonly log: Logger;
-}
-
-/** The parts of a running agent, wired. Nothing starts before `run`. */
-class Agent {
-  readonly #options: AgentOptions;
-  readonly #deps: AgentDeps;
-  readonly #parts: Parts;
-  readonly #knowledge: Knowledge;
-  readonly #changed = new Condition();
-  readonly #local: LocalCluster;
-  readonly #remotes: RemoteClusters;
-  readonly #registration: Registration;
-  readonly #manager: EndpointManager;
-  readonly #tables: ReturnType<Agent['makeTables']>;
-  readonly #routes: RouteReconciler;
-  readonly #loop: ReconcileLoop;
-  readonly #startedMs: number;
-  #startup: Startup | undefined;
-
-  constructor(options: AgentOptions, deps: AgentDeps, parts: Parts) {
-    const { own, datapath, device, keys, log } = parts;
-    const { clock, kernel } = deps;
-    this.#options = options;
-    this.#deps = deps;
-    this.#parts = parts;
-    this.#startedMs = clock.monotonicMs();
-    this.#knowledge = new Knowledge(own);
-    const { endpoints, view, services } = this.#knowledge;
-    this.#registration = new Registration(own, { keys, endpoints, clock, log });
-    this.#local = this.#followLocal();
-    this.#remotes = new RemoteClusters(
-      {
-        own,
-        ...(options.maxConnectedClusters === undefined ? {} : { maxConnectedClusters: options.maxConnectedClusters }),
-      },
-      { openStore: deps.openRemoteStore, view, services, clock, log, onChange: () => this.#notify() },
-    );
-    this.#tables = this.makeTables();
-    this.#routes = new RouteReconciler({
-      network: kernel.network,
-      desired: () => this.#knowledge.routes(device),
-      clock,
-      log,
-    });
-    this.#loop = new ReconcileLoop({
-      tables: [this.#tables.endpoints, this.#tables.ipcache, this.#tables.services],
-      whole: [this.#routes],
-      collect: () => {
-        if (this.#startup?.acting) this.#knowledge.collect({ ...this.#tables, routes: this.#routes });
-      },
-      auditMs: options.auditMs ?? defaults.auditMs,
-      clock,
-      log,
-    });
-    this.#manager = new EndpointManager({
-      table: endpoints,
-      file: new EndpointFile(options.stateDirectory, own.bootId),
-      network: kernel.network,
-      datapath,
-      workload: (key) => this.#knowledge.workloads.get(key),
-      programmed: () => this.#loop.settled(),
-      log,
-    });
-  }
-
-  /** Takes over the endpoints of an earlier life and makes sure that the datapath knows them, and no others. */
-  async restore(): Promise<void> {
-    const { clock } = this.#deps;
-    const { log } = this.#parts;
-    const { fresh, restored } = await this.#manager.restore();
-    if (restored > 0) log.info('Took over the endpoints of an earlier life', { [fields.count]: restored });
-    await this.#tables.endpoints.audit({ prune: true });
-    this.#startup = new Startup(fresh, {
-      loop: this.#loop,
-      changed: this.#changed,
-      localListed: () => this.#local.listed(),
-      waitingFor: () => this.#waitingFor(),
-      clock,
-      log,
-      syncTimeoutMs: this.#options.syncTimeoutMs ?? defaults.syncTimeoutMs,
-    });
-    // Only from now on: what was restored is in the table of the datapath, and in the ipcache since before.
-    this.#knowledge.endpoints.onChange((after, before) => {
-      for (const address of [...(before?.ips ?? []), ...(after?.ips ?? [])]) {
-        this.#tables.endpoints.mark(address);
-        this.#tables.ipcache.mark(`${address}/${address.includes(':') ? 128 : 32}`);
-      }
-      this.#loop.wake();
-    });
-  }
-
-  async run(signal: AbortSignal): Promise<void> {
-    const { view, services } = this.#knowledge;
-    const { clustermeshConfigDirectory: directory, clusterName, rescanMs } = this.#options;
-    const { clock } = this.#deps;
-    const { log } = this.#parts;
-    await using tasks = new TaskGroup(signal);
-    tasks.run((running) => this.#loop.run(running));
-    tasks.run((running) => wakeOnChange(view, () => this.#loop.wake(), running));
-    tasks.run((running) => wakeOnChange(services, () => this.#loop.wake(), running));
-    tasks.run((running) => this.#parts.keys.run(running));
-    tasks.run((running) => this.#local.run(running));
-    tasks.run((running) => {
-      const events =
-        directory === undefined
-          ? noPeers()
-          : watchPeers(
-              { directory, ownCluster: clusterName, clock, log, ...(rescanMs === undefined ? {} : { rescanMs }) },
-              running,
-            );
-      return this.#remotes.run(events, running);
-    });
-    tasks.run((running) => this.#register(running));
-    tasks.run((running) => this.#startup?.run(running) ?? Promise.resolve());
-    await tasks.wait();
-  }
-
-  routes(): ApiRoutes {
-    return agentRoutes({
-      knowledge: this.#knowledge,
-      manager: this.#manager,
-      registration: this.#registration,
-      datapath: this.#parts.datapath,
-      kernel: this.#deps.kernel,
-      status: () => this.status(),
-    });
-  }
-
-  async serveApi(path: string): Promise<AsyncDisposable> {
-    const { checkPeer, apiRoutes = (own: ApiRoutes) => own } = this.#deps;
-    return await serveUnixApi({
-      path,
-      routes: apiRoutes(this.routes()),
-      log: this.#parts.log,
-      ...(checkPeer ? { checkPeer } : {}),
-    });
-  }
-
-  readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
-    const ready = this.#startup?.ready ?? false;
-    return { ready, waitingFor: ready ? [] : this.#waitingFor() };
-  }
-
-  status(): AgentStatus {
-    const { own, keys, datapath } = this.#parts;
-    const { view, services, endpoints } = this.#knowledge;
-    const clusters = this.#remotes.statuses();
-    const remote = (member: 'num-nodes' | 'num-endpoints' | 'num-identities'): number =>
-      clusters.reduce((sum, cluster) => sum + cluster[member], 0);
-    const { rss, heapUsed } = process.memoryUsage();
-    const { user, system } = process.cpuUsage();
-    return {
-      cluster: own.cluster,
-      clusterId: own.clusterId,
-      node: own.name,
-      nodeIp: own.ip,
-      pid: process.pid,
-      uptimeSeconds: Math.floor((this.#deps.clock.monotonicMs() - this.#startedMs) / 1000),
-      ready: this.#startup?.ready ?? false,
-      waitingFor: this.#waitingFor(),
-      store: this.#deps.store.health(),
-      counts: {
-        nodes: Math.max(0, view.counts.nodes - remote('num-nodes')),
-        endpoints: Math.max(0, view.counts.ips - remote('num-endpoints')),
-        identities: Math.max(0, view.counts.identities - remote('num-identities')),
-        services: [...services.keys()].length,
-        localEndpoints: endpoints.size,
-      },
-      refused: this.#local.refused,
-      clusters,
-      tables: Object.values(this.#tables).map((table) => table.status()),
-      routes: this.#routes.count,
-      socketLevel: datapath.socketLevel,
-      registration: { keys: keys.size, queued: keys.queued },
-      process: { residentBytes: rss, heapBytes: heapUsed, cpuSeconds: (user + system) / 1e6 },
-    };
-  }
-
-  makeTables() {
-    const { datapath, log } = this.#parts;
-    const knowledge = this.#knowledge;
-    const common = { clock: this.#deps.clock, log };
-    return {
-      endpoints: new TableReconciler({
-        ...common,
-        name: 'endpoints',
-        driver: datapath.endpoints,
-        source: rowSource({
-          entry: (address) => knowledge.endpointEntry(address),
-          keys: () => knowledge.endpointKeys(),
-        }),
-      }),
-      ipcache: new TableReconciler({
-        ...common,
-        name: 'ipcache',
-        driver: datapath.ipcache,
-        source: rowSource({ entry: (prefix) => knowledge.ipcacheEntry(prefix), keys: () => knowledge.ipcacheKeys() }),
-      }),
-      services: new TableReconciler({
-        ...common,
-        name: 'services',
-        driver: datapath.services,
-        source: new GroupSource({
-          entries: (key) => knowledge.serviceEntries(key),
-          groups: () => knowledge.services.keys(),
-          keyOf: (entry) => datapath.services.keyOf(entry),
-          held: (key) => this.#serviceHeld(key),
-        }),
-      }),
-    };
-  }
-
-  /** A service that is only known in part must not replace what an earlier life wrote when it knew all of it. */
-  #serviceHeld(key: string): boolean {
-    if (!this.#local.listed('services', 'endpoints')) return true;
-    return this.#startup?.globalServices !== true && this.#knowledge.isGlobal(key);
-  }
-
-  #followLocal(): LocalCluster {
-    const { own, log } = this.#parts;
-    const { view, services, workloads } = this.#knowledge;
-    const feeds = localFeeds(own, own.name, {
-      mesh: view.writer(own),
-      services: services.local(),
-      assignment: (record) => {
-        this.#knowledge.assignment = record;
-        // Before the first listing is complete nothing is published: a restart must not take the pod CIDRs away.
-        if (this.#local.listed('assignment')) this.#registration.assigned(record);
-      },
-      workload: (key, record) => {
-        if (record) workloads.set(key, record);
-        else workloads.delete(key);
-        this.#manager.workloadChanged(key).catch((error: unknown) => {
-          log.error('An endpoint could not follow its workload', { [fields.key]: key, [fields.error]: error });
-        });
-      },
-    });
-    return new LocalCluster(own.cluster, feeds, {
-      store: this.#deps.store,
-      clock: this.#deps.clock,
-      log,
-      onChange: () => this.#notify(),
-    });
-  }
-
-  async #register(signal: AbortSignal): Promise<void> {
-    await this.#changed.until(() => this.#local.listed('assignment', 'workloads'), signal);
-    this.#registration.assigned(this.#knowledge.assignment);
-    try {
-      await this.#registration.complete(signal);
-    } catch (error) {
-      if (isAbort(error, signal)) throw error;
-      this.#parts.log.error('Keys of an earlier life could not be looked at', { [fields.error]: error });
-    }
-  }
-
-  #waitingFor(): string[] {
-    return [...this.#local.waitingFor(), ...this.#remotes.waitingFor()];
-  }
-
-  #notify(): void {
-    this.#changed.notify();
-    // Services are held back until the store was listed: look at them again.
-    this.#loop.wake();
-  }
-}
-
-/** Wakes the loop whenever the version has grown. */
-async function wakeOnChange(
-  source: { readonly version: number; changed(version: number, signal: AbortSignal): Promise<void> },
-  wake: () => void,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let seen = 0; ; seen = source.version) {
-    await source.changed(seen, signal);
-    wake();
-  }
-}
-
-async function* noPeers(): AsyncGenerator<{ readonly type: 'listed' }, void, void> {
-  yield { type: 'listed' };
 }

@@ -30,7 +30,7 @@ import { MemoryKernel } from '../../../kernel/memory/index.ts';
 import { EngineStore, MemoryEngine, type Store } from '../../../kvstore/index.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
-import { createMetrics } from '../../../runtime/metrics/index.ts';
+import { type Metrics, createMetrics } from '../../../runtime/metrics/index.ts';
 import { callUnixApi } from '../../../runtime/serve/index.ts';
 import { parsePrefix } from '../../../values/ip/index.ts';
 import { type Link, linkTo } from '../clustermesh/remote/support.ts';
@@ -170,6 +170,7 @@ export class TestNode {
   readonly kernel = new MemoryKernel();
   readonly links: Link[] = [];
   agent: RunningAgent | undefined;
+  metrics: Metrics = createMetrics({ prefix: 'isthmus_' });
   #stop: (() => Promise<void>) | undefined;
   /** Remote stores that this node reaches, by cluster; cut ones are missing. */
   readonly reach: (cluster: string) => MemoryEngine | undefined;
@@ -203,6 +204,7 @@ export class TestNode {
     for (const peer of peers) await writeFile(join(this.directory, 'mesh', peer), `endpoints:\n- ${peer}\n`);
     const controller = new AbortController();
     const { clock } = this.cluster;
+    this.metrics = createMetrics({ prefix: 'isthmus_' });
     const started = Promise.withResolvers<void>();
     const running = runAgent(
       {
@@ -222,7 +224,7 @@ export class TestNode {
         openRemoteStore: (config) => this.#open(config),
         clock,
         log: silentLogger,
-        metrics: createMetrics({ prefix: 'isthmus_' }),
+        metrics: this.metrics,
         started: (agent) => {
           this.agent = agent;
           started.resolve();

@@ -118,6 +118,27 @@ describe('agents of two clusters', () => {
     expect(e1.status().clusters.map(({ name, ready }) => [name, ready])).toEqual([['west', true]]);
   });
 
+  test('show their state as metrics, and that of a removed cluster no more', async () => {
+    const lines = async (): Promise<string[]> =>
+      (await e1.metrics.text())
+        .split('\n')
+        .filter((line) => /^isthmus_(clustermesh|agent_ready|kvstore_initial)/.test(line));
+    expect(await lines()).toEqual(
+      expect.arrayContaining([
+        'isthmus_clustermesh_remote_clusters 1',
+        'isthmus_clustermesh_remote_cluster_readiness_status{target_cluster="west"} 1',
+        'isthmus_clustermesh_remote_cluster_nodes{target_cluster="west"} 2',
+        'isthmus_clustermesh_remote_cluster_endpoints{target_cluster="west"} 2',
+        'isthmus_clustermesh_remote_cluster_failures{target_cluster="west"} 0',
+        'isthmus_kvstore_initial_sync_completed{scope="ip/v1",source_cluster="west",action="read"} 1',
+        'isthmus_agent_ready 1',
+      ]),
+    );
+    await removeDirectory(`${directory}/e1/mesh/west`);
+    await settled(() => e1.status().clusters.length === 0);
+    expect((await lines()).filter((line) => line.includes('west'))).toEqual([]);
+  });
+
   test('that are cut from another cluster lose nothing of it, follow their own, and catch up when healed', async () => {
     cutFrom.add('east');
     for (const one of nodes.slice(0, 2)) for (const link of one.links.splice(0)) link.cut();
