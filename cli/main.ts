@@ -33,7 +33,8 @@ const context: CommandContext = {
   clock: systemClock,
   signal: stopping.signal,
   get terminal() {
-    return stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : undefined;
+    // A terminal that does not know its size says 0.
+    return stdout.isTTY ? { columns: stdout.columns || 80, rows: stdout.rows || 24 } : undefined;
   },
 };
 const code = await runCommandLine(tree, process.argv.slice(2), version(), context);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # `npm start [-- flags]`: installs what is missing, then becomes `isthmus lab run`. Flags seen here: --help, --no-install
 # (stop before installing system packages), --kernel memory (needs none of them); everything else is passed on.
-# Standard output belongs to the lab: whatever is said here goes to standard error.
+# Standard output belongs to the lab: whatever is said here goes to standard error. Every step up to Node itself is an
+# `exec`, also in package.json: a shell in between would die of the Ctrl-C that the lab answers with exit code 0.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 say() { echo "isthmus: $*" >&2; }
