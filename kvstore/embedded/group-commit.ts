@@ -1,3 +1,4 @@
+import type { RootDatabase } from 'lmdb';
 import type { Change } from '../engine/index.ts';
 import type { Table } from './tables.ts';
 
@@ -90,14 +91,21 @@ export class GroupCommit {
   }
 }
 
-/** LMDB puts all writes of one turn into one transaction; its promise means on disk (see `openTables`). */
-export async function writeToLmdb(writes: readonly TableWrite[]): Promise<void> {
-  const results = writes.map(({ table, key, value }) => (value ? table.put(key, value) : table.remove(key)));
-  try {
-    await Promise.all(new Set(results));
-  } catch (error) {
-    throw await causeOf(error);
-  }
+/** One transaction of LMDB; its promise means on disk (see `openTables`). */
+export function lmdbWriter(root: RootDatabase<Buffer, Buffer>): Writer {
+  return async (writes) => {
+    try {
+      await root.batch(() => {
+        for (const { table, key, value } of writes) {
+          // Inside a batch these promises say nothing; the batch's own does.
+          if (value) void table.put(key, value);
+          else void table.remove(key);
+        }
+      });
+    } catch (error) {
+      throw await causeOf(error);
+    }
+  };
 }
 
 /** lmdb-js rejects with a general error whose `commitError` is a promise that rejects with the real one. */

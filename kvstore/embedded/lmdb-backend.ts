@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import {
   type Backend,
   type Change,
@@ -7,7 +8,7 @@ import {
   type StoredLease,
   engineErrors,
 } from '../engine/index.ts';
-import { type Group, GroupCommit, type TableWrite, type Writer, writeToLmdb } from './group-commit.ts';
+import { type Group, GroupCommit, type TableWrite, type Writer, lmdbWriter } from './group-commit.ts';
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
@@ -35,6 +36,9 @@ export interface LmdbBackendOptions {
 const defaultQuotaBytes = 2 * 1024 ** 3;
 /** The size of the environment is looked at again after this many bytes of rows. */
 const sizeCheckBytes = 1024 ** 2;
+
+/** A file system with less than this cannot take a group of writes for certain. */
+const noRoomBytes = 16 * 1024 ** 2;
 
 /** Rows in LMDB: everything a revision changes goes into one commit, with the revision itself. */
 export class LmdbBackend implements Backend {
@@ -73,7 +77,7 @@ export class LmdbBackend implements Backend {
     this.#report = options.report ?? (() => undefined);
     this.#latest = new LmdbView(tables, this.#latestState(), this.#overlay);
     this.#commits = new GroupCommit({
-      write: options.write ?? writeToLmdb,
+      write: options.write ?? lmdbWriter(tables.root),
       seal: (group) => this.#seal(group),
       committed: (group) => this.#settle(group),
       failed: (error) => this.#rollBack(error),
@@ -245,7 +249,7 @@ export class LmdbBackend implements Backend {
     this.#loadLeases();
     this.#report('A commit failed and was rolled back', cause);
     this.#onRollback();
-    if (isOutOfSpace(cause)) return engineErrors.noSpace();
+    if (isOutOfSpace(cause, this.#tables.directory)) return engineErrors.noSpace();
     this.#broken ??= engineErrors.stopped(cause);
     return this.#broken;
   }
@@ -360,6 +364,15 @@ function idBuffer(id: bigint): Buffer {
   return key;
 }
 
-function isOutOfSpace(error: unknown): boolean {
-  return error instanceof Error && /MDB_MAP_FULL|ENOSPC|No space left/i.test(error.message);
+/** LMDB reports a write that was cut short as EIO, whatever the reason: so look whether there is room. */
+function isOutOfSpace(error: unknown, directory: string): boolean {
+  if (!(error instanceof Error)) return false;
+  if (/MDB_MAP_FULL|ENOSPC|No space left/i.test(error.message)) return true;
+  if (!/input\/output error/i.test(error.message)) return false;
+  try {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize < noRoomBytes;
+  } catch {
+    return false;
+  }
 }

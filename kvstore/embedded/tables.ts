@@ -40,7 +40,9 @@ const openHere = new Set<string>();
 /**
  * Opens or makes the store in `directory` and takes ownership of it. @throws {StoreDirectoryError}
  *
- * `overlappingSync: false` is what the durability rests on: without it a commit's promise only means *visible*.
+ * `overlappingSync: false` is what the durability rests on: without it a commit's promise only means *visible*. Batches are
+ * made by us (`writeToLmdb`): with lmdb-js's own `eventTurnBatching` a commit that fails also rejects a promise that nobody
+ * holds, which ends the process.
  */
 export async function openTables(directory: string): Promise<Tables> {
   claimDirectory(directory);
@@ -48,7 +50,8 @@ export async function openTables(directory: string): Promise<Tables> {
   if (openHere.has(path)) throw inUse(directory, process.pid);
   openHere.add(path);
   const common = { keyEncoding: 'binary', encoding: 'binary' } as const;
-  const root = open<Buffer, Buffer>({ path, overlappingSync: false, maxDbs: 8, maxReaders: 512, ...common });
+  const durability = { overlappingSync: false, eventTurnBatching: false };
+  const root = open<Buffer, Buffer>({ path, maxDbs: 8, maxReaders: 512, ...durability, ...common });
   try {
     const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, ...common });
     const tables: Tables = {

@@ -1,6 +1,6 @@
 import { openSync, writeSync } from 'node:fs';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
-import { type Writer, writeToLmdb } from '../../../../kvstore/embedded/group-commit.ts';
+import { type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openTables } from '../../../../kvstore/embedded/tables.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
@@ -13,6 +13,7 @@ const [directory = '', file = '', seed = '0', defect = 'none'] = process.argv.sl
 const random = randomFrom(Number(seed));
 const notes = openSync(file, 'a');
 const tables = await openTables(directory);
+const writeToLmdb = lmdbWriter(tables.root);
 const engine = new MvccEngine(
   new LmdbBackend(tables, { write: writers(tables.cur)[defect as Defect] }),
   {},

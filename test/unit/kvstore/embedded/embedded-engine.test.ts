@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
-import { writeToLmdb } from '../../../../kvstore/embedded/group-commit.ts';
+import { lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openTables } from '../../../../kvstore/embedded/tables.ts';
 import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
@@ -112,7 +112,7 @@ describe('the embedded engine', () => {
     const backend = new LmdbBackend(tables, {
       write: (writes) => {
         commits++;
-        return writeToLmdb(writes);
+        return lmdbWriter(tables.root)(writes);
       },
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
@@ -124,7 +124,9 @@ describe('the embedded engine', () => {
   test('neither a read nor a watcher sees a write that is not on disk', async () => {
     const gate = Promise.withResolvers<void>();
     const tables = await openTables(directory);
-    const backend = new LmdbBackend(tables, { write: (writes) => gate.promise.then(() => writeToLmdb(writes)) });
+    const backend = new LmdbBackend(tables, {
+      write: (writes) => gate.promise.then(() => lmdbWriter(tables.root)(writes)),
+    });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     let events = 0;
     engine.watch(everything, { events: (some) => void (events += some.length), compacted: () => undefined });
@@ -142,7 +144,8 @@ describe('the embedded engine', () => {
     let full = true;
     const tables = await openTables(directory);
     const backend = new LmdbBackend(tables, {
-      write: (writes) => (full ? Promise.reject(new Error('ENOSPC: No space left on device')) : writeToLmdb(writes)),
+      write: (writes) =>
+        full ? Promise.reject(new Error('ENOSPC: No space left on device')) : lmdbWriter(tables.root)(writes),
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     const failing = await Promise.allSettled([
