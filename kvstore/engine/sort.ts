@@ -1,6 +1,9 @@
 import type { KeyValue, RangeRequest } from '../contract/index.ts';
 
-/** Sorts in place as etcd's Range does; rows come in key order already. A target without order means ascending. */
+/**
+ * Sorts in place as etcd's Range does; rows come in key order already. A target without order means ascending. Ties stay in
+ * key order: etcd's own sort is not stable beyond a dozen rows and promises nothing there.
+ */
 export function sortKeyValues(
   kvs: KeyValue[],
   target: NonNullable<RangeRequest['sortTarget']>,
