@@ -6,6 +6,7 @@ import * as watch from './watch.ts';
 
 /** One call: its path and both messages. */
 export interface Method<RequestOut, RequestIn, ResponseOut, ResponseIn> {
+  /** As HTTP/2 names it: `/etcdserverpb.KV/Range`. */
   readonly path: string;
   readonly request: Codec<RequestOut, RequestIn>;
   readonly response: Codec<ResponseOut, ResponseIn>;
