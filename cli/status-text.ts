@@ -1,7 +1,14 @@
 import type { AgentStatus } from '../agent/index.ts';
 import type { ApiserverStatus, RemoteClusterStatus } from '../clustermesh/index.ts';
 import { formatTree } from './output/index.ts';
-import type { StatusAnswer } from './status.ts';
+
+/** What one process answered, or why it did not. */
+export interface StatusAnswer {
+  readonly role: string;
+  readonly socket: string;
+  readonly status?: unknown;
+  readonly error?: string;
+}
 
 /** An answer for people. Lines on remote clusters are laid out as Cilium's (clustermesh-behaviour §13.2). */
 export function statusText(answer: StatusAnswer): string {

@@ -2,16 +2,8 @@ import { defineOptions } from '../runtime/options/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
 import { defineCommand } from './command.ts';
 import { formatJson, outputOptions } from './output/index.ts';
-import { statusText } from './status-text.ts';
+import { type StatusAnswer, statusText } from './status-text.ts';
 import { findTargets, targetOptions } from './targets.ts';
-
-/** What one process answered, or why it did not. */
-export interface StatusAnswer {
-  readonly role: string;
-  readonly socket: string;
-  readonly status?: unknown;
-  readonly error?: string;
-}
 
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({

@@ -1,4 +1,4 @@
-import type { Bytes } from './store.ts';
+import type { Bytes } from './key-value.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

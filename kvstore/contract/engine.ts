@@ -1,4 +1,4 @@
-import type { KeyValue } from './store.ts';
+import type { KeyValue } from './key-value.ts';
 
 /**
  * A store that keeps history itself (memory, embedded): what is served over the etcd v3 API, and what `EngineStore` turns

@@ -1,4 +1,4 @@
-import type { Bytes, KeyValue } from './store.ts';
+import type { Bytes, KeyValue } from './key-value.ts';
 
 export type CompareResult = 'equal' | 'not-equal' | 'greater' | 'less';
 

@@ -1,4 +1,4 @@
-import type { KeyValue } from './store.ts';
+import type { KeyValue } from './key-value.ts';
 
 /** One change under a watched prefix, in the order the store applied it. */
 export type WatchEvent =

@@ -1,11 +1,10 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Metrics } from './metrics.ts';
 
 /**
  * The usual `process_…` metrics, read when asked for. prom-client's own set keeps an event-loop monitor ticking a
  * hundred times a second, which an idle agent should not pay for.
  */
-export function addProcessMetrics(metrics: Metrics, registry: Registry): void {
+export function addProcessMetrics(scraped: { onScrape(refresh: () => void): Disposable }, registry: Registry): void {
   const registers = [registry];
   const cpu = new Counter({
     name: 'process_cpu_seconds_total',
@@ -25,7 +24,7 @@ export function addProcessMetrics(metrics: Metrics, registry: Registry): void {
   });
   start.set(performance.timeOrigin / 1000);
   let counted = 0;
-  metrics.onScrape(() => {
+  scraped.onScrape(() => {
     const { user, system } = process.cpuUsage();
     const seconds = (user + system) / 1e6;
     cpu.inc(Math.max(0, seconds - counted));
