@@ -1,12 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { mkdir } from 'node:fs/promises';
 import { type SourceServer, serveSource } from '../kubernetes/index.ts';
 import { systemClock } from '../runtime/clock/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
+import { type AwaitOptions, untilAnswered, untilReady } from './await-processes.ts';
+import { agentLaunch, apiserverLaunch } from './launch.ts';
 import { podWire } from './network/index.ts';
 import type { LabPlan } from './plan/index.ts';
-import { type LabProcess, startChild } from './processes/index.ts';
+import { type LabProcess, ProcessKeeper } from './processes/index.ts';
 import { type PlacedPod, podPath } from './scheduler/index.ts';
 import {
   type LabPaths,
@@ -20,14 +21,8 @@ import {
 } from './state/index.ts';
 import { type LabSubstrate, probePortOf } from './substrate/index.ts';
 
-const cliMain = fileURLToPath(
-  new URL(`../cli/main${import.meta.url.endsWith('.js') ? '.js' : '.ts'}`, import.meta.url),
-);
-
 /** A pod that is stopped still answers for this long, while the mesh learns of it (Kubernetes: preStop and grace period). */
 const terminationGraceMs = 1000;
-/** A child that ended by itself is started again after this long. */
-const restartDelayMs = 300;
 const pollMs = 40;
 
 export interface LabOptions {
@@ -48,11 +43,9 @@ export class Lab implements AsyncDisposable {
   readonly substrate: LabSubstrate;
   readonly startedAtMs = performance.now();
   readonly #options: LabOptions;
-  readonly #children = new Map<string, LabProcess>();
+  readonly #processes: ProcessKeeper;
   readonly #sources: SourceServer[] = [];
-  readonly #restarts = new Map<string, number>();
   #state: LabState;
-  #stopping = false;
   upMs = -1;
   firstCrossClusterMs = -1;
 
@@ -62,21 +55,16 @@ export class Lab implements AsyncDisposable {
     this.substrate = options.substrate;
     this.#options = options;
     this.#state = this.#plannedState();
+    this.#processes = new ProcessKeeper({ clock: systemClock, log: options.log, onChange: () => this.#record() });
   }
 
   /** Running processes by role, and how often each was started again. */
-  children(): readonly { readonly process: LabProcess; readonly restarts: number }[] {
-    return [...this.#children.values()].map((process) => ({
-      process,
-      restarts: this.#restarts.get(process.role) ?? 0,
-    }));
+  children(): ReturnType<ProcessKeeper['list']> {
+    return this.#processes.list();
   }
 
   /** Takes a process of the substrate on record. */
-  readonly adopt = (process: LabProcess): void => {
-    this.#children.set(process.role, process);
-    this.#record();
-  };
+  readonly adopt = (process: LabProcess): void => this.#processes.adopt(process);
 
   /** Brings everything up and settles when every agent is ready. @throws {Error} naming what did not become ready. */
   async up(signal: AbortSignal): Promise<void> {
@@ -84,12 +72,10 @@ export class Lab implements AsyncDisposable {
     await writeLabState(this.#state);
     this.#progress(`network: ${plan.network.sites.length} clusters, ${plan.pods.length} pods`);
     await substrate.build();
-    await this.#startApiservers();
-    await this.#startAgents();
+    await this.#startProcesses();
     await this.#startPods(signal);
-    const firstAnswer = this.#awaitCrossCluster(signal);
     await this.#awaitReady(signal);
-    await firstAnswer;
+    await this.#awaitCrossCluster(signal);
     this.upMs = performance.now() - this.startedAtMs;
     this.#state = { ...this.#state, ready: true };
     this.#record();
@@ -146,101 +132,25 @@ export class Lab implements AsyncDisposable {
 
   /** Ends every process. The rest of what the lab made is removed by `cleanLab`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping = true;
-    await Promise.all([...this.#children.values()].map((child) => child.stop()));
+    await this.#processes.stop();
     await this.substrate[Symbol.asyncDispose]();
     await Promise.all(this.#sources.map((source) => source[Symbol.asyncDispose]()));
   }
 
-  async #startApiservers(): Promise<void> {
-    for (const { cluster } of this.plan.network.sites) {
-      const paths = apiserverPaths(this.paths, cluster.name);
-      await mkdir(paths.dataDirectory, { recursive: true, mode: 0o700 });
-      const scheduler = this.plan.schedulers.get(cluster.name);
-      if (scheduler) this.#sources.push(await serveSource(scheduler, paths.sourceSocket));
-      const { host, port } = this.substrate.storeAddress(cluster.name);
-      const argv = [
-        cliMain,
-        'apiserver',
-        '--cluster-name',
-        cluster.name,
-        '--cluster-id',
-        String(cluster.id),
-        '--data-dir',
-        paths.dataDirectory,
-      ];
-      argv.push(
-        '--listen',
-        `${host}:${port}`,
-        '--insecure',
-        '--source',
-        `stream:${paths.sourceSocket}`,
-        '--api-socket',
-        paths.apiSocket,
-      );
-      this.#keepRunning(
-        `${cluster.name}/apiserver`,
-        argv,
-        paths.logFile,
-        this.substrate.within(cluster.name, 'apiserver'),
-      );
+  async #startProcesses(): Promise<void> {
+    const { plan, paths, substrate } = this;
+    const context = { topology: plan.topology, paths, substrate, logLevel: this.#options.logLevel };
+    for (const cluster of plan.topology.clusters) {
+      const scheduler = plan.schedulers.get(cluster.name);
+      const { directory, sourceSocket } = apiserverPaths(paths, cluster.name);
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      if (scheduler) this.#sources.push(await serveSource(scheduler, sourceSocket));
+      this.#processes.keepRunning(await apiserverLaunch(context, cluster));
     }
-  }
-
-  async #startAgents(): Promise<void> {
-    for (const { cluster } of this.plan.network.sites) {
-      for (const node of cluster.nodes) {
-        const paths = nodePaths(this.paths, cluster.name, node);
-        await mkdir(paths.clustermeshDirectory, { recursive: true, mode: 0o700 });
-        await writeFile(paths.storeConfig, this.#storeConfig(cluster.name), { mode: 0o600 });
-        for (const other of this.plan.topology.clusters) {
-          if (other !== cluster)
-            await writeFile(`${paths.clustermeshDirectory}/${other.name}`, this.#storeConfig(other.name), {
-              mode: 0o600,
-            });
-        }
-        const argv = [
-          cliMain,
-          'agent',
-          '--cluster-name',
-          cluster.name,
-          '--cluster-id',
-          String(cluster.id),
-          '--node-name',
-          node,
-        ];
-        argv.push(
-          '--store-config',
-          paths.storeConfig,
-          '--clustermesh-config',
-          paths.clustermeshDirectory,
-          '--state-dir',
-          paths.stateDirectory,
-        );
-        argv.push('--api-socket', paths.apiSocket, ...this.substrate.agentArguments(cluster.name, node));
-        this.#keepRunning(
-          `${cluster.name}/${node}/agent`,
-          argv,
-          paths.agentLog,
-          this.substrate.within(cluster.name, node),
-        );
-      }
+    for (const cluster of plan.topology.clusters) {
+      for (const node of cluster.nodes) this.#processes.keepRunning(await agentLaunch(context, cluster, node));
     }
     this.#progress('stores and agents are starting');
-  }
-
-  /** Starts a child and starts it again whenever it ends by itself, as a node's service manager would. */
-  #keepRunning(role: string, argv: readonly string[], logFile: string, within: <T>(run: () => T) => T): void {
-    const child = startChild({ role, argv: [...argv, '--log-level', this.#options.logLevel], logFile, within });
-    this.adopt(child);
-    void child.exited.then(async ({ code, signal }) => {
-      if (this.#stopping) return;
-      const restarts = (this.#restarts.get(role) ?? 0) + 1;
-      this.#restarts.set(role, restarts);
-      this.#options.log.warn('A process of the lab ended and is started again', { role, code, signal, restarts });
-      await systemClock.sleep(Math.min(5000, restartDelayMs * restarts));
-      if (!this.#stopping) this.#keepRunning(role, argv, logFile, within);
-    });
   }
 
   async #startPods(signal: AbortSignal): Promise<void> {
@@ -254,48 +164,25 @@ export class Lab implements AsyncDisposable {
     const socket = this.#agentSocket(pod);
     const put = (): Promise<unknown> =>
       callUnixApi(socket, { method: 'PUT', route: `/v1/endpoints/${pod.namespace}/${pod.name}`, body });
-    await this.#untilAnswered(put, `the agent of ${pod.cluster}/${pod.node}`, signal);
-  }
-
-  /** Repeats a call while its process is still starting. */
-  async #untilAnswered<T>(call: () => Promise<T>, whom: string, signal?: AbortSignal): Promise<T> {
-    const deadline = performance.now() + 30_000;
-    for (;;) {
-      signal?.throwIfAborted();
-      try {
-        return await call();
-      } catch (error) {
-        const starting = error instanceof Error && error.name === 'ApiUnreachableError';
-        if (!starting || performance.now() > deadline)
-          throw new Error(`No answer from ${whom}: ${messageOf(error)}\n${this.#failedChildren()}`, { cause: error });
-      }
-      await systemClock.sleep(pollMs, signal);
-    }
+    await untilAnswered(put, `the agent of ${pod.cluster}/${pod.node}`, this.#awaiting(signal));
   }
 
   async #awaitReady(signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    const sockets = this.plan.network.sites.flatMap(({ cluster }) => [
+    const sockets = this.plan.topology.clusters.flatMap((cluster) => [
       apiserverPaths(this.paths, cluster.name).apiSocket,
       ...cluster.nodes.map((node) => nodePaths(this.paths, cluster.name, node).apiSocket),
     ]);
-    await Promise.all(
-      sockets.map(async (socket) => {
-        for (let waitingFor = 'its first answer'; ;) {
-          const status = (await callUnixApi(socket, { route: '/v1/status' }).catch(() => undefined)) as
-            | { ready?: boolean; waitingFor?: readonly string[] }
-            | undefined;
-          if (status?.ready === true) return;
-          if (status?.waitingFor) waitingFor = status.waitingFor.join(', ');
-          if (performance.now() > deadline)
-            throw new Error(`${socket} did not become ready; it waits for ${waitingFor}\n${this.#failedChildren()}`);
-          await systemClock.sleep(pollMs, signal);
-        }
-      }),
-    );
+    await Promise.all(sockets.map((socket) => untilReady(socket, this.#awaiting(signal))));
   }
 
-  /** Notes when a pod of one cluster first got an answer from a pod of another. */
+  #awaiting(signal: AbortSignal | undefined): AwaitOptions {
+    return { clock: systemClock, failures: () => this.#processes.failures(), ...(signal ? { signal } : {}) };
+  }
+
+  /**
+   * Notes when a pod of one cluster first got an answer from a pod of another. Not before the agents are ready: packets to an
+   * address that a node does not know yet leave it as they are, and the router would rightly count them.
+   */
   async #awaitCrossCluster(signal: AbortSignal): Promise<void> {
     const from = this.plan.pods[0];
     const to = this.plan.pods.find((pod) => pod.cluster !== from?.cluster);
@@ -322,11 +209,6 @@ export class Lab implements AsyncDisposable {
     return nodePaths(this.paths, pod.cluster, pod.node).apiSocket;
   }
 
-  #storeConfig(cluster: string): string {
-    const { host, port } = this.substrate.storeAddress(cluster);
-    return `endpoints:\n- http://${host}:${port}\n`;
-  }
-
   /** Underlay addresses behind `east`, `east/node-1` or `east/apiserver`. */
   #addressesOf(name: string): string[] {
     const [cluster, member] = name.split('/');
@@ -337,13 +219,6 @@ export class Lab implements AsyncDisposable {
     if (members.length === 0)
       throw new RangeError(`The lab has no cluster or member ${name}; say east, east/node-1 or east/apiserver`);
     return members.map((candidate) => candidate.address);
-  }
-
-  #failedChildren(): string {
-    const failed = [...this.#children.values()].filter(
-      (child) => child.ended || (this.#restarts.get(child.role) ?? 0) > 0,
-    );
-    return failed.map((child) => `${child.role} ended:\n${child.logTail()}`).join('\n');
   }
 
   #plannedState(): LabState {
@@ -370,9 +245,9 @@ export class Lab implements AsyncDisposable {
   }
 
   #record(): void {
-    const children = [...this.#children.values()]
-      .filter((child) => !child.ended)
-      .map(({ role, id }) => ({ role, ...id }));
+    const children = this.children()
+      .filter(({ process }) => !process.ended)
+      .map(({ process: { role, id } }) => ({ role, ...id }));
     this.#state = { ...this.#state, children };
     writeLabStateSync(this.#state);
   }
@@ -380,8 +255,4 @@ export class Lab implements AsyncDisposable {
   #progress(line: string): void {
     this.#options.onProgress(line);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -88,6 +88,8 @@ export function startChild(options: ChildOptions): LabProcess {
   const log = openSync(options.logFile, 'a', 0o600);
   const start = (): ChildProcess =>
     spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...options.argv], {
+      // A process group of its own: Ctrl-C in the terminal is for the lab, which ends its processes in order.
+      detached: true,
       stdio: ['pipe', options.onOutput ? 'pipe' : log, log],
       env: { ...process.env, ISTHMUS_END_WITH_STDIN: '1', ...options.env },
     });

@@ -19,7 +19,7 @@ export async function runLiveScreen(lab: Lab, terminal: NodeJS.WriteStream, sign
   while (!signal.aborted) {
     const model = await measure(lab, signal);
     if (signal.aborted) break;
-    const lines = renderScreen(model, terminal.columns, terminal.rows - 1);
+    const lines = renderScreen(model, terminal.columns || 80, (terminal.rows || 24) - 1);
     terminal.write(`${home}${lines.map((line) => `${line}${clearLine}\n`).join('')}${clearBelow}`);
     await sleep(refreshMs, undefined, { signal }).catch(() => undefined);
   }

@@ -1,0 +1,76 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import type { Logger } from '../../runtime/log/index.ts';
+import { type ChildOptions, type LabProcess, startChild } from './child-process.ts';
+
+/** A child that ended by itself is started again after this long, times the number of its restarts. */
+const restartDelayMs = 300;
+const maxRestartDelayMs = 5000;
+
+export interface ProcessKeeperOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Told whenever the set of running processes has changed, before anything else happens. */
+  readonly onChange: () => void;
+}
+
+/** The processes of a lab; those that must run are started again when they end, as a node's service manager would. */
+export class ProcessKeeper {
+  readonly #options: ProcessKeeperOptions;
+  readonly #children = new Map<string, LabProcess>();
+  readonly #restarts = new Map<string, number>();
+  #stopping = false;
+
+  constructor(options: ProcessKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Processes by role, and how often each was started again. */
+  list(): readonly { readonly process: LabProcess; readonly restarts: number }[] {
+    return [...this.#children.values()].map((process) => ({
+      process,
+      restarts: this.#restarts.get(process.role) ?? 0,
+    }));
+  }
+
+  /** Takes a process on record that somebody else has started. */
+  readonly adopt = (process: LabProcess): void => {
+    this.#children.set(process.role, process);
+    this.#options.onChange();
+  };
+
+  keepRunning(options: ChildOptions): void {
+    const child = startChild(options);
+    this.adopt(child);
+    void child.exited.then(({ code, signal }) => this.#restart(options, { code, signal }));
+  }
+
+  /** What the logs of processes say that ended or had to be started again. */
+  failures(): string {
+    return this.list()
+      .filter(({ process, restarts }) => process.ended || restarts > 0)
+      .map(({ process }) => `${process.role} ended:\n${process.logTail()}`)
+      .join('\n');
+  }
+
+  /** Ends every process and starts none again. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#children.values()].map((child) => child.stop()));
+  }
+
+  async #restart(
+    options: ChildOptions,
+    exit: { readonly code: number | null; readonly signal: string | null },
+  ): Promise<void> {
+    if (this.#stopping) return;
+    const restarts = (this.#restarts.get(options.role) ?? 0) + 1;
+    this.#restarts.set(options.role, restarts);
+    this.#options.log.warn('A process of the lab ended and is started again', {
+      role: options.role,
+      ...exit,
+      restarts,
+    });
+    await this.#options.clock.sleep(Math.min(maxRestartDelayMs, restartDelayMs * restarts));
+    if (!this.#stopping) this.keepRunning(options);
+  }
+}
