@@ -11,6 +11,7 @@ let stoppedAt = 0;
 for (const [name, number] of [
   ['SIGINT', 2],
   ['SIGTERM', 15],
+  ['SIGHUP', 1],
 ] as const)
   process.on(name, () => {
     if (!stopping.signal.aborted) stoppedAt = systemClock.monotonicMs();
