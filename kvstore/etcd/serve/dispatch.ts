@@ -27,8 +27,6 @@ const services = new Set([...unaryCalls.keys(), ...streamCalls.keys()].map((path
 export function answerGrpc(context: ServeContext, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   // A client may go away at any moment; whoever writes asks `call.open` first.
   stream.on('error', (error) => context.log.debug('A call of an etcd client broke', { error }));
-  const socket = stream.session?.socket;
-  if (socket) context.begun.add(socket);
   const path = String(headers[':path']);
   if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
     stream.respond({ ':status': headers[':method'] === 'POST' ? 415 : 405 }, { endStream: true });

@@ -42,7 +42,9 @@ export class GrpcCall {
       { waitForTrailers: true },
     );
     this.stream.once('wantTrailers', () => {
-      if (!this.stream.destroyed) this.stream.sendTrailers(this.#trailers);
+      if (this.stream.destroyed) return;
+      this.stream.sendTrailers(this.#trailers);
+      this.#dropRequest();
     });
   }
 
@@ -73,16 +75,18 @@ export class GrpcCall {
     } else {
       this.#finished = true;
       this.stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...status }, { endStream: true });
+      this.#dropRequest();
     }
-    this.#dropRequest();
   }
 
-  /** A client that has not ended its side is told that nobody listens any more, or the stream would stay half open. */
+  /**
+   * A client that has not ended its side is told that nobody listens any more, or the stream would stay half open. Only
+   * after the status went out, which Node does at the end of this turn: closing earlier would drop it.
+   */
   #dropRequest(): void {
-    if (this.stream.readableEnded || this.stream.destroyed) return;
-    this.stream.resume();
-    if (this.stream.writableFinished) this.stream.close(constants.NGHTTP2_NO_ERROR);
-    else this.stream.once('finish', () => this.stream.close(constants.NGHTTP2_NO_ERROR));
+    setImmediate(() => {
+      if (!this.stream.readableEnded && !this.stream.destroyed) this.stream.close(constants.NGHTTP2_NO_ERROR);
+    });
   }
 }
 

@@ -3,7 +3,6 @@ import { clusterVersion, compatibleVersion, storageName, type ServeContext } fro
 
 /** What etcd answers beside gRPC on its client port, as far as probes and clients ask for it. */
 export function answerHttp(context: ServeContext, request: IncomingMessage, response: ServerResponse): void {
-  context.begun.add(request.socket);
   const path = (request.url ?? '').replace(/\?.*$/s, '');
   if (!['/version', '/health', '/readyz'].includes(path)) return reply(response, 404, '404 page not found\n');
   if (request.method !== 'GET') {

@@ -35,8 +35,6 @@ export class ServeContext {
   readonly progressIntervalMs: number;
   readonly maxUnsentBytes: number;
   clientUrls: readonly string[] = [];
-  /** Connections on which a request has come. */
-  readonly begun = new WeakSet<object>();
   readonly lasting = new Set<LastingStream>();
   /** For the metrics: calls by method and code, watchers now, pauses of slow ones. */
   readonly calls = new Map<string, number>();

@@ -76,6 +76,8 @@ class Connections {
   readonly #http2: Http2Server;
   readonly #http1: HttpServer;
   readonly #sockets = new Set<Socket>();
+  /** Those that have not said yet which protocol they speak. */
+  readonly #undecided = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
 
   constructor(context: ServeContext) {
@@ -102,9 +104,14 @@ class Connections {
 
   accept(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    this.#undecided.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#undecided.delete(socket);
+    });
     socket.on('error', (error) => this.#context.log.debug('An etcd client connection failed', { error }));
     sniffProtocol(socket, { clock: this.#context.clock, timeoutMs: sniffTimeoutMs }, (protocol) => {
+      this.#undecided.delete(socket);
       (protocol === 'http2' ? this.#http2 : this.#http1).emit('connection', socket);
     });
   }
@@ -121,10 +128,7 @@ class Connections {
       for (const session of this.#sessions) session.destroy();
       for (const socket of this.#sockets) socket.destroy();
     });
-    for (const socket of this.#sockets) {
-      // Nobody asked anything on these yet.
-      if (!this.#context.begun.has(socket)) socket.destroy();
-    }
+    for (const socket of this.#undecided) socket.destroy();
     await gone;
     timer[Symbol.dispose]();
   }

@@ -1,0 +1,204 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import type { Engine, EngineWatcher } from '../../../../../kvstore/contract/index.ts';
+import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
+import { VirtualClock } from '../../../../../runtime/clock/index.ts';
+import { Told, of, openRig, put, textOf } from './rig.ts';
+
+describe('a watch stream', () => {
+  test('numbers watches from 0, takes ids of the client, and refuses one twice', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    for (const watchId of [0n, 0n, 7n, 7n, 2n, 0n, 0n]) told.watch.send({ create: { key: of('a'), watchId } });
+    expect(await told.until(7)).toEqual([
+      'watch 0 r1, created',
+      'watch 1 r1, created',
+      'watch 7 r1, created',
+      'watch -1 r1, created, canceled, mvcc: duplicate watch ID provided on the WatchStream',
+      'watch 2 r1, created',
+      'watch 3 r1, created',
+      'watch 4 r1, created',
+    ]);
+  });
+
+  test('says created before it hands over history, with what was there before', async () => {
+    await using rig = await openRig();
+    for (const value of ['1', '2']) await put(rig, 'a', value);
+    await rig.client.call(methods.deleteRange, { key: of('a') });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a'), startRevision: 2, prevKv: true } });
+    expect(await told.until(2)).toEqual([
+      'watch 0 r4, created',
+      'watch 0 r4, put a=1@2, put a=2@3 before 1, delete a=@4 before 2',
+    ]);
+  });
+
+  test('gives each watch its own events and honours filters', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a'), rangeEnd: of('b'), filters: ['no-delete'] } });
+    told.watch.send({ create: { key: of('a'), rangeEnd: new Uint8Array([0]), filters: ['no-put'] } });
+    await told.until(2);
+    await put(rig, 'a', '1');
+    await put(rig, 'c', '1');
+    await rig.client.call(methods.deleteRange, { key: of('a'), rangeEnd: of('z') });
+    const lines = await told.until(4);
+    expect(lines.slice(2)).toEqual(['watch 0 r2, put a=1@2', 'watch 1 r4, delete a=@4, delete c=@4']);
+  });
+
+  test.each([
+    { what: 'an empty range', create: { key: of('b'), rangeEnd: of('a') }, reason: 'mvcc: watcher range is empty' },
+    {
+      what: 'a negative revision',
+      create: { key: of('b'), startRevision: -1 },
+      reason: 'etcdserver: mvcc: required revision has been compacted',
+    },
+  ])('refuses $what and goes on', async ({ create, reason }) => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.send({ create });
+    told.watch.send({ create: { key: of('a') } });
+    expect(await told.until(2)).toEqual([`watch -1 r1, created, canceled, ${reason}`, 'watch 0 r1, created']);
+  });
+
+  test('creates a watch of a compacted revision, then cancels it with the revision to go on from', async () => {
+    await using rig = await openRig();
+    for (const value of ['1', '2', '3']) await put(rig, 'a', value);
+    await rig.client.call(methods.compact, { revision: 4 });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a'), startRevision: 2 } });
+    expect(await told.until(2)).toEqual(['watch 0 r4, created', 'watch 0 r0, canceled, compacted 4']);
+    // Its id is taken until the client cancels it, as clients do.
+    told.watch.send({ cancel: { watchId: 0n } });
+    expect((await told.until(3)).at(-1)).toBe('watch 0 r4, canceled');
+  });
+
+  test('ends a watch that is cancelled, and says nothing of one that is not there', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a') } });
+    told.watch.send({ cancel: { watchId: 5n } });
+    told.watch.send({ cancel: { watchId: 0n } });
+    await told.until(2);
+    await put(rig, 'a', '1');
+    told.watch.send({ create: { key: of('a') } });
+    expect(await told.until(3)).toEqual(['watch 0 r1, created', 'watch 0 r1, canceled', 'watch 1 r2, created']);
+  });
+
+  test('answers a progress request after every event before it', async () => {
+    await using rig = await openRig();
+    for (let i = 0; i < 5000; i++) await rig.engine.put({ key: of('a'), value: of(String(i)) });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a'), startRevision: 2 } });
+    told.watch.send({ create: { key: of('none'), startRevision: 2 } });
+    told.watch.send({ progress: {} });
+    while (told.responses.at(-1)?.watchId !== -1n) await turn();
+    expect(told.lines.at(-1)).toBe('watch -1 r5001');
+    expect(told.responses.flatMap(({ events }) => events).length).toBe(5000);
+  });
+
+  test('tells silent watches that asked for it how far they are, now and then', async () => {
+    const clock = new VirtualClock();
+    await using rig = await openRig({ clock, progressIntervalMs: 1000 });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a'), progressNotify: true } });
+    told.watch.send({ create: { key: of('b') } });
+    await told.until(2);
+    await clock.advance(1100);
+    expect((await told.until(3)).at(-1)).toBe('watch 0 r1');
+    // An event says as much: the next notice is left out.
+    await put(rig, 'a', '1');
+    await told.until(4);
+    await clock.advance(1100);
+    await put(rig, 'b', '1');
+    await told.until(5);
+    await clock.advance(1100);
+    expect((await told.until(6)).slice(3)).toEqual(['watch 0 r2, put a=1@2', 'watch 1 r3, put b=1@3', 'watch 0 r3']);
+  });
+
+  test('sends fragments below 2 MiB to a watch that asked for them', async () => {
+    await using rig = await openRig();
+    for (let i = 0; i < 5; i++) await put(rig, `k${i}`, 'x'.repeat(900_000));
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('k'), rangeEnd: of('l'), startRevision: 1, fragment: true } });
+    await told.until(4);
+    expect(told.responses.map(({ fragment, events }) => [fragment, events.length])).toEqual([
+      [false, 0],
+      [true, 2],
+      [true, 2],
+      [false, 1],
+    ]);
+  });
+
+  test('pauses its watchers while the client does not read, and loses nothing by it', async () => {
+    let paused = 0;
+    let handed = 0;
+    const counting = (engine: Engine): Engine =>
+      new Proxy(engine, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target);
+          if (name === 'watch')
+            return (...[request, sink]: Parameters<Engine['watch']>): EngineWatcher => {
+              const watcher = target.watch(request, {
+                compacted: (revision) => sink.compacted(revision),
+                events: (events, revision) => {
+                  handed += events.length;
+                  sink.events(events, revision);
+                },
+              });
+              const pause = watcher.pause.bind(watcher);
+              watcher.pause = () => {
+                paused += 1;
+                pause();
+              };
+              return watcher;
+            };
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    const maxUnsentBytes = 64 * 1024;
+    await using rig = await openRig({ maxUnsentBytes, wrap: counting }, { windowBytes: 65_535 });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('k'), rangeEnd: of('l') } });
+    await told.until(1);
+    told.watch.stream.pause();
+    const value = 'x'.repeat(1000);
+    for (let i = 0; i < 2000; i++) await rig.engine.put({ key: of(`k${i}`), value: of(value) });
+    // What is on its way: the windows of stream and client, and what may stay unsent.
+    expect(paused).toBeGreaterThan(0);
+    expect(handed).toBeLessThan(600);
+    told.watch.stream.resume();
+    while (told.responses.flatMap(({ events }) => events).length < 2000) await turn();
+    const keys = told.responses.flatMap(({ events }) => events.map(({ kv }) => textOf(kv?.key)));
+    expect(keys).toEqual(Array.from({ length: 2000 }, (_, i) => `k${i}`));
+  });
+
+  test('ends its watchers when the client goes away', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a') } });
+    await told.until(1);
+    told.watch.stream.close();
+    await told.watch.ended;
+    expect(await put(rig, 'a', '1')).toBe(2);
+    expect(told.lines).toEqual(['watch 0 r1, created']);
+  });
+
+  test('ends with a status when the server closes, and the engine stays open', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('a') } });
+    await told.until(1);
+    const closed = rig.close();
+    expect(await told.watch.ended).toEqual({ code: 14, message: 'etcdserver: server stopped' });
+    await closed;
+    expect((await rig.engine.put({ key: of('a'), value: of('1') })).revision).toBe(2);
+  });
+
+  test('refuses nonsense with a status', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    told.watch.stream.write(Buffer.from([0, 0, 0, 0, 2, 0x0a, 0x05]));
+    expect(await told.watch.ended).toMatchObject({ code: 13 });
+  });
+});
