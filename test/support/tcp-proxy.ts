@@ -59,7 +59,7 @@ export class TcpProxy implements AsyncDisposable {
   /** Changes what happens from now on. Black holes swallow on open connections, too. */
   async set(mode: ProxyMode): Promise<void> {
     this.#mode = mode;
-    if (mode === 'refuse') await this.#stopListening();
+    if (mode === 'refuse') this.#stopListening();
     else if (!this.#server) await this.listen();
   }
 
@@ -79,15 +79,16 @@ export class TcpProxy implements AsyncDisposable {
     this.#resetOnCut = options.reset === true;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.cut({ reset: true });
-    await this.#stopListening();
+    this.#stopListening();
+    return Promise.resolve();
   }
 
-  async #stopListening(): Promise<void> {
-    const server = this.#server;
+  /** The port is free at once; open connections go on. */
+  #stopListening(): void {
+    this.#server?.close();
     this.#server = undefined;
-    if (server) await new Promise((resolve) => server.close(resolve));
   }
 
   #accept(client: Socket): void {

@@ -46,8 +46,9 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
   let failures = 0;
   while (!signal.aborted) {
     const started = clock.monotonicMs();
+    let connection: Connection | undefined;
     try {
-      const connection = await session.connection(signal);
+      connection = await session.connection(signal);
       if (position && position.revision > 0) {
         const verdict = await recognise(position, options.prefix, session, connection, signal);
         if (verdict !== 'same') {
@@ -70,10 +71,11 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
         reason = restart;
         position = undefined;
       }
-      failures = clock.monotonicMs() - started >= healthyAfterMs ? 1 : failures + 1;
-      const delayMs = backoff(failures, random());
       log.debug('Following a prefix was interrupted', { [fields.prefix]: name, [fields.error]: error });
-      await clock.sleep(delayMs, signal).catch(() => undefined);
+      // Where the connection is gone, making the next one takes its own time.
+      if (connection?.usable === false) continue;
+      failures = clock.monotonicMs() - started >= healthyAfterMs ? 1 : failures + 1;
+      await clock.sleep(backoff(failures, random()), signal).catch(() => undefined);
     }
   }
 }

@@ -1,0 +1,125 @@
+import { describe, expect, jest, test } from '@jest/globals';
+import { type Store, toBytes, toText } from '../../../../kvstore/index.ts';
+import { Position, follow } from '../../../../kvstore/etcd/list-watch/index.ts';
+import { EtcdSession } from '../../../../kvstore/etcd/session/index.ts';
+import { systemClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
+import { startTcpProxy } from '../../../support/tcp-proxy.ts';
+import { Mirror, writeMany } from './mirror.ts';
+import { clientOf, embeddedSubject } from './subjects.ts';
+
+jest.setTimeout(60_000);
+
+const prefix = 'cilium/state/ip/v1/';
+
+/** Goes on from the revision in the header of any response: what the etcd3 package does. */
+class FromHeader extends Position {
+  override applyNotice(notice: Parameters<Position['applyNotice']>[0]): void {
+    if (notice.header) this.next = notice.header.revision + 1;
+  }
+}
+
+/** Has its link cut the moment that a watch is created. */
+function cutWhenCreated(position: Position, cut: () => void): Position {
+  const apply = position.applyNotice.bind(position);
+  position.applyNotice = (notice) => {
+    apply(notice);
+    if (notice.created) cut();
+  };
+  return position;
+}
+
+/** Goes on from the last event instead of behind it. */
+class OneTooEarly extends Position {
+  override applyEvents(events: Parameters<Position['applyEvents']>[0]): void {
+    super.applyEvents(events);
+    this.next -= 1;
+  }
+}
+
+/** Takes whatever store answers for the one it knows. */
+class Trusting extends Position {
+  override knows(): boolean {
+    return true;
+  }
+  override get revision(): number {
+    return 0;
+  }
+}
+
+/** The client as it is, with another memory of what it has seen. */
+async function tryWith(
+  createPosition: () => Position,
+  during: (scene: { readonly direct: Store; readonly wipe: () => Promise<void> }) => Promise<void>,
+): Promise<string> {
+  await using subject = await embeddedSubject();
+  await using proxy = await startTcpProxy(subject);
+  await using direct = clientOf(subject);
+  const common = { clock: systemClock, log: silentLogger };
+  await using session = new EtcdSession({ endpoints: [proxy.endpoint], ...common });
+  await writeMany(direct, `${prefix}stable/`, 20);
+  let cuts = 0;
+  const cut = (): void => {
+    if (proxy.connections > 1 && ++cuts <= 3) proxy.cut();
+  };
+  await using mirror = new Mirror(
+    {
+      listAndWatch: (bytes, { signal }) =>
+        follow(session, {
+          ...common,
+          createPosition: () => cutWhenCreated(createPosition(), cut),
+          signal,
+          prefix: toBytes(bytes),
+          name: toText(toBytes(bytes)),
+          batchSize: 100,
+          random: Math.random,
+        }),
+    },
+    prefix,
+  );
+  await mirror.agreesWith(direct, prefix);
+  await proxy.set('refuse');
+  proxy.cut();
+  const wipe = async (): Promise<void> => {
+    await subject.wipe();
+    await direct.get('anything');
+  };
+  await during({ direct, wipe });
+  for (const bytes of [150, 400, 20_000, 40_000]) {
+    proxy.cutAtByte(bytes);
+    await proxy.set('pass');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+  await direct.put(`${prefix}last`, '1');
+  try {
+    await mirror.agreesWith(direct, prefix, 4000);
+    return mirror.marks.length === 2 ? 'nothing' : `Listed again: ${mirror.marks.slice(2).join()}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const writeSome = async ({ direct }: { readonly direct: Store }): Promise<void> =>
+  void (await writeMany(direct, `${prefix}new/`, 3000));
+
+describe('the tests of the etcd client', () => {
+  test('find nothing wrong with the client as it is', async () => {
+    expect(await tryWith(() => new Position(), writeSome)).toBe('nothing');
+  });
+
+  test('find out that a client goes on from the header instead of the last event', async () => {
+    expect(await tryWith(() => new FromHeader(), writeSome)).toMatch(/differs/);
+  });
+
+  test('find out that a client receives events twice', async () => {
+    expect(await tryWith(() => new OneTooEarly(), writeSome)).toMatch(/twice|came after|Listed again/);
+  });
+
+  test('find out that a client does not notice a wiped store', async () => {
+    const wiped = async ({ direct, wipe }: { readonly direct: Store; readonly wipe: () => Promise<void> }) => {
+      await wipe();
+      await writeMany(direct, `${prefix}other/`, 30);
+    };
+    expect(await tryWith(() => new Trusting(), wiped)).toMatch(/Not the state|removed/);
+  });
+});
