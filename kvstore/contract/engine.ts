@@ -32,6 +32,16 @@ export interface Engine extends AsyncDisposable {
   status(): Promise<EngineStatus>;
 }
 
+/**
+ * A key-value that exists as the bytes of etcd's `mvccpb.KeyValue` already: a server copies them instead of making them.
+ * Its fields are read from the bytes when they are asked for, so it is no plain object to be spread or compared.
+ */
+export interface EncodedKeyValue extends KeyValue {
+  readonly messageLength: number;
+  /** Copies the message to `position`; gives the position behind it. */
+  copyMessage(target: Buffer, position: number): number;
+}
+
 /** Key `key`, or the range [key, rangeEnd); rangeEnd of one zero byte: to the end. */
 export interface KeyRange {
   readonly key: Uint8Array;

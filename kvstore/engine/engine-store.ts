@@ -27,6 +27,7 @@ import { abortable } from './abortable.ts';
 import { EngineLease } from './engine-lease.ts';
 import { acquireLock } from './engine-lock.ts';
 import { followPrefix } from './follow.ts';
+import { plainKeyValue } from './row.ts';
 import { successor } from './span.ts';
 import { prefixRange, toEngineCompare, toOperationResult, toRequestOp, toStoreError } from './translate.ts';
 
@@ -58,7 +59,7 @@ export class EngineStore implements Store {
   async get(key: Bytes, options: ReadOptions = {}): Promise<KeyValue | undefined> {
     const request = { key: toBytes(key), ...revisionOf(options) };
     const { kvs } = await this.#call(`key ${nameOf(key)}`, options.signal, () => this.#engine.range(request));
-    return kvs[0];
+    return kvs[0] && plainKeyValue(kvs[0]);
   }
 
   async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<WriteResult> {
@@ -90,7 +91,7 @@ export class EngineStore implements Store {
       const request = { key, rangeEnd, limit, ...(revision === undefined ? {} : { revision }) };
       const page = await this.#call(`prefix ${nameOf(prefix)}`, options.signal, () => this.#engine.range(request));
       revision ??= page.revision;
-      yield { entries: page.kvs, revision, more: page.more };
+      yield { entries: page.kvs.map(plainKeyValue), revision, more: page.more };
       const last = page.kvs.at(-1);
       if (!page.more || !last) return;
       key = successor(last.key);

@@ -10,6 +10,7 @@ import {
   type WatchBatch,
   type WatchEvent,
 } from '../contract/index.ts';
+import { plainKeyValue } from './row.ts';
 
 /** Events that may wait for a slow consumer before the engine is asked to re-read history later instead. */
 const maxWaiting = 1_000;
@@ -89,6 +90,6 @@ async function* follow(
 }
 
 function toWatchEvent(event: EngineEvent): WatchEvent {
-  if (event.type === 'put') return { type: 'put', entry: event.kv };
+  if (event.type === 'put') return { type: 'put', entry: plainKeyValue(event.kv) };
   return { type: 'delete', key: event.kv.key, revision: event.kv.modRevision };
 }

@@ -3,5 +3,5 @@ export { type AutoCompaction, compactAutomatically } from './auto-compaction.ts'
 export { engineErrors } from './engine-errors.ts';
 export { EngineStore, type EngineStoreDependencies } from './engine-store.ts';
 export { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from './mvcc-engine.ts';
-export type { Change, Row, Snapshot, View } from './row.ts';
+export { type Change, type Row, type Snapshot, type View, plainKeyValue } from './row.ts';
 export { Span, keyText, successor } from './span.ts';

@@ -1,6 +1,6 @@
 import type { KeyValue, RangeRequest, RangeResponse } from '../contract/index.ts';
 import { engineErrors } from './engine-errors.ts';
-import type { View } from './row.ts';
+import { type View, plainKeyValue } from './row.ts';
 import { sortKeyValues } from './sort.ts';
 import { Span } from './span.ts';
 
@@ -68,6 +68,6 @@ function finish(request: RangeRequest, revision: number, found: KeyValue[], coun
   sortKeyValues(kvs, request.sortTarget ?? 'key', request.sortOrder ?? 'none');
   const more = request.limit !== undefined && request.limit > 0 && kvs.length > request.limit;
   if (more) kvs = kvs.slice(0, request.limit);
-  if (request.keysOnly) kvs = kvs.map((kv) => ({ ...kv, value: nothing }));
+  if (request.keysOnly) kvs = kvs.map((kv) => ({ ...plainKeyValue(kv), value: nothing }));
   return { revision, kvs, more, count };
 }

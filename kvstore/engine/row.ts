@@ -34,3 +34,8 @@ export interface Snapshot extends View, Disposable {
   /** False where later writes show through, so that a reader must finish within its turn. */
   readonly stable: boolean;
 }
+
+/** A plain object of its own: what a backend hands out may read its fields from bytes (`EncodedKeyValue`). */
+export function plainKeyValue({ key, value, createRevision, modRevision, version, lease }: KeyValue): KeyValue {
+  return { key, value, createRevision, modRevision, version, lease };
+}

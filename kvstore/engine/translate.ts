@@ -16,6 +16,7 @@ import {
   prefixEnd,
   toBytes,
 } from '../contract/index.ts';
+import { plainKeyValue } from './row.ts';
 
 /** The store error for what an engine threw while it did `what`; other errors pass. */
 export function toStoreError(error: unknown, what: string, compactRevision: number): unknown {
@@ -82,7 +83,7 @@ export function toOperationResult(op: ResponseOp): OperationResult {
     case 'delete':
       return { type: 'delete', deleted: op.response.deleted };
     case 'range':
-      return { type: 'get', entry: op.response.kvs[0] };
+      return { type: 'get', entry: op.response.kvs[0] && plainKeyValue(op.response.kvs[0]) };
     case 'txn':
       throw new TypeError('A store transaction has no nested transactions');
   }

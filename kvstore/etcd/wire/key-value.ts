@@ -1,4 +1,4 @@
-import type { KeyValue } from '../../contract/index.ts';
+import type { EncodedKeyValue, KeyValue } from '../../contract/index.ts';
 import type { Codec } from './message.ts';
 import { enumeration, message, nested } from './message.ts';
 import type { ProtoWriter } from './writer.ts';
@@ -29,6 +29,7 @@ export const keyValue: Codec<KeyValue> = {
     return { key, value, createRevision, modRevision, version, lease };
   },
   write(writer, kv) {
+    if (isEncoded(kv)) return writer.encoded(kv);
     writeBytes(writer, tag.key, kv.key);
     writeNumber(writer, tag.create, kv.createRevision);
     writeNumber(writer, tag.mod, kv.modRevision);
@@ -40,6 +41,11 @@ export const keyValue: Codec<KeyValue> = {
     }
   },
 };
+
+/** From the embedded store: the bytes are there already. */
+function isEncoded(kv: KeyValue): kv is EncodedKeyValue {
+  return 'copyMessage' in kv;
+}
 
 function writeNumber(writer: ProtoWriter, field: number, value: number): void {
   if (value === 0) return;

@@ -72,6 +72,12 @@ export class ProtoWriter {
     this.#position += value.length;
   }
 
+  /** A message that copies itself. */
+  encoded(source: { readonly messageLength: number; copyMessage(target: Buffer, position: number): number }): void {
+    this.#room(source.messageLength);
+    this.#position = source.copyMessage(this.#buffer, this.#position);
+  }
+
   /** Writes an embedded message with its length in front. */
   nested<T>(value: T, write: (writer: ProtoWriter, value: T) => void): void {
     // One byte is kept for the length; the rare longer message is moved.

@@ -1,3 +1,5 @@
+import { plainKeyValue } from '../../../../kvstore/engine/index.ts';
+import { decode, encode, keyValue } from '../../../../kvstore/etcd/wire/index.ts';
 import { describe, expect, test } from '@jest/globals';
 import {
   decodeRow,
@@ -25,8 +27,9 @@ const row = {
 describe('rows on disk', () => {
   test('a row comes back as it was', () => {
     const encoded = encodeRow(row, { revision: 2 ** 35, sub: 9 });
-    const { encoded: _, ...decoded } = decodeRow(Buffer.from(encoded.encoded));
-    expect(decoded).toEqual({ ...row, previous: { revision: 2 ** 35, sub: 9 } });
+    const { kv, deleted, sub, createSub, previous } = decodeRow(Buffer.from(encoded.encoded));
+    expect({ kv: plainKeyValue(kv), deleted, sub, createSub }).toEqual(row);
+    expect(previous).toEqual({ revision: 2 ** 35, sub: 9 });
     expect(modRevisionOf(encoded.encoded)).toBe(row.kv.modRevision);
   });
 
@@ -34,7 +37,21 @@ describe('rows on disk', () => {
     const kv = { ...row.kv, value: new Uint8Array(0), createRevision: 0, version: 0, lease: 0n };
     const encoded = encodeRow({ ...row, kv, deleted: true }, { revision: 0, sub: 0 });
     expect(encoded.deleted).toBe(true);
-    expect(encoded.kv).toEqual(kv);
+    expect(plainKeyValue(encoded.kv)).toEqual(kv);
+  });
+
+  test.each([
+    row.kv,
+    { ...row.kv, lease: 0n, version: 1 },
+    { ...row.kv, value: new Uint8Array(0), lease: 2n ** 62n },
+    { ...row.kv, key: new Uint8Array(1978).fill(7), value: new Uint8Array(300_000).fill(9), modRevision: 127 },
+    { ...row.kv, value: new Uint8Array(0), createRevision: 0, version: 0, lease: 0n },
+  ])('what a server copies is what it would have made ($#)', (kv) => {
+    const { kv: stored } = encodeRow({ ...row, kv }, { revision: 0, sub: 0 });
+    const copied = Buffer.alloc(stored.messageLength + 3);
+    expect(stored.copyMessage(copied, 3)).toBe(copied.length);
+    expect(copied.subarray(3).equals(encode(keyValue, kv))).toBe(true);
+    expect(plainKeyValue(decode(keyValue, copied.subarray(3)))).toEqual(kv);
   });
 
   test('log keys sort by revision, then by place', () => {
