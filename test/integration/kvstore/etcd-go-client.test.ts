@@ -3,7 +3,7 @@ import { goClient, startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 import { type EngineKind, serveEngine } from '../../support/served-engine.ts';
 
-const describeIf = needs('go');
+const describeIf = needs('etcd', 'go');
 const scenarios = ['kv', 'watch', 'lease', 'concurrency', 'maintenance', 'large'];
 const kinds: readonly EngineKind[] = ['memory', 'embedded'];
 
