@@ -18,7 +18,7 @@ export type ProxyMode =
  * proxy.cut();
  */
 export class TcpProxy implements AsyncDisposable {
-  readonly #target: { readonly host: string; readonly port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #pairs = new Set<Pair>();
   #server: Server | undefined;
   #port = 0;
@@ -61,6 +61,11 @@ export class TcpProxy implements AsyncDisposable {
     this.#mode = mode;
     if (mode === 'refuse') this.#stopListening();
     else if (!this.#server) await this.listen();
+  }
+
+  /** New connections go there from now on. */
+  redirect(target: { readonly host: string; readonly port: number }): void {
+    this.#target = { host: target.host, port: target.port };
   }
 
   /** Every byte takes this long from now on, in each direction. */
