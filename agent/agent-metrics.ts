@@ -15,6 +15,7 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
   const endpoints = gauge('endpoints', 'Endpoint addresses known of a remote cluster');
   const heartbeatAge = gauge('heartbeat_age_seconds', 'Seconds since the last heartbeat of a remote cluster');
   const refused = gauge('refused_records', 'Records of a remote cluster that were refused');
+  const restored = gauge('restored', '1 while a remote cluster is served from what an earlier life knew of it');
   const ready = metrics.gauge({ name: 'agent_ready', help: '1 once the first full pass is done' });
   const pending = metrics.gauge({
     name: 'agent_table_pending',
@@ -40,7 +41,17 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
     for (const table of now.tables) pending.set(table.pending, { table: table.name });
     const present = new Set(now.clusters.map(({ name }) => name));
     for (const gone of shown.difference(present))
-      for (const metric of [readiness, failures, lastFailure, nodes, services, endpoints, heartbeatAge, refused])
+      for (const metric of [
+        readiness,
+        failures,
+        lastFailure,
+        nodes,
+        services,
+        endpoints,
+        heartbeatAge,
+        refused,
+        restored,
+      ])
         metric.remove({ target_cluster: gone });
     for (const gone of shown.difference(present))
       for (const scope of Object.values(scopes)) initialSync.remove({ scope, source_cluster: gone, action: 'read' });
@@ -53,6 +64,7 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
       nodes.set(cluster['num-nodes'], labels);
       services.set(cluster['num-shared-services'], labels);
       endpoints.set(cluster['num-endpoints'], labels);
+      restored.set(cluster.restored ? 1 : 0, labels);
       refused.set(cluster.refused.total, labels);
       const age = cluster['heartbeat-age-seconds'];
       if (age !== undefined) heartbeatAge.set(age, labels);

@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
 import { TaskGroup, isAbort } from '../runtime/tasks/index.ts';
-import { RemoteClusters, watchPeers } from '../clustermesh/index.ts';
+import { RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import type { SyncStore } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
@@ -42,6 +43,7 @@ export class Agent implements RunningAgent {
   readonly #routes: RouteReconciler;
   readonly #loop: ReconcileLoop;
   readonly #startedMs: number;
+  #fresh = true;
   #startup: Startup | undefined;
 
   constructor(options: AgentOptions, deps: AgentDeps, parts: AgentParts) {
@@ -60,7 +62,15 @@ export class Agent implements RunningAgent {
         own,
         ...(options.maxConnectedClusters === undefined ? {} : { maxConnectedClusters: options.maxConnectedClusters }),
       },
-      { openStore: deps.openRemoteStore, view, services, clock, log, onChange: () => this.#notify() },
+      {
+        openStore: deps.openRemoteStore,
+        remembered: new RememberedClusters({ directory: join(options.stateDirectory, 'remote-clusters'), clock, log }),
+        view,
+        services,
+        clock,
+        log,
+        onChange: () => this.#notify(),
+      },
     );
     this.#tables = makeTables({
       knowledge: this.#knowledge,
@@ -103,6 +113,7 @@ export class Agent implements RunningAgent {
     const { fresh, restored } = await this.#manager.restore();
     if (restored > 0) log.info('Took over the endpoints of an earlier life', { [fields.count]: restored });
     await this.#tables.endpoints.audit({ prune: true });
+    this.#fresh = fresh;
     this.#startup = new Startup(fresh, {
       loop: this.#loop,
       changed: this.#changed,
@@ -209,10 +220,14 @@ export class Agent implements RunningAgent {
     };
   }
 
-  /** A service that is only known in part must not replace what an earlier life wrote when it knew all of it. */
+  /**
+   * A service that is only known in part must not replace what an earlier life wrote when it knew all of it. The time for
+   * reading other clusters may be over, but not for one whose part nobody remembers.
+   */
   #serviceHeld(key: string): boolean {
     if (!this.#local.listed('services', 'endpoints')) return true;
-    return this.#startup?.globalServices !== true && this.#knowledge.isGlobal(key);
+    const inPart = this.#startup?.globalServices !== true || (!this.#fresh && this.#remotes.lost);
+    return inPart && this.#knowledge.isGlobal(key);
   }
 
   #followLocal(): LocalCluster {

@@ -59,6 +59,15 @@ function remoteLines(remote: RemoteClusterStatus): string[] {
     `   └  synchronization status: nodes=${synced.nodes}, endpoints=${synced.endpoints}, identities=${synced.identities}, services=${synced.services}`,
     `   └  last heartbeat: ${age === undefined ? 'none yet' : `${age} s ago`}${remote.stale ? ' (silent; what is known stays in use)' : ''}`,
   ];
+  const { restored } = remote;
+  if (restored)
+    shown.push(
+      `   └  restored: ${restored.records} records remembered from ${restored['age-seconds']} s ago are in use until it can be read${restored['left-out'].length === 0 ? '' : ` (without ${restored['left-out'].join(', ')})`}`,
+    );
+  if (remote.lost !== undefined)
+    shown.push(
+      `   └  not remembered: ${remote.lost}; global services stay as they are in the kernel until it was read`,
+    );
   if (remote.failure !== undefined)
     shown.push(`   └  ${remote.failure}${remote.hint === undefined ? '' : ` (${remote.hint})`}`);
   return shown;

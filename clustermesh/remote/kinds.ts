@@ -1,8 +1,22 @@
 import { reservedIdentities } from '../../values/identity/index.ts';
 import { formatPrefix, hostPrefix, isIp, parsePrefix } from '../../values/ip/index.ts';
+import type { ClusterContent } from '../remembered/index.ts';
 import type { RemoteServiceWriter } from '../services/index.ts';
-import type { MeshWriter } from '../view/index.ts';
-import { type RemoteOrigin, decodeIdentity, decodeIp, decodeNode, decodeService, nodeKey } from '../wire/index.ts';
+import type { ClusterRecords, MeshWriter } from '../view/index.ts';
+import {
+  type ClusterServiceRecord,
+  type RemoteOrigin,
+  decodeIdentity,
+  decodeIp,
+  decodeNode,
+  decodeService,
+  encodeIdentity,
+  encodeIp,
+  encodeNode,
+  encodeService,
+  nodeKey,
+  suffixOfIp,
+} from '../wire/index.ts';
 
 /** What is read of a remote cluster, in the order in which it is asked for; the word is the path segment of the key. */
 export type RemoteKind = 'nodes' | 'services' | 'ip' | 'identities';
@@ -49,6 +63,22 @@ export function kindSinks(
       },
     },
   };
+}
+
+/** The same in the other direction: what a cluster told, as its store would hold it. The least dispensable first. */
+export function contentOf(said: ClusterRecords, services: readonly ClusterServiceRecord[]): ClusterContent['kinds'] {
+  const lines = <T>(kind: RemoteKind, all: readonly T[], key: (item: T) => string, value: (item: T) => string) => ({
+    kind,
+    records: (function* () {
+      for (const item of all) yield { key: key(item), value: value(item) };
+    })(),
+  });
+  return [
+    lines('nodes', said.nodes, ({ name }) => name, encodeNode),
+    lines('services', services, ({ namespace, name }) => `${namespace}/${name}`, encodeService),
+    lines('identities', said.identities, ({ id }) => String(id), encodeIdentity),
+    lines('ip', said.ips, suffixOfIp, encodeIp),
+  ];
 }
 
 /** The prefix that an address key stands for; undefined for a key that cannot have been accepted. */

@@ -3,8 +3,9 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import { type Store, type StoreHealth, UnavailableError, WatchStore } from '../../kvstore/index.ts';
+import { type Store, type StoreHealth, UnavailableError, WatchStore, toBytes } from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
+import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
 import {
@@ -19,7 +20,7 @@ import type { ClusterIds } from './cluster-ids.ts';
 import { ConnectTimeoutError, HeartbeatLostError, hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
 import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
-import { type KindSink, type RemoteKind, kindSinks, remoteKinds } from './kinds.ts';
+import { type KindSink, type RemoteKind, contentOf, kindSinks, remoteKinds } from './kinds.ts';
 import { readClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
 import { type RemoteClusterStatus, neverFailed } from './status.ts';
@@ -60,9 +61,10 @@ const connectMs = 900_000;
 /**
  * One remote cluster: connect, read its configuration, follow its records, start over after failures. What it has told
  * stays in the view while it is away; a new connection removes only what a complete listing no longer has. `drain` is for
- * the removal of its configuration; ending `run` drains nothing.
+ * the removal of its configuration; ending `run` drains nothing. What an earlier life of this process knew may be given
+ * with `recall` before the first `run`, and is treated like what an earlier connection told.
  */
-export class RemoteCluster {
+export class RemoteCluster implements Rememberable {
   readonly name: string;
   readonly #options: RemoteClusterOptions;
   readonly #deps: RemoteClusterDeps;
@@ -78,6 +80,9 @@ export class RemoteCluster {
   #health: (() => StoreHealth) | undefined;
   #heard = false;
   #known = false;
+  #changes = 0;
+  #recalled: { readonly asOfMs: number; readonly records: number; readonly leftOut: readonly string[] } | undefined;
+  #lost: string | undefined;
   #failures = 0;
   #lastFailureMs: number | undefined;
   #failure: unknown;
@@ -93,6 +98,57 @@ export class RemoteCluster {
   /** True once every kind was listed completely in this process. */
   get known(): boolean {
     return this.#known;
+  }
+
+  get clusterId(): number | undefined {
+    return this.#clusterId;
+  }
+
+  get changes(): number {
+    return this.#changes;
+  }
+
+  get current(): boolean {
+    return this.#heard && this.#health?.().connected === true && this.#allSynced();
+  }
+
+  /**
+   * True while this cluster may have told an earlier life what nobody knows now: what the kernel holds of it must then
+   * not be judged by what is known.
+   */
+  get lost(): boolean {
+    return !this.#known && this.#lost !== undefined;
+  }
+
+  content(): ClusterContent {
+    if (!this.#config) throw new TypeError(`Nothing was read of ${this.name} that could be remembered`);
+    const { view, services } = this.#deps;
+    return { config: this.#config, kinds: contentOf(view.saidBy(this.name), [...services.offeredBy(this.name)]) };
+  }
+
+  /** Takes over what an earlier life knew, as if an earlier connection had told it. Before the first `run` only. */
+  recall(found: Recollection): void {
+    if (found.state === 'lost') this.#lost = found.reason;
+    if (found.state !== 'found') return;
+    const { config, records, leftOut, asOfMs } = found.cluster;
+    try {
+      this.#check(config);
+      this.#deps.ids.reserve(config.id, this.name);
+    } catch (error) {
+      this.#log.warn('What was remembered of a remote cluster is void', { [fields.error]: error });
+      return;
+    }
+    this.#clusterId = config.id;
+    this.#layout = config.cached ? 'cache' : 'state';
+    this.#feeds = this.#makeFeeds(config, this.#layout);
+    for (const { kind, key, value } of records)
+      this.#feeds.find((feed) => feed.kind === kind)?.watch.assume(key, toBytes(value));
+    this.#recalled = { asOfMs, records: records.length, leftOut };
+    if (leftOut.includes('services')) this.#lost = 'its services were too many to be kept';
+    this.#log.info('Serving a remote cluster from what was remembered, until it can be read', {
+      [fields.count]: records.length,
+      ageSeconds: this.#recalledAge(),
+    });
   }
 
   /** Connects and follows until `signal` aborts. May be called again, with another configuration, once it has ended. */
@@ -119,6 +175,7 @@ export class RemoteCluster {
     if (this.#clusterId !== undefined) this.#deps.ids.release(this.#clusterId, this.name);
     this.#clusterId = undefined;
     this.#config = undefined;
+    this.#lost = undefined;
   }
 
   status(): RemoteClusterStatus {
@@ -127,6 +184,7 @@ export class RemoteCluster {
     const connected = this.#heard && health?.connected === true;
     const ready = connected && this.#config !== undefined && this.#allSynced();
     const failure = ready ? undefined : (this.#failure ?? health?.error);
+    const recalled = this.#recalled;
     const hint = failure === undefined ? undefined : hintFor(this.#failure ?? new UnavailableError(''));
     return {
       name: this.name,
@@ -148,8 +206,19 @@ export class RemoteCluster {
         services: this.#synced('services'),
       },
       ...(ageMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(ageMs / 1000) }),
-      stale: this.#heartbeat.stale,
+      stale: this.#heartbeat.stale || (ageMs === undefined && this.#recalledAge() * 1000 > heartbeatLimitMs),
       known: this.#known,
+      ...(recalled === undefined
+        ? {}
+        : {
+            restored: {
+              'as-of': new Date(recalled.asOfMs).toISOString(),
+              'age-seconds': this.#recalledAge(),
+              records: recalled.records,
+              'left-out': recalled.leftOut,
+            },
+          }),
+      ...(this.lost ? { lost: this.#lost ?? '' } : {}),
       refused: { total: this.#refusals.total, keys: this.#refusals.list() },
       ...(failure === undefined ? {} : { failure: wordsOf(failure) }),
       ...(hint === undefined ? {} : { hint }),
@@ -223,22 +292,28 @@ export class RemoteCluster {
 
   /** Takes over what the cluster says of itself. A new id makes all that it told under the old one void. */
   async #adopt(config: ClusterConfigRecord): Promise<void> {
-    const { own, maxConnectedClusters = 255 } = this.#options;
-    checkClusterConfig(this.name, config, { clusterId: own.clusterId, maxConnectedClusters });
+    this.#check(config);
     const before = this.#clusterId;
     const layout: Layout = config.cached ? 'cache' : 'state';
     if (before !== undefined && before !== config.id) {
       this.#log.warn('Remote cluster id changed: draining all known entries', { before, after: config.id });
       this.#drainFeeds();
+      // Given back first: two clusters may have exchanged their ids, and each would wait for the other.
+      this.#deps.ids.release(before, this.name);
+      this.#clusterId = undefined;
     }
     this.#deps.ids.reserve(config.id, this.name);
-    if (before !== undefined && before !== config.id) this.#deps.ids.release(before, this.name);
     this.#clusterId = config.id;
     this.#config = config;
     if (this.#layout !== layout) this.#drainFeeds();
     if (this.#feeds.length > 0) return;
     this.#layout = layout;
     this.#feeds = this.#makeFeeds(config, layout);
+  }
+
+  #check(config: ClusterConfigRecord): void {
+    const { own, maxConnectedClusters = 255 } = this.#options;
+    checkClusterConfig(this.name, config, { clusterId: own.clusterId, maxConnectedClusters });
   }
 
   #makeFeeds(config: ClusterConfigRecord, layout: Layout): Feed[] {
@@ -257,6 +332,7 @@ export class RemoteCluster {
           observer: {
             upsert: (key, value) => this.#upsert(kind, sinks[kind], key, value),
             remove: (key) => {
+              this.#changes++;
               this.#refusals.clear(kind, key);
               sinks[kind].remove(key);
             },
@@ -269,6 +345,7 @@ export class RemoteCluster {
   }
 
   #upsert(kind: RemoteKind, sink: KindSink, key: string, value: Uint8Array): void {
+    this.#changes++;
     try {
       sink.upsert(key, value);
       this.#refusals.clear(kind, key);
@@ -294,6 +371,8 @@ export class RemoteCluster {
     if (this.#allSynced()) {
       if (!this.#known) this.#log.info('Remote cluster is synced');
       this.#known = true;
+      this.#recalled = undefined;
+      this.#lost = undefined;
       this.#failure = undefined;
     }
     this.#deps.onChange?.();
@@ -311,6 +390,13 @@ export class RemoteCluster {
     this.#feeds = [];
     this.#layout = undefined;
     this.#known = false;
+    this.#recalled = undefined;
+  }
+
+  /** Seconds since what was remembered was last known to be so. */
+  #recalledAge(): number {
+    const { asOfMs } = this.#recalled ?? {};
+    return asOfMs === undefined ? 0 : Math.max(0, Math.floor((this.#deps.clock.now() - asOfMs) / 1000));
   }
 
   #allSynced(): boolean {
@@ -327,6 +413,7 @@ export class RemoteCluster {
 
   #words(connected: boolean): string {
     const health = this.#health?.();
+    if (this.#recalled) return `Not read yet, served from what was remembered ${this.#recalledAge()} s ago`;
     if (!health) return 'Waiting for initial connection to be established';
     const store = health.storeId === undefined ? '' : `, ID: ${health.storeId}`;
     return `etcd: ${connected ? '1/1 connected' : '0/1 connected'}, ${health.endpoint}${store}`;

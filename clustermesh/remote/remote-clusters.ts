@@ -4,6 +4,7 @@ import { isAbort, linkedController } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { Store } from '../../kvstore/index.ts';
 import { type PeerConfig, type PeerEvent } from '../peers/index.ts';
+import { type RememberedClusters, keepRemembered } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
 import { ClusterIds } from './cluster-ids.ts';
@@ -22,6 +23,8 @@ export interface RemoteClustersDeps {
   readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
   readonly view: MeshView;
   readonly services: ServiceTable;
+  /** Keeps what is known of each cluster for the next life; without it a restart begins with nothing. */
+  readonly remembered?: RememberedClusters;
   readonly clock: Clock;
   readonly log: Logger;
   /** Called whenever a status may have changed. */
@@ -60,7 +63,7 @@ export class RemoteClusters {
       for await (const event of events) {
         if (event.type === 'add') await this.#add(event.config, signal);
         else if (event.type === 'remove') await this.#remove(event.cluster);
-        else this.#listed = true;
+        else await this.#allNamed();
         this.#changed();
         if (signal.aborted) break;
       }
@@ -88,6 +91,16 @@ export class RemoteClusters {
         if (!connected) return `cluster ${name} (no connection)`;
         return `cluster ${name} (${config.retrieved ? missing.join(', ') : 'its configuration'})`;
       });
+  }
+
+  /**
+   * True while a cluster may have told an earlier life what nobody knows now. As long as that is so, what is known says
+   * nothing of what belongs to it.
+   */
+  get lost(): boolean {
+    if (!this.#listed) return true;
+    for (const { cluster } of this.#members.values()) if (cluster.lost) return true;
+    return false;
   }
 
   /** Settles when {@link waitingFor} is empty. @throws the signal's reason when it aborts first. */
@@ -124,6 +137,7 @@ export class RemoteClusters {
         { name: config.cluster, own, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) },
         { ...this.#deps, ids: this.#ids, slots: this.#slots, onChange: () => this.#changed() },
       );
+    if (!known && this.#deps.remembered) cluster.recall(await this.#deps.remembered.load(config.cluster));
     this.#members.set(config.cluster, { cluster, ...this.#start(cluster, config, signal) });
   }
 
@@ -133,18 +147,26 @@ export class RemoteClusters {
     await stop(member);
     this.#members.delete(name);
     member.cluster.drain();
+    await this.#deps.remembered?.forget(name);
     this.#deps.log.info('Remote cluster removed: everything learned from it is withdrawn', { [fields.cluster]: name });
+  }
+
+  /** The directory was read once: what is remembered of any other cluster belongs to nobody. */
+  async #allNamed(): Promise<void> {
+    await this.#deps.remembered?.retain(new Set(this.#members.keys()));
+    this.#listed = true;
   }
 
   #start(cluster: RemoteCluster, config: PeerConfig, signal: AbortSignal): Omit<Member, 'cluster'> {
     const controller = linkedController(signal);
-    const running = cluster.run(config, controller.signal).catch((error: unknown) => {
+    const { remembered, clock, log } = this.#deps;
+    const ended = (error: unknown): void => {
       if (!isAbort(error, controller.signal))
-        this.#deps.log.error('Following a remote cluster ended', {
-          [fields.cluster]: cluster.name,
-          [fields.error]: error,
-        });
-    });
+        log.error('Following a remote cluster ended', { [fields.cluster]: cluster.name, [fields.error]: error });
+    };
+    const following = cluster.run(config, controller.signal).catch(ended);
+    const keeping = remembered && keepRemembered(cluster, { remembered, clock, log }, controller.signal).catch(ended);
+    const running = Promise.all([following, keeping]).then(() => undefined);
     return { controller, running };
   }
 

@@ -32,6 +32,17 @@ export interface RemoteClusterStatus {
   readonly stale: boolean;
   /** Listed completely at least once in this process; until then nothing of it may be judged gone. */
   readonly known: boolean;
+  /** Present while it is served from what an earlier life of this process knew of it; it is not ready then. */
+  readonly restored?: {
+    /** RFC 3339; when that was last known to be so. */
+    readonly 'as-of': string;
+    readonly 'age-seconds': number;
+    readonly records: number;
+    /** Kinds that were too much to be kept. */
+    readonly 'left-out': readonly string[];
+  };
+  /** Why what was remembered cannot be used. Global services are left as they are until the cluster was read. */
+  readonly lost?: string;
   readonly refused: { readonly total: number; readonly keys: readonly Refusal[] };
   /** The last failure in words, and what to do about it; absent while ready. */
   readonly failure?: string;

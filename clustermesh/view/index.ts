@@ -1,4 +1,4 @@
-export type { MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
+export type { ClusterRecords, MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
 export type { Origin, Sourced } from './origin.ts';
 export { type MeshViewOptions, createMeshView, nodeKeyOf } from './view.ts';
 export { ChangeLog } from './change-log.ts';

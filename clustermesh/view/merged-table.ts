@@ -98,6 +98,15 @@ export class MergedTable<K, V> {
       if (claims.some((claim) => claim.origin.cluster === origin.cluster)) yield key;
   }
 
+  /** What `cluster` says at this moment, whether it wins or not. */
+  saidBy(cluster: string): V[] {
+    const said: V[] = [];
+    for (const { origin, record } of this.#winners.values()) if (origin.cluster === cluster) said.push(record);
+    for (const claims of this.#losers.values())
+      for (const { origin, record } of claims) if (origin.cluster === cluster) said.push(record);
+    return said;
+  }
+
   #claimOf(winner: Claim<V>, key: K, origin: Origin): Claim<V> | undefined {
     if (winner.origin.cluster === origin.cluster) return winner;
     return this.#losers.get(key)?.find((claim) => claim.origin.cluster === origin.cluster);

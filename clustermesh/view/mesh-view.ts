@@ -24,6 +24,8 @@ export interface MeshView {
   identity(id: number): IdentityRecord | undefined;
   identities(): Iterable<IdentityRecord>;
   identitySources(): Iterable<Sourced<IdentityRecord>>;
+  /** What `cluster` says at this moment, whether it wins or not. O(size of the view). */
+  saidBy(cluster: string): ClusterRecords;
   readonly counts: { readonly nodes: number; readonly ips: number; readonly identities: number };
   /**
    * Prefixes (text) and nodes whose winner changed since `version`, deleted ones included. O(changes), until `version`
@@ -35,6 +37,13 @@ export interface MeshView {
   changed(version: number, signal: AbortSignal): Promise<void>;
   /** The pen of one cluster. Asking twice gives pens that write the same claims. */
   writer(origin: Origin): MeshWriter;
+}
+
+/** The records of one cluster. */
+export interface ClusterRecords {
+  readonly nodes: readonly NodeRecord[];
+  readonly ips: readonly IpRecord[];
+  readonly identities: readonly IdentityRecord[];
 }
 
 export interface MeshChanges {

@@ -2,7 +2,7 @@ import { formatPrefix } from '../../values/ip/index.ts';
 import type { IdentityRecord, IpRecord, NodeRecord } from '../wire/records.ts';
 import { Interner } from './interner.ts';
 import { MergedTable } from './merged-table.ts';
-import type { MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
+import type { ClusterRecords, MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
 import type { Origin, Sourced } from './origin.ts';
 import { sameIdentity, sameIp, sameNode } from './same-record.ts';
 import { VersionSource } from './version-source.ts';
@@ -86,6 +86,14 @@ class MergedMeshView implements MeshView {
 
   identitySources(): Iterable<Sourced<IdentityRecord>> {
     return this.#identities.values();
+  }
+
+  saidBy(cluster: string): ClusterRecords {
+    return {
+      nodes: this.#nodes.saidBy(cluster),
+      ips: this.#ips.saidBy(cluster),
+      identities: this.#identities.saidBy(cluster),
+    };
   }
 
   changedSince(version: number): MeshChanges {

@@ -84,6 +84,19 @@ export class WatchStore {
     }
   }
 
+  /**
+   * Tells the observer of a key that an earlier life knew. It is known from now on like any other, and gone when the next
+   * complete listing lacks it. Only between runs.
+   */
+  assume(key: string, value: Uint8Array): void {
+    if (this.#running) throw new Error(`Cannot assume keys of ${toText(this.#prefix)} while it is being followed`);
+    const failures = new Failures(this.#log);
+    this.#known.see(key);
+    this.#counts.upserts += 1;
+    failures.guard(key, () => this.#observer.upsert(key, value, { revision: 0 }));
+    this.#counts.failures += failures.report();
+  }
+
   /** Removes everything known, as when a cluster has left. Only between runs. */
   drain(): void {
     if (this.#running) throw new Error(`Cannot drain ${toText(this.#prefix)} while it is being followed`);

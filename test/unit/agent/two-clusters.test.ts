@@ -1,3 +1,4 @@
+import { stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ipKey } from '../../../clustermesh/index.ts';
 import { EngineStore, MemoryEngine, toText } from '../../../kvstore/index.ts';
@@ -172,22 +173,93 @@ describe('agents of two clusters', () => {
     expect(await e1.kernel.describe()).toBe(before);
   });
 
-  test('that are restarted while another cluster is cut leave alone what the kernel knows of it', async () => {
+  const pruned = async (): Promise<void> =>
     await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
+  const remembered = (): string => `${directory}/e1/state/remote-clusters/west.jsonl`;
+  const restartWhileCut = async (): Promise<void> => {
     await e1.stop();
     cutFrom.add('east');
     await e1.start(['west', 'east']);
+  };
+
+  test('that are restarted while another cluster is cut go on as before, and lose only what had really gone', async () => {
+    await pruned();
+    const before = await e1.kernel.describe();
+    await restartWhileCut();
+    await settled(() => e1.status().clusters[0]?.restored !== undefined);
+    expect(e1.status().clusters[0]).toMatchObject({
+      ready: false,
+      connected: false,
+      known: false,
+      'num-nodes': 2,
+      'num-endpoints': 2,
+      'num-shared-services': 1,
+      restored: { records: 7, 'left-out': [] },
+      status: expect.stringMatching(/^Not read yet, served from what was remembered \d+ s ago$/),
+    });
+    await settled(() => e1.status().waitingFor.join() === 'cluster west (no connection)');
+    expect(e1.agent?.readiness().ready).toBe(false);
+    await until(clock, () => e1.status().ready, 1000);
+    for (let i = 0; i < 20; i++) await clock.advance(30_000);
+    // Long after the time for reading other clusters is over.
+    expect(await e1.kernel.describe()).toBe(before);
+    expect(e1.status().clusters[0]).toMatchObject({ ready: false, stale: true });
+    // What changes in the own cluster is followed all the same, and does not push the other's backends out.
+    await east.service('web', '10.96.0.1', ['10.1.1.5', '10.1.2.5'], true);
+    await settled(async () => (await backends(e1)).includes('10.1.2.5'));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.5', '10.2.1.5', '10.2.2.5']);
+
+    await west.store.delete(ipKey('10.2.2.5'));
+    await west.service('web', '10.97.0.1', ['10.2.1.5'], true);
+    await west.heartbeat();
+    cutFrom.clear();
+    await pruned();
+    expect(await ipcache(e1)).toEqual(ofE1.filter((line) => !line.startsWith('10.2.2.5')));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.5', '10.2.1.5']);
+    expect(e1.status().clusters[0]).not.toHaveProperty('restored');
+    expect(e1.status().clusters[0]).toMatchObject({ ready: true, known: true, stale: false });
+  });
+
+  test('that are restarted while another cluster is cut follow their own cluster at once', async () => {
+    await pruned();
+    await restartWhileCut();
     await east.workload('e2', 'new', 65_539);
     await nodes[1]?.pod('new', '10.1.2.9');
     await settled(async () => (await ipcache(e1)).some((line) => line.startsWith('10.1.2.9/32')));
+    expect(e1.agent?.readiness().ready).toBe(false);
     expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
-    expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor: ['cluster west (no connection)'] });
+  });
+
+  test('that find what they remembered damaged leave global services alone until the cluster was read', async () => {
+    await pruned();
+    await e1.stop();
+    await writeFile(remembered(), 'garbage\n');
+    cutFrom.add('east');
+    await e1.start(['west', 'east']);
     await until(clock, () => e1.status().ready, 1000);
-    // A minute later it goes on with what it knows, and still removes nothing.
+    await east.service('web', '10.96.0.1', ['10.1.1.5', '10.1.2.5'], true);
+    await east.service('local', '10.96.0.2', ['10.1.2.7'], false);
+    await settled(async () => (await backends(e1)).includes('10.1.2.7'));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.7', '10.2.1.5', '10.2.2.5']);
+    expect(e1.status().clusters[0]).toMatchObject({ ready: false, lost: 'a line of it is no JSON' });
     expect((await ipcache(e1)).filter((line) => line.startsWith('10.2.'))).toHaveLength(4);
+    await west.service('web', '10.97.0.1', ['10.2.1.5'], true);
     cutFrom.clear();
-    await settled(() => e1.status().tables.every(({ lastAudit }) => lastAudit?.pruned === true));
-    expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+    await pruned();
+    await settled(async () => !(await backends(e1)).includes('10.2.2.5'));
+    expect(await backends(e1)).toEqual(['10.1.1.5', '10.1.2.5', '10.1.2.7', '10.2.1.5']);
+  });
+
+  test('withdraw and forget a cluster whose configuration was removed while they were down', async () => {
+    await pruned();
+    await e1.stop();
+    expect((await stat(remembered())).mode & 0o777).toBe(0o600);
+    await removeDirectory(`${directory}/e1/mesh/west`);
+    await e1.start(['east']);
+    await pruned();
+    expect(await ipcache(e1)).toEqual(ofE1.filter((line) => !line.startsWith('10.2.') && !line.includes('remote')));
+    expect(await backends(e1)).toEqual(['10.1.1.5']);
+    await expect(stat(remembered())).rejects.toThrow('ENOENT');
   });
 
   test('remove a pod everywhere when its endpoint is removed', async () => {

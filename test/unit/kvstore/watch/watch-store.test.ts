@@ -95,6 +95,19 @@ describe('a watch store', () => {
     expect(watch.synced).toBe(false);
   });
 
+  test('treats keys that an earlier life knew like its own: a complete listing that lacks them removes them', async () => {
+    const { watch, observer } = watchStore();
+    for (const key of ['a', 'b']) watch.assume(key, toBytes('old'));
+    expect([watch.size, watch.synced]).toEqual([2, false]);
+    await play(watch, [restart(), changes(put('a', 'new'))]);
+    expect([...observer.state]).toEqual([
+      ['a', 'new'],
+      ['b', 'old'],
+    ]);
+    await play(watch, [restart(), changes(put('a', 'new')), synced]);
+    expect(observer.lines.slice(2)).toEqual(['restart start', '+a', 'restart start', '+a', '-b', 'synced']);
+  });
+
   test('removes what a complete listing lacks, and nothing before', async () => {
     const { watch, observer } = watchStore();
     await play(watch, [restart(), changes(put('a', '1'), put('b', '1'), put('c', '1')), synced]);
