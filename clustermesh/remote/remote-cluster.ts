@@ -141,8 +141,7 @@ export class RemoteCluster implements Rememberable {
     this.#clusterId = config.id;
     this.#layout = config.cached ? 'cache' : 'state';
     this.#feeds = this.#makeFeeds(config, this.#layout);
-    for (const { kind, key, value } of records)
-      this.#feeds.find((feed) => feed.kind === kind)?.watch.assume(key, toBytes(value));
+    for (const { kind, key, value } of records) this.#assume(kind, key, value);
     this.#recalled = { asOfMs, records: records.length, leftOut };
     if (leftOut.includes('services')) this.#lost = 'its services were too many to be kept';
     this.#log.info('Serving a remote cluster from what was remembered, until it can be read', {
@@ -305,10 +304,12 @@ export class RemoteCluster implements Rememberable {
     this.#deps.ids.reserve(config.id, this.name);
     this.#clusterId = config.id;
     this.#config = config;
-    if (this.#layout !== layout) this.#drainFeeds();
-    if (this.#feeds.length > 0) return;
+    if (this.#feeds.length > 0 && this.#layout === layout) return;
+    // The same records under other keys: what was known under the old ones is judged by the listing of the new ones.
+    const told = this.#feeds.length > 0 ? this.content().kinds : [];
     this.#layout = layout;
     this.#feeds = this.#makeFeeds(config, layout);
+    for (const { kind, records } of told) for (const { key, value } of records) this.#assume(kind, key, value);
   }
 
   #check(config: ClusterConfigRecord): void {
@@ -342,6 +343,10 @@ export class RemoteCluster implements Rememberable {
       };
       return feed;
     });
+  }
+
+  #assume(kind: string, key: string, value: string): void {
+    this.#feeds.find((feed) => feed.kind === kind)?.watch.assume(key, toBytes(value));
   }
 
   #upsert(kind: RemoteKind, sink: KindSink, key: string, value: Uint8Array): void {

@@ -113,6 +113,25 @@ describe('a remote cluster that an earlier life has known', () => {
     expect(() => second.ids.reserve(2, 'other')).not.toThrow();
   });
 
+  test('keeps everything when it keeps its records elsewhere meanwhile, until that was listed', async () => {
+    const { second, recalled } = await secondLife();
+    const before = second.known();
+    const writer = second.writer();
+    await writer.config({ ...westConfig, cached: true });
+    second.heal();
+    follow(recalled);
+    await until(() => recalled.status().config.kvstoremesh === true, 'the other layout');
+    await settle();
+    expect(second.known()).toEqual(before);
+    const { store } = writer;
+    const address = await store.get(ipKey('10.2.1.5'));
+    await store.put('cilium/cache/ip/v1/west/10.2.1.5', address?.value ?? '');
+    for (const prefix of ['nodes/v1', 'services/v1', 'identities/v1', 'ip/v1'])
+      await store.put(`cilium/synced/west/cilium/cache/${prefix}`, '');
+    await until(() => recalled.status().ready, 'ready');
+    expect(second.known()).toEqual(['ip 10.2.1.5 at 192.168.2.1 is 131073']);
+  });
+
   test('may exchange its id with another remembered one', async () => {
     const { second, recalled } = await secondLife();
     second.ids.reserve(3, 'north');
