@@ -30,6 +30,7 @@ export {
   openEtcdStore,
   parseEtcdConfig,
 } from './etcd/index.ts';
+export { ConsulStore, type ConsulStoreOptions, openConsulStore } from './consul/index.ts';
 export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';
 export {
   type AllocatorStore,

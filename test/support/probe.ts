@@ -26,6 +26,11 @@ const probes = {
     process.env['ISTHMUS_TEST_ETCD'] || runs('go', ['version'])
       ? undefined
       : 'no etcd: Go is missing, which builds it, and ISTHMUS_TEST_ETCD names none',
+  /** A real Consul: given, or built by Go into the cache (test/support/consul.ts). */
+  consul: () =>
+    process.env['ISTHMUS_TEST_CONSUL'] || runs('go', ['version'])
+      ? undefined
+      : 'no Consul: Go is missing, which builds it, and ISTHMUS_TEST_CONSUL names none',
   ip: () => (runs('ip', ['-V']) ? undefined : 'the ip command is missing (apt-get install iproute2)'),
   qemu: () =>
     runs('qemu-system-x86_64', ['--version']) ? undefined : 'QEMU is missing (apt-get install qemu-system-x86)',

@@ -1,0 +1,240 @@
+import {
+  type Bytes,
+  type CallOptions,
+  InvalidRequestError,
+  type KeyValue,
+  KvStoreError,
+  type Lease,
+  type LeaseOptions,
+  LeaseNotFoundError,
+  type ListOptions,
+  type Lock,
+  type LockOptions,
+  type Page,
+  type PutOptions,
+  type ReadOptions,
+  type Store,
+  type StoreHealth,
+  type Transaction,
+  type TransactionResult,
+  type WatchBatch,
+  type WatchOptions,
+  type WriteResult,
+  toBytes,
+  toText,
+} from '../contract/index.ts';
+import { acquireLock } from './consul-lock.ts';
+import { ConsulHttp } from './http/index.ts';
+import { isMark, keyText, prefixText } from './keys.ts';
+import type { ConsulStoreOptions } from './options.ts';
+import { type ReadSettings, checkRevision, keysUnder, readKey, readPrefix } from './read.ts';
+import { SessionLease } from './session-lease.ts';
+import { Sessions, sessionTtl } from './sessions.ts';
+import { identify } from './store-id.ts';
+import {
+  type TransactDependencies,
+  largeValueBytes,
+  maxOperations,
+  maxValueBytes,
+  putLarge,
+  submit,
+  transact,
+} from './transact/index.ts';
+import { untilGone } from './until-gone.ts';
+import { follow } from './watch/index.ts';
+
+const defaultBatch = 1024;
+
+/** The {@link Store} contract over Consul's HTTP API, as far as Consul can keep it (docs/consul.md). Connects when first needed. */
+export function openConsulStore(options: ConsulStoreOptions): ConsulStore {
+  return new ConsulStore(options);
+}
+
+export class ConsulStore implements Store {
+  readonly #options: ConsulStoreOptions;
+  readonly #http: ConsulHttp;
+  readonly #sessions: Sessions;
+  readonly #transactions: TransactDependencies;
+  readonly #waitMs: number;
+  readonly #leases = new Set<SessionLease>();
+  #asked = false;
+
+  constructor(options: ConsulStoreOptions) {
+    this.#options = options;
+    this.#http = new ConsulHttp(options);
+    this.#sessions = new Sessions(this.#http, options.sessionNode ?? 'isthmus');
+    this.#waitMs = Math.ceil((options.waitSeconds ?? 10) * 1000);
+    this.#transactions = {
+      http: this.#http,
+      clock: options.clock,
+      random: options.random ?? Math.random,
+      timeoutMs: options.callTimeoutMs ?? 15_000,
+    };
+  }
+
+  async get(key: Bytes, options: ReadOptions = {}): Promise<KeyValue | undefined> {
+    const name = keyText(key);
+    const settings = await this.#begin(`read ${JSON.stringify(name)}`, options);
+    const { entry, index } = await readKey(this.#http, name, settings);
+    await checkRevision(this.#http, options.revision, entry?.modRevision ?? index, { ...settings, name });
+    this.#http.saw(entry?.modRevision ?? index);
+    return entry;
+  }
+
+  async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<WriteResult> {
+    const name = keyText(key);
+    const bytes = toBytes(value);
+    const lease = options.lease ?? 0n;
+    const settings = await this.#begin(`write ${JSON.stringify(name)}`, options);
+    if (bytes.length <= largeValueBytes) {
+      const then = [{ type: 'put', key: name, value: bytes, lease }] as const;
+      return { revision: (await transact(this.#transactions, { when: [], then }, settings)).revision };
+    }
+    if (bytes.length > maxValueBytes)
+      throw new InvalidRequestError(`Consul holds values of up to ${maxValueBytes} bytes, not of ${bytes.length}`);
+    return putLarge(this.#http, name, new Uint8Array(bytes), lease, settings);
+  }
+
+  async delete(key: Bytes, options: CallOptions = {}): Promise<WriteResult & { readonly deleted: boolean }> {
+    const name = keyText(key);
+    const settings = await this.#begin(`delete ${JSON.stringify(name)}`, options);
+    const then = [{ type: 'delete', key: name }] as const;
+    const { results, revision } = await transact(this.#transactions, { when: [], then }, settings);
+    const deleted = results[0]?.type === 'delete' && results[0].deleted > 0;
+    return { revision, deleted };
+  }
+
+  /** In transactions of 128 keys each: a recursive delete would go unseen by those who watch narrower prefixes. */
+  async deletePrefix(prefix: Bytes, options: CallOptions = {}): Promise<WriteResult & { readonly deleted: number }> {
+    const name = prefixText(prefix);
+    const settings = await this.#begin(`delete all of ${JSON.stringify(name)}`, options);
+    const { keys, index } = await keysUnder(this.#http, name, settings);
+    this.#http.saw(index);
+    for (let from = 0; from < keys.length; from += maxOperations) {
+      const part = keys.slice(from, from + maxOperations);
+      await submit(
+        this.#http,
+        part.map((key) => ({ Verb: 'delete', Key: key })),
+        settings,
+      );
+    }
+    if (keys.length > 0) this.#http.saw((await keysUnder(this.#http, name, settings)).index);
+    return { revision: this.#http.revision, deleted: keys.length };
+  }
+
+  async *list(prefix: Bytes, options: ListOptions = {}): AsyncGenerator<Page, void, void> {
+    const name = prefixText(prefix);
+    const settings = await this.#begin(`list ${JSON.stringify(name)}`, options);
+    const pageSize = options.pageSize ?? defaultBatch;
+    const floor = this.#http.revision;
+    let entries: KeyValue[] = [];
+    const index = await readPrefix(this.#http, {
+      ...settings,
+      prefix: name,
+      begin: () => {
+        const found: KeyValue[] = (entries = []);
+        return (entry) => {
+          if (!isMark(entry.key)) found.push(entry.toKeyValue());
+        };
+      },
+    });
+    await checkRevision(this.#http, options.revision, index, { ...settings, name });
+    this.#http.saw(index);
+    // Whatever the store had reached before it was asked is in its answer.
+    const revision = options.revision || Math.max(index, floor);
+    for (let from = 0; from === 0 || from < entries.length; from += pageSize) {
+      options.signal?.throwIfAborted();
+      yield { entries: entries.slice(from, from + pageSize), revision, more: from + pageSize < entries.length };
+    }
+  }
+
+  async *listAndWatch(prefix: Bytes, options: WatchOptions): AsyncGenerator<WatchBatch, void, void> {
+    const { clock, log, random = Math.random, largePrefixKeys = 10_000 } = this.#options;
+    yield* follow({
+      http: this.#http,
+      clock,
+      log,
+      random,
+      largePrefixKeys,
+      prefix: prefixText(prefix),
+      waitMs: this.#waitMs,
+      pageSize: options.pageSize ?? defaultBatch,
+      identify: (signal) => identify(this.#http, signal),
+      signal: options.signal,
+    });
+  }
+
+  async transact(transaction: Transaction, options: CallOptions = {}): Promise<TransactionResult> {
+    const settings = await this.#begin('apply a transaction', options);
+    return transact(this.#transactions, transaction, settings);
+  }
+
+  async grantLease(options: LeaseOptions): Promise<Lease> {
+    const { clock } = this.#options;
+    const ttlSeconds = sessionTtl(options.ttlSeconds);
+    const { signal } = await this.#begin('grant a lease', options);
+    const askedMs = clock.monotonicMs();
+    const id = await this.#sessions.create(ttlSeconds, signal);
+    const lease = new SessionLease(id, ttlSeconds, askedMs, {
+      clock,
+      renew: (leaseId, renewing) => this.#sessions.renew(leaseId, renewing),
+      destroy: (leaseId) => this.#sessions.destroy(leaseId),
+      ended: (ended) => this.#leases.delete(ended),
+    });
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  async lock(name: Bytes, options: LockOptions = {}): Promise<Lock> {
+    const text = keyText(name);
+    const what = `lock ${JSON.stringify(text)}`;
+    await this.#begin(what, options);
+    return acquireLock(
+      {
+        grant: (ttlSeconds, signal) => this.grantLease({ ttlSeconds, ...(signal ? { signal } : {}) }),
+        create: async (key, lease, signal) => {
+          await this.put(key, '', { lease, signal });
+          const { entry } = await readKey(this.#http, key, { what, signal });
+          if (entry?.lease !== lease) throw new LeaseNotFoundError(`Cannot ${what}: its lease is gone`);
+          return entry.createRevision;
+        },
+        candidates: async (prefix, signal) => {
+          const found: KeyValue[] = [];
+          for await (const page of this.list(prefix, { signal })) found.push(...page.entries);
+          return found;
+        },
+        untilGone: (key, signal) =>
+          untilGone(this.#http, this.#options.clock, toText(key), this.#waitMs, { what, signal }),
+      },
+      text,
+      options,
+    );
+  }
+
+  health(): StoreHealth {
+    return this.#http.health();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#leases].map((lease) => lease[Symbol.asyncDispose]()));
+    await this.#http[Symbol.asyncDispose]();
+  }
+
+  /** Checks what ends a call before it begins, and finds out once which store this is. */
+  async #begin(what: string, options: CallOptions): Promise<ReadSettings> {
+    options.signal?.throwIfAborted();
+    this.#http.closing.throwIfAborted();
+    if (this.#http.storeId === undefined && !this.#asked) {
+      try {
+        await identify(this.#http, options.signal);
+        this.#asked = true;
+      } catch (error) {
+        // The call itself will meet the same trouble, and may repeat.
+        options.signal?.throwIfAborted();
+        this.#http.closing.throwIfAborted();
+        if (!(error instanceof KvStoreError)) throw error;
+      }
+    }
+    return { what, signal: options.signal };
+  }
+}

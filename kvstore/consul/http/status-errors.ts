@@ -1,0 +1,34 @@
+import {
+  InvalidRequestError,
+  type KvStoreError,
+  LeaseNotFoundError,
+  NoSpaceError,
+  PermissionDeniedError,
+  UnavailableError,
+} from '../../contract/index.ts';
+
+/** The call took no effect, so that even a write may be repeated. */
+export class NotAppliedError extends UnavailableError {}
+
+/**
+ * The error of the contract for an answer that is none of those the caller expects. Consul tells conditions apart by
+ * its texts only (`agent/http.go`, `agent/structs/errors.go`).
+ * @param what names operation and object
+ */
+export function statusError(status: number, text: string, what: string): KvStoreError {
+  const said = `Cannot ${what}: ${firstLine(text) || `status ${status}`}`;
+  if (status === 401 || status === 403 || /permission denied|acl not found/i.test(text))
+    return new PermissionDeniedError(said);
+  if (/invalid session|session id .* not found/i.test(text)) return new LeaseNotFoundError(said);
+  if (status === 429) return new NotAppliedError(said);
+  if (/no cluster leader|no known consul servers|not ready to serve consistent reads/i.test(text))
+    return new NotAppliedError(said);
+  if (/no space left/i.test(text)) return new NoSpaceError(said);
+  if (/must be between|missing node registration/i.test(text)) return new InvalidRequestError(said);
+  if (status >= 500) return new UnavailableError(said);
+  return new InvalidRequestError(said);
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n', 1)[0]?.slice(0, 300) ?? '';
+}

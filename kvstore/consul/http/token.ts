@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import { InvalidRequestError, PermissionDeniedError } from '../../contract/index.ts';
+
+export interface TokenSource {
+  readonly tokenFile?: string;
+  readonly tokenEnvironment?: string;
+}
+
+/** The ACL token, from a file or the environment: never from arguments or URLs, and never in an error. */
+export class Token {
+  readonly #source: TokenSource;
+  #value: string | undefined;
+  #read = false;
+
+  constructor(source: TokenSource) {
+    this.#source = source;
+  }
+
+  /** The token in use; undefined means anonymous. */
+  async current(): Promise<string | undefined> {
+    if (!this.#read) await this.refresh();
+    return this.#value;
+  }
+
+  /** Reads it again; true if it has changed. */
+  async refresh(): Promise<boolean> {
+    const { tokenFile, tokenEnvironment } = this.#source;
+    const before = this.#value;
+    const text =
+      tokenFile !== undefined
+        ? await readFile(tokenFile, 'utf8').catch((error: unknown) => {
+            throw new PermissionDeniedError(`Cannot read the token file ${tokenFile}`, { cause: error });
+          })
+        : tokenEnvironment !== undefined
+          ? process.env[tokenEnvironment]
+          : undefined;
+    const value = text?.trim() || undefined;
+    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value))
+      throw new InvalidRequestError('The ACL token has characters that no header may have');
+    this.#value = value;
+    this.#read = true;
+    return this.#value !== before;
+  }
+}

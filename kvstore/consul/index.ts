@@ -1,0 +1,2 @@
+export { ConsulStore, openConsulStore } from './consul-store.ts';
+export type { ConsulStoreOptions } from './options.ts';

@@ -1,0 +1,57 @@
+import { type Bytes, InvalidRequestError } from '../contract/index.ts';
+
+/**
+ * Name of the key inside each watched prefix that holds a random number: another number means another store. Keys that
+ * end so are ours, and shown to nobody.
+ */
+export const markName = '.isthmus-incarnation';
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** What Go's `unicode.IsPrint` refuses; Consul answers 400 to a path with it. */
+const unprintable = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+/** Consul cleans its paths: `a//b` would be read as `a/b`. */
+const cleaned = /\/\/|(?:^|\/)\.{1,2}(?:\/|$)/;
+
+/** A key as Consul takes it. @throws {InvalidRequestError} for what Consul cannot hold or would take for another key. */
+export function keyText(key: Bytes): string {
+  const text = prefixText(key);
+  if (text === '') throw new InvalidRequestError('A key must not be empty');
+  if (isMark(text)) throw new InvalidRequestError(`Key ${JSON.stringify(text)} is reserved`);
+  return text;
+}
+
+/** As {@link keyText}; may be empty, which means all keys. */
+export function prefixText(prefix: Bytes): string {
+  let text: string;
+  try {
+    text = typeof prefix === 'string' ? prefix : decoder.decode(prefix);
+  } catch (error) {
+    throw new InvalidRequestError('Consul holds keys of UTF-8 text only', { cause: error });
+  }
+  if (!text.isWellFormed() || unprintable.test(text) || cleaned.test(text))
+    throw new InvalidRequestError(
+      `Consul cannot hold keys such as ${JSON.stringify(text)}: control characters, empty parts, "." and ".." are refused`,
+    );
+  return text;
+}
+
+export function isMark(key: string): boolean {
+  return key.endsWith(markName);
+}
+
+/** `kv/…` with the key as one encoded element. */
+export function kvPath(key: string, parameters = ''): string {
+  return `kv/${encodeURIComponent(key)}${parameters === '' ? '' : `?${parameters}`}`;
+}
+
+/** A session id as the contract's number: all 128 bits. */
+export function leaseOfSession(session: string | undefined): bigint {
+  return session === undefined || session === '' ? 0n : BigInt(`0x${session.replaceAll('-', '')}`);
+}
+
+export function sessionOfLease(lease: bigint): string {
+  const hex = lease.toString(16).padStart(32, '0');
+  if (lease < 0n || hex.length > 32) throw new InvalidRequestError('A lease of Consul has 128 bits');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

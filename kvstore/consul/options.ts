@@ -1,0 +1,28 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import type { Logger } from '../../runtime/log/index.ts';
+import type { TlsFiles } from '../etcd/index.ts';
+
+/** Where Consul is, who we are there, and how much of it we use. */
+export interface ConsulStoreOptions {
+  /**
+   * `http://host:port`, `https://host:port` or `unix:///path/of/socket`; the agent of this machine first. Tried in
+   * order. Secrets in them are refused.
+   */
+  readonly addresses: readonly string[];
+  readonly tls?: TlsFiles;
+  /** File that holds the ACL token; read again when the one in use is refused. */
+  readonly tokenFile?: string;
+  /** Environment variable that holds the ACL token, where no file does. */
+  readonly tokenEnvironment?: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** A call, its repetitions included, fails after this long; 15 s unless told. */
+  readonly callTimeoutMs?: number;
+  /** How long a blocking query waits for a change; 10 s unless told. Strangers' recursive deletes show up this late. */
+  readonly waitSeconds?: number;
+  /** Name of the external catalog node that sessions are bound to; `isthmus` unless told. */
+  readonly sessionNode?: string;
+  /** Prefixes with more keys than this are warned about; 10,000 unless told. */
+  readonly largePrefixKeys?: number;
+  readonly random?: () => number;
+}

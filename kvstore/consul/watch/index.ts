@@ -1,0 +1,1 @@
+export { type FollowOptions, follow } from './follow.ts';

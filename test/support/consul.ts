@@ -1,0 +1,222 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BinarySpec, builtBinary } from './built-binary.ts';
+import { freePort } from './etcd.ts';
+
+export const consulVersion = '1.22.7';
+
+export const consulBinary: BinarySpec = {
+  name: 'consul',
+  version: consulVersion,
+  module: new URL('../servers/consul/', import.meta.url),
+  mainPackage: 'github.com/hashicorp/consul',
+  override: 'ISTHMUS_TEST_CONSUL',
+};
+
+export interface StartConsulOptions {
+  /** `dev`: in memory, gone with the process. `disk`: one server that keeps its data across `restart`. */
+  readonly mode?: 'dev' | 'disk';
+  /** Turns ACLs on, default policy deny, with this management token (a UUID). */
+  readonly managementToken?: string;
+  /** More configuration, in HCL. */
+  readonly hcl?: string;
+  /** Listens on this Unix socket, too. */
+  readonly socketPath?: string;
+}
+
+/** A real Consul agent in server mode on loopback. Disposing of it ends the process and removes its data. */
+export interface ConsulProcess extends AsyncDisposable {
+  /** As `http://127.0.0.1:PORT`; the same after a restart. */
+  readonly endpoint: string;
+  readonly port: number;
+  readonly pid: number | undefined;
+  /** Ends it at once (SIGKILL). */
+  kill(): Promise<void>;
+  /** Freezes it: connections stay, nothing is answered. */
+  pause(): void;
+  resume(): void;
+  /** Starts it again, after killing it if need be, on the same ports; with its data if it keeps any. */
+  restart(): Promise<void>;
+  /** Forgets everything and starts again: another store at the same address. */
+  wipe(): Promise<void>;
+  /** One plain HTTP call, past the adapter under test. */
+  call(method: string, path: string, body?: string | Buffer, token?: string): Promise<ConsulAnswer>;
+}
+
+export interface ConsulAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly index: number;
+}
+
+export async function startConsul(options: StartConsulOptions = {}): Promise<ConsulProcess> {
+  const binary = await builtBinary(consulBinary);
+  for (let attempt = 1; ; attempt++) {
+    const ports = await Promise.all([freePort(), freePort(), freePort()]);
+    const server = new Consul(binary, ports, options);
+    try {
+      await server.restart();
+      return server;
+    } catch (error) {
+      await server[Symbol.asyncDispose]();
+      // Another process may have taken a port between the look and the start.
+      const taken = error instanceof Error && error.message.includes('address already in use');
+      if (!taken || attempt >= 5) throw error;
+    }
+  }
+}
+
+class Consul implements ConsulProcess {
+  readonly port: number;
+  readonly #binary: string;
+  readonly #ports: readonly number[];
+  readonly #options: StartConsulOptions;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'isthmus-consul-'));
+  readonly #atExit = (): void => {
+    this.#child?.kill('SIGKILL');
+    rmSync(this.#folder, { recursive: true, force: true });
+  };
+  #child: ChildProcess | undefined;
+  #exited: Promise<void> = Promise.resolve();
+  #said = '';
+
+  constructor(binary: string, ports: readonly number[], options: StartConsulOptions) {
+    this.#binary = binary;
+    this.#ports = ports;
+    this.port = ports[0] ?? 0;
+    this.#options = options;
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async kill(): Promise<void> {
+    if (this.#child === undefined) return;
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+    process.off('exit', this.#atExit);
+  }
+
+  pause(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  async restart(): Promise<void> {
+    await this.kill();
+    process.once('exit', this.#atExit);
+    const child = spawn(this.#binary, this.#arguments(), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: cleanEnvironment(),
+    });
+    this.#child = child;
+    this.#said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-8000)));
+    this.#exited = new Promise<void>((resolve) => {
+      child.once('error', () => resolve());
+      child.once('close', () => resolve());
+    }).then(() => {
+      if (this.#child === child) this.#child = undefined;
+    });
+    await this.#ready();
+  }
+
+  async wipe(): Promise<void> {
+    await this.kill();
+    rmSync(join(this.#folder, 'data'), { recursive: true, force: true });
+    await this.restart();
+  }
+
+  async call(method: string, path: string, body?: string | Buffer, token?: string): Promise<ConsulAnswer> {
+    return plainCall(this.endpoint, method, path, body, token ?? this.#options.managementToken);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    process.off('exit', this.#atExit);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #arguments(): string[] {
+    const { mode = 'dev', managementToken, hcl, socketPath } = this.#options;
+    const [http, server, serf] = this.#ports;
+    const client = socketPath === undefined ? '127.0.0.1' : `127.0.0.1 unix://${socketPath}`;
+    const acl = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${managementToken}" } }`;
+    // Elections on one machine need not wait for a network.
+    const disk = [
+      '-server',
+      '-bootstrap-expect=1',
+      '-hcl=performance { raft_multiplier = 1 } connect { enabled = true }',
+    ];
+    return [
+      'agent',
+      ...(mode === 'dev' ? ['-dev'] : [...disk, `-data-dir=${join(this.#folder, 'data')}`]),
+      '-node=t',
+      '-log-level=warn',
+      '-bind=127.0.0.1',
+      `-client=${client}`,
+      `-http-port=${http}`,
+      `-server-port=${server}`,
+      `-serf-lan-port=${serf}`,
+      ...['serf-wan', 'dns', 'grpc', 'grpc-tls', 'https'].map((name) => `-${name}-port=-1`),
+      '-hcl=disable_update_check = true',
+      ...(managementToken === undefined ? [] : [`-hcl=${acl}`]),
+      ...(hcl === undefined ? [] : [`-hcl=${hcl}`]),
+    ];
+  }
+
+  /** Ready once a write passes: a leader is there and its ACLs, if any, are. */
+  async #ready(): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const { status } = await this.call('PUT', '/v1/kv/ready', 'x').catch(() => ({ status: 0 }));
+      if (status === 200) break;
+      if (this.#child === undefined) throw new Error(`Consul ended before it was ready:\n${this.#said}`);
+      if (performance.now() > deadline) throw new Error(`Consul was not ready within 60 s:\n${this.#said}`);
+      await sleep(30);
+    }
+    await this.call('DELETE', '/v1/kv/ready');
+  }
+}
+
+/** One HTTP call to a Consul agent without any cleverness. */
+export function plainCall(
+  endpoint: string,
+  method: string,
+  path: string,
+  body?: string | Buffer,
+  token?: string,
+): Promise<ConsulAnswer> {
+  return new Promise((resolve, reject) => {
+    const headers = token === undefined ? {} : { 'x-consul-token': token };
+    const call = request(`${endpoint}${path}`, { method, headers, agent: false, timeout: 20_000 }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (part: string) => (text += part));
+      answer.on('error', reject);
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, text, index: Number(answer.headers['x-consul-index'] ?? 0) }),
+      );
+    });
+    call.on('timeout', () => call.destroy(new Error(`${method} ${path} was not answered`)));
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+/** Variables such as CONSUL_HTTP_ADDR of whoever runs the tests must not matter. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('CONSUL_')));
+}
