@@ -77,6 +77,15 @@ describe('the linter', () => {
     expect(found.toSorted()).toEqual(expected.toSorted());
   });
 
+  test('lets a room import only the face of another', async () => {
+    await seed('agent/inside.ts', "export { thing } from '../kvstore/embedded/thing.ts';\n");
+    await seed('agent/face.ts', "export { thing } from '../kvstore/embedded/index.ts';\n");
+    const found = ['agent/inside.ts', 'agent/face.ts']
+      .flatMap(lint)
+      .filter((line) => line.includes('no-restricted-imports'));
+    expect(found).toEqual(['agent/inside.ts eslint(no-restricted-imports)']);
+  });
+
   test('lets only the kernel room call foreign functions', async () => {
     for (const room of Object.keys(rooms)) await seed(`${room}/ffi.ts`, `export { load } from 'koffi';\n`);
     const found = lint('.')
