@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { etcdRemoteStores, runAgent } from '../agent/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
-import { openEtcdStore, parseEtcdConfig } from '../kvstore/index.ts';
+import { openStore } from '../kvstore/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { openAgentKernel } from './agent-kernel.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
@@ -22,11 +21,17 @@ export const agent = defineCommand({
       placeholder: 'IP',
       help: 'IPv4 address of this node, where tunnels end',
     },
+    store: {
+      type: 'choice',
+      choices: ['embedded', 'etcd', 'consul'],
+      default: 'etcd',
+      help: 'Kind of the own cluster’s store; embedded is the one in the apiserver, reached as etcd is',
+    },
     'store-config': {
       type: 'string',
       required: true,
       placeholder: 'FILE',
-      help: 'Etcd client configuration (YAML) of the own cluster’s store',
+      help: 'How the own cluster’s store is reached (YAML): an etcd client configuration, or one for Consul',
     },
     'clustermesh-config': {
       type: 'string',
@@ -84,13 +89,13 @@ export const agent = defineCommand({
     const { clock, signal } = context;
     const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
     const own = ownCluster(options);
-    const config = parseEtcdConfig(await readFile(storeConfig, 'utf8'), storeConfig);
     // The agent serves health itself, since readiness is what it knows best.
     await using daemon = await openDaemon(context, { ...options, metricsAddress: undefined }, 'agent');
     const { log, metrics } = daemon;
+    const kind = options.store === 'consul' ? 'consul' : 'etcd';
+    await using opened = await openStore({ kind, configFile: storeConfig }, { clock, log });
     const { kernel, apiRoutes } = await openAgentKernel(options, log);
     await using _kernel = kernel;
-    await using store = openEtcdStore({ ...config, clock, log });
     await runAgent(
       {
         ...own,
@@ -106,7 +111,7 @@ export const agent = defineCommand({
         ...(metricsAddress === undefined ? {} : { health: metricsAddress }),
       },
       {
-        store,
+        store: opened.store,
         kernel,
         openRemoteStore: etcdRemoteStores({ clock, log }),
         clock,

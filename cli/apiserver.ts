@@ -1,31 +1,35 @@
 import { Apiserver } from '../clustermesh/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
-import { EngineStore } from '../kvstore/index.ts';
-import { defineOptions, formatHostPort, UsageError } from '../runtime/options/index.ts';
+import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
-import { openEngine, serveEngine } from './serve-store.ts';
+import { openOwnStore, ownStoreAddress } from './own-store.ts';
 
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. An orderly stop withdraws nothing.',
+    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself. An orderly stop withdraws nothing.',
   options: defineOptions({
     ...clusterOptions,
     store: {
       type: 'choice',
-      choices: ['embedded', 'memory'],
+      choices: ['embedded', 'etcd', 'consul', 'memory'],
       default: 'embedded',
       help: 'Where records are kept; memory forgets them with the process',
+    },
+    'store-config': {
+      type: 'string',
+      placeholder: 'FILE',
+      help: 'How an etcd or Consul is reached (YAML); not for a store of our own',
     },
     'data-dir': { type: 'string', placeholder: 'DIR', help: 'Directory of the embedded store; made when missing' },
     listen: {
       type: 'address',
       default: '127.0.0.1:2379',
-      help: 'Address to serve the store on; port 0 is any free one',
+      help: 'Address to serve our own store on; port 0 is any free one',
     },
     insecure: { type: 'boolean', help: 'Allow an address beyond loopback although there is no TLS' },
     source: {
@@ -53,25 +57,22 @@ export const apiserver = defineCommand({
   }),
   examples: [
     'isthmus apiserver --cluster-name east --cluster-id 1 --data-dir /var/lib/isthmus/store --source manifests:/etc/isthmus/manifests',
+    'isthmus apiserver --cluster-name east --cluster-id 1 --store etcd --store-config /etc/isthmus/etcd.yaml --source manifests:/etc/isthmus/manifests',
   ],
   run: async (context, { options }) => {
     const { clock, signal } = context;
-    const own = ownCluster(options);
-    requireLoopback(options.listen, options.insecure);
-    if (options.store === 'embedded' && options.dataDir === undefined)
-      throw new UsageError('--data-dir is required for the embedded store', { option: '--data-dir' });
+    const cluster = ownCluster(options);
+    const address = ownStoreAddress(options);
+    if (address === 'memory' || address.kind === 'embedded') requireLoopback(options.listen, options.insecure);
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
     const source = await openSource(options.source, deps);
-    await using engine = await openEngine(options.store === 'memory' ? undefined : options.dataDir, deps);
-    await using server = await serveEngine(engine, options.listen, deps);
-    const endpoint = formatHostPort(server.address());
-    await using store = new EngineStore(engine, { clock, endpoint: `embedded at ${endpoint}` });
+    await using own = await openOwnStore(address, options.listen, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     await using publishing = new Apiserver({
-      ...own,
-      store,
+      ...cluster,
+      store: own.store,
       source,
       leaseTtlSeconds,
       silentNodeMs: options.silentNodeAfterMs,
@@ -87,7 +88,11 @@ export const apiserver = defineCommand({
             log,
           });
     daemon.reportReadiness(() => ({ ready: publishing.ready, waitingFor: publishing.status().waitingFor }));
-    context.stdout(`Serving the store of ${own.clusterName} on ${endpoint}\n`);
+    context.stdout(
+      own.servedAt === undefined
+        ? `Publishing ${cluster.clusterName} into ${own.name}\n`
+        : `Serving the store of ${cluster.clusterName} on ${own.servedAt}\n`,
+    );
     await publishing.run(signal);
     return 0;
   },

@@ -31,6 +31,23 @@ export {
   parseEtcdConfig,
 } from './etcd/index.ts';
 export { ConsulStore, type ConsulStoreOptions, openConsulStore } from './consul/index.ts';
+export {
+  type ConsulConfig,
+  ConsulConfigError,
+  type OpenStore,
+  type OpenStoreDependencies,
+  type OpenStoreOptions,
+  type StoreAddress,
+  StoreAddressError,
+  type StoreKind,
+  type StoreStatus,
+  formatStoreAddress,
+  openStore,
+  parseConsulConfig,
+  parseStoreAddress,
+  storeAddressOf,
+  storeKinds,
+} from './open/index.ts';
 export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';
 export {
   type AllocatorStore,

@@ -35,6 +35,16 @@ export type EtcdStoreOptions = EtcdSessionOptions;
 
 const defaultBatch = 1024;
 const repeatAfterMs = 50;
+const defragmentTimeoutMs = 10 * 60_000;
+
+/** What the member that answers says of itself. */
+export interface EtcdStatus {
+  readonly version: string;
+  readonly dbSize: number;
+  readonly dbSizeInUse: number;
+  readonly revision: number;
+  readonly keys: number;
+}
 
 /** The {@link Store} contract over etcd's v3 API. Connects when it is first needed, and again as often as needed. */
 export function openEtcdStore(options: EtcdStoreOptions): EtcdStore {
@@ -169,6 +179,27 @@ export class EtcdStore implements Store {
 
   health(): StoreHealth {
     return this.#session.health();
+  }
+
+  /** Maintenance/Status of the member that is connected, and how many keys there are. */
+  async status(options: CallOptions = {}): Promise<EtcdStatus> {
+    const settings = { ...settingsOf('ask for the status', options), repeatable: true };
+    const { header, version, dbSize, dbSizeInUse } = await this.#session.call(methods.status, {}, settings);
+    const all = { ...rangeOf(toBytes('')), countOnly: true };
+    const { count } = await this.#session.call(methods.range, all, { ...settings, what: 'count the keys' });
+    return { version, dbSize, dbSizeInUse, revision: revisionOf(header), keys: count };
+  }
+
+  /** Forgets what was before `revision`. @throws {CompactedError} {@link FutureRevisionError} */
+  async compact(revision: number, options: CallOptions = {}): Promise<void> {
+    const settings = { ...settingsOf(`compact to revision ${revision}`, options), revision };
+    await this.#session.call(methods.compact, { revision }, settings);
+  }
+
+  /** Gives free pages of the member that is connected back to its disk; it answers nothing else meanwhile. */
+  async defragment(options: CallOptions = {}): Promise<void> {
+    const settings = { ...settingsOf('defragment', options), timeoutMs: defragmentTimeoutMs };
+    await this.#session.call(methods.defragment, {}, settings);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,64 @@
+import type { ConsulStore } from '../consul/index.ts';
+import { type CallOptions, type Engine, InvalidRequestError, type Store } from '../contract/index.ts';
+import { toStoreError } from '../engine/index.ts';
+import type { EtcdStore } from '../etcd/index.ts';
+import type { StoreStatus } from './store-status.ts';
+
+/** What a kind of store can do beyond the contract. */
+export interface Administration {
+  status(options: CallOptions): Promise<Omit<StoreStatus, 'kind' | 'endpoint' | 'storeId' | 'answerMs'>>;
+  compact(revision: number, options: CallOptions): Promise<void>;
+  defragment(options: CallOptions): Promise<void>;
+}
+
+export function engineAdministration(engine: Engine): Administration {
+  return {
+    status: async () => {
+      const { version, dbSize, dbSizeInUse, keys } = await engine.status();
+      return { version, revision: engine.revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
+    },
+    compact: async (revision) => {
+      try {
+        await engine.compact(revision);
+      } catch (error) {
+        throw toStoreError(error, `revision ${revision}`, engine.compactRevision);
+      }
+    },
+    defragment: () => refuse('An embedded store is made smaller by a snapshot that is restored elsewhere'),
+  };
+}
+
+export function etcdAdministration(store: EtcdStore): Administration {
+  return {
+    status: async (options) => {
+      const { version, dbSize, dbSizeInUse, revision, keys } = await store.status(options);
+      return { version, revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
+    },
+    compact: (revision, options) => store.compact(revision, options),
+    defragment: (options) => store.defragment(options),
+  };
+}
+
+export function consulAdministration(store: ConsulStore): Administration {
+  return {
+    status: async (options) => ({
+      version: undefined,
+      keys: await countKeys(store, options),
+      revision: store.health().revision,
+      sizeBytes: undefined,
+      sizeInUseBytes: undefined,
+    }),
+    compact: () => refuse('Consul keeps no history that could be compacted'),
+    defragment: () => refuse('Consul has no file to defragment'),
+  };
+}
+
+async function countKeys(store: Pick<Store, 'list'>, options: CallOptions): Promise<number> {
+  let keys = 0;
+  for await (const page of store.list('', options)) keys += page.entries.length;
+  return keys;
+}
+
+async function refuse(why: string): Promise<never> {
+  throw new InvalidRequestError(why);
+}

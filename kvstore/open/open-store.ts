@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../../runtime/clock/index.ts';
+import type { Logger } from '../../runtime/log/index.ts';
+import { openConsulStore } from '../consul/index.ts';
+import type { CallOptions, Store } from '../contract/index.ts';
+import { openEmbeddedEngine } from '../embedded/index.ts';
+import { EngineStore } from '../engine/index.ts';
+import { type EtcdTarget, openEtcdStore, parseEtcdConfig } from '../etcd/index.ts';
+import {
+  type Administration,
+  consulAdministration,
+  engineAdministration,
+  etcdAdministration,
+} from './administration.ts';
+import { parseConsulConfig } from './consul-config.ts';
+import { type StoreAddress, StoreAddressError, formatStoreAddress } from './store-address.ts';
+import type { StoreStatus } from './store-status.ts';
+
+export interface OpenStoreDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface OpenStoreOptions {
+  /** Whether an embedded store is made where the directory holds none. Default false: a reader must not invent one. */
+  readonly create?: boolean;
+}
+
+/** A store with what only operators ask of it. Disposing closes it, and the engine if it lives in this process. */
+export interface OpenStore extends AsyncDisposable {
+  readonly address: StoreAddress;
+  readonly store: Store;
+  status(options?: CallOptions): Promise<StoreStatus>;
+  /** Forgets what was before `revision`. @throws {InvalidRequestError} where the store keeps no history. */
+  compact(revision: number, options?: CallOptions): Promise<void>;
+  /** Gives freed space back to the disk. @throws {InvalidRequestError} where that cannot be done from here. */
+  defragment(options?: CallOptions): Promise<void>;
+}
+
+/**
+ * The one place that turns an address into a store. Servers are connected to when they are first asked.
+ * @throws {StoreAddressError} {@link EtcdConfigError} {@link ConsulConfigError} {@link StoreDirectoryError}
+ */
+export async function openStore(
+  address: StoreAddress,
+  deps: OpenStoreDependencies,
+  options: OpenStoreOptions = {},
+): Promise<OpenStore> {
+  if (address.kind === 'embedded') return openEmbedded(address, deps, options);
+  if (address.kind === 'consul') {
+    const { ignored, ...config } = parseConsulConfig(await readConfig(address.configFile), address.configFile);
+    warnOfIgnored(address.configFile, ignored, deps.log);
+    const store = openConsulStore({ ...config, ...deps });
+    return opened(address, store, consulAdministration(store), () => store[Symbol.asyncDispose]());
+  }
+  const store = openEtcdStore({ ...(await etcdTarget(address, deps.log)), ...deps });
+  return opened(address, store, etcdAdministration(store), () => store[Symbol.asyncDispose]());
+}
+
+async function openEmbedded(
+  address: StoreAddress & { readonly kind: 'embedded' },
+  { clock, log }: OpenStoreDependencies,
+  { create = false }: OpenStoreOptions,
+): Promise<OpenStore> {
+  const { directory } = address;
+  if (!create && !existsSync(directory))
+    throw new StoreAddressError(`There is no store in ${directory}`, 'name the data directory of an embedded store');
+  const engine = await openEmbeddedEngine({ directory, clock, log });
+  const store = new EngineStore(engine, { clock, endpoint: formatStoreAddress(address) });
+  return opened(address, store, engineAdministration(engine), async () => {
+    await store[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+  });
+}
+
+function opened(
+  address: StoreAddress,
+  store: Store,
+  administration: Administration,
+  close: () => Promise<void>,
+): OpenStore {
+  return {
+    address,
+    store,
+    status: async (options = {}) => {
+      const started = performance.now();
+      const facts = await administration.status(options);
+      const { endpoint, storeId } = store.health();
+      const answerMs = Math.round((performance.now() - started) * 10) / 10;
+      return { kind: address.kind, endpoint, storeId, ...facts, answerMs };
+    },
+    compact: (revision, options = {}) => administration.compact(revision, options),
+    defragment: (options = {}) => administration.defragment(options),
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function etcdTarget(
+  address: Exclude<StoreAddress, { readonly kind: 'embedded' }>,
+  log: Logger,
+): Promise<EtcdTarget> {
+  if ('endpoint' in address) return { endpoints: [address.endpoint] };
+  const { ignored, ...target } = parseEtcdConfig(await readConfig(address.configFile), address.configFile);
+  warnOfIgnored(address.configFile, ignored, log);
+  return target;
+}
+
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const problem = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new StoreAddressError(
+      `Cannot read the store’s configuration ${file}: ${problem}`,
+      'check path and permission',
+    );
+  }
+}
+
+function warnOfIgnored(file: string, ignored: readonly string[], log: Logger): void {
+  if (ignored.length > 0)
+    log.warn('Fields of the store’s configuration are not known and have no effect', { file, ignored });
+}

@@ -1,0 +1,94 @@
+import { parseEndpoint } from '../etcd/session/index.ts';
+
+/** Which kind of store holds the records: the choice of `--store`. */
+export const storeKinds = ['embedded', 'etcd', 'consul'] as const;
+export type StoreKind = (typeof storeKinds)[number];
+
+/** Where a store is. What has to stay secret is in the configuration file, never here. */
+export type StoreAddress =
+  | { readonly kind: 'embedded'; readonly directory: string }
+  | { readonly kind: 'etcd' | 'consul'; readonly configFile: string }
+  | { readonly kind: 'etcd'; readonly endpoint: string };
+
+/** Something is wrong with how a store was named. The message never repeats a secret. */
+export class StoreAddressError extends Error {
+  override readonly name = 'StoreAddressError';
+  readonly code = 'STORE_ADDRESS';
+  /** What cures it, in one line. */
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+const forms = 'expected http://HOST:PORT, https://HOST:PORT, etcd:FILE, consul:FILE or embedded:DIR';
+
+/**
+ * Reads one word that names a store: `http://HOST:PORT` and `https://HOST:PORT` (the etcd v3 API, as etcd and
+ * `isthmus store serve` speak it), `etcd:FILE` and `consul:FILE` (configuration files), `embedded:DIR` (a data directory).
+ * @throws {StoreAddressError}
+ */
+export function parseStoreAddress(text: string): StoreAddress {
+  const [, scheme = '', rest = ''] = /^([a-z]+):([\s\S]*)$/i.exec(text) ?? [];
+  switch (scheme.toLowerCase()) {
+    case 'http':
+    case 'https':
+      return { kind: 'etcd', endpoint: endpointOf(text) };
+    case 'etcd':
+    case 'consul':
+      if (rest.startsWith('//') && rest.includes('@')) throw credentials();
+      return { kind: scheme.toLowerCase() === 'etcd' ? 'etcd' : 'consul', configFile: pathOf(rest, scheme, 'FILE') };
+    case 'embedded':
+      return { kind: 'embedded', directory: pathOf(rest, scheme, 'DIR') };
+    default:
+      if (text.includes('@')) throw credentials();
+      throw new StoreAddressError(`${JSON.stringify(text)} names no store`, forms);
+  }
+}
+
+/** What the options of a process name: the kind with its configuration file, or its data directory. @throws {StoreAddressError} */
+export function storeAddressOf(options: {
+  readonly kind: StoreKind;
+  readonly configFile: string | undefined;
+  readonly dataDirectory: string | undefined;
+}): StoreAddress {
+  const { kind, configFile, dataDirectory } = options;
+  if (kind === 'embedded') {
+    if (dataDirectory !== undefined) return { kind, directory: dataDirectory };
+    throw new StoreAddressError('--data-dir is required for the embedded store', 'give --data-dir DIR');
+  }
+  if (configFile !== undefined) return { kind, configFile };
+  throw new StoreAddressError(
+    `--store-config is required for ${kind}`,
+    `give --store-config FILE, how ${kind} is reached`,
+  );
+}
+
+/** The word that {@link parseStoreAddress} reads. */
+export function formatStoreAddress(address: StoreAddress): string {
+  if (address.kind === 'embedded') return `embedded:${address.directory}`;
+  return 'endpoint' in address ? address.endpoint : `${address.kind}:${address.configFile}`;
+}
+
+function endpointOf(text: string): string {
+  if (text.includes('@')) throw credentials();
+  try {
+    return parseEndpoint(text, false).url;
+  } catch (error) {
+    throw new StoreAddressError(error instanceof Error ? error.message : String(error), forms);
+  }
+}
+
+function pathOf(rest: string, scheme: string, what: string): string {
+  if (rest !== '') return rest;
+  throw new StoreAddressError(`${JSON.stringify(`${scheme}:`)} names no store`, `expected ${scheme}:${what}`);
+}
+
+function credentials(): StoreAddressError {
+  return new StoreAddressError(
+    'The store is named with credentials, which others could read among the processes',
+    'write them into a configuration file and name that: etcd:FILE or consul:FILE',
+  );
+}

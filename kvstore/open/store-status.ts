@@ -1,0 +1,18 @@
+import type { StoreKind } from './store-address.ts';
+
+/** What a store says of itself when it is asked. */
+export interface StoreStatus {
+  readonly kind: StoreKind;
+  readonly endpoint: string;
+  /** The store's own id, in hex; unknown where a Consul has its certificate authority switched off. */
+  readonly storeId: string | undefined;
+  /** Version of the server, or of the API that the embedded store speaks. */
+  readonly version: string | undefined;
+  readonly revision: number;
+  readonly keys: number;
+  /** Bytes on disk, and those of them in use, where the store tells. */
+  readonly sizeBytes: number | undefined;
+  readonly sizeInUseBytes: number | undefined;
+  /** How long the store took to answer. */
+  readonly answerMs: number;
+}
