@@ -12,6 +12,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const unprintable = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
 /** Consul cleans its paths: `a//b` would be read as `a/b`. */
 const cleaned = /\/\/|(?:^|\/)\.{1,2}(?:\/|$)/;
+/** It answers `invalid key name` to outer spaces, and to spaces that it sees by decoding a key that has a percent sign. */
+const spaces = /^ | $|%20|%.* | .*%/;
 
 /** A key as Consul takes it. @throws {InvalidRequestError} for what Consul cannot hold or would take for another key. */
 export function keyText(key: Bytes): string {
@@ -29,9 +31,9 @@ export function prefixText(prefix: Bytes): string {
   } catch (error) {
     throw new InvalidRequestError('Consul holds keys of UTF-8 text only', { cause: error });
   }
-  if (!text.isWellFormed() || unprintable.test(text) || cleaned.test(text))
+  if (!text.isWellFormed() || unprintable.test(text) || cleaned.test(text) || spaces.test(text))
     throw new InvalidRequestError(
-      `Consul cannot hold keys such as ${JSON.stringify(text)}: control characters, empty parts, "." and ".." are refused`,
+      `Consul cannot hold keys such as ${JSON.stringify(text)}: control characters, empty parts, "." and "..", outer spaces are refused`,
     );
   return text;
 }

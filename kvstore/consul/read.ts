@@ -10,6 +10,12 @@ import type { ConsulHttp, ConsulReply } from './http/index.ts';
 import { isMark, kvPath, markName } from './keys.ts';
 import { ListingScanner, type RawEntry } from './scan/index.ts';
 
+/**
+ * Whatever is not a blocking query asks for this: in the default mode a server that has just come up, or has just become
+ * leader, answers before it has caught up with its own log, and what it has not read yet looks deleted.
+ */
+const consistent = 'consistent';
+
 export interface ReadSettings {
   readonly what: string;
   readonly signal?: AbortSignal | undefined;
@@ -31,7 +37,7 @@ export async function readKey(
   const { what } = settings;
   const reply = await http.call({
     method: 'GET',
-    path: kvPath(key),
+    path: kvPath(key, consistent),
     what,
     signal: settings.signal,
     repeatable: true,
@@ -46,7 +52,7 @@ export async function readKey(
 /** The index of the key-value table now, as the answer for a key that nobody has. */
 export async function tableIndex(http: ConsulHttp, settings: ReadSettings): Promise<number> {
   const { what, signal } = settings;
-  const path = kvPath(`none${markName}`);
+  const path = kvPath(`none${markName}`, consistent);
   const reply = await http.call({ method: 'GET', path, what, signal, repeatable: true, accept: [200, 404] });
   return http.saw(indexOf(reply, what));
 }
@@ -58,7 +64,7 @@ export async function keysUnder(
   settings: ReadSettings,
 ): Promise<{ readonly keys: readonly string[]; readonly index: number }> {
   const { what, signal } = settings;
-  const path = kvPath(prefix, 'keys');
+  const path = kvPath(prefix, `keys&${consistent}`);
   const reply = await http.call({ method: 'GET', path, what, signal, repeatable: true, accept: [200, 404] });
   const index = indexOf(reply, what);
   refuseFiltered(reply, what);
@@ -81,7 +87,7 @@ export interface PrefixRequest extends ReadSettings {
 /** One snapshot of a prefix; returns its index once the answer is complete and shown to be whole. */
 export async function readPrefix(http: ConsulHttp, request: PrefixRequest): Promise<number> {
   const { prefix, what, signal, after } = request;
-  const parameters = after ? `recurse&index=${after.index}&wait=${after.waitMs}ms` : 'recurse';
+  const parameters = after ? `recurse&index=${after.index}&wait=${after.waitMs}ms` : `recurse&${consistent}`;
   let marked = false;
   const consume = async (reply: ConsulReply, chunks: AsyncIterable<Buffer>): Promise<ConsulReply> => {
     refuseFiltered(reply, what);

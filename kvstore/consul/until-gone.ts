@@ -16,15 +16,16 @@ export async function untilGone(
 ): Promise<void> {
   for (let index = 0; ;) {
     try {
-      const path = kvPath(key, index === 0 ? '' : `index=${index}&wait=${waitMs}ms`);
+      const path = kvPath(key, index === 0 ? 'consistent' : `index=${index}&wait=${waitMs}ms`);
       const request = { method: 'GET', path, accept: [200, 404], answerTimeoutMs: waitMs * 1.0625 + 5000 } as const;
       const reply = await http.once({ ...request, ...settings }, async (head, chunks) => {
         for await (const chunk of chunks) if (chunk.length === 0) break;
         return head;
       });
-      if (reply.status === 404) return;
+      // Only what a leader that has caught up says is final.
+      if (reply.status === 404 && index === 0) return;
       const found = indexOf(reply, settings.what);
-      index = found < index ? 0 : Math.max(1, found);
+      index = reply.status === 404 || found < index ? 0 : Math.max(1, found);
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       index = 0;

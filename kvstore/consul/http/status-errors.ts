@@ -24,7 +24,7 @@ export function statusError(status: number, text: string, what: string): KvStore
   if (/no cluster leader|no known consul servers|not ready to serve consistent reads/i.test(text))
     return new NotAppliedError(said);
   if (/no space left/i.test(text)) return new NoSpaceError(said);
-  if (/must be between|missing node registration/i.test(text)) return new InvalidRequestError(said);
+  if (/must be between|missing node registration|invalid key name/i.test(text)) return new InvalidRequestError(said);
   if (status >= 500) return new UnavailableError(said);
   return new InvalidRequestError(said);
 }

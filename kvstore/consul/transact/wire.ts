@@ -73,7 +73,7 @@ export async function submit(
     );
   const reply = await http.call({
     method: 'PUT',
-    path: 'txn',
+    path: readOnly ? 'txn?consistent' : 'txn',
     body,
     what,
     signal,

@@ -75,6 +75,7 @@ class Follower {
         const difference = reason ? await this.#list() : await this.#next();
         this.#failures = 0;
         if (difference === 'replaced') {
+          this.#options.log.warn('Store was replaced', { [fields.prefix]: this.#options.prefix });
           reason = 'store-replaced';
           this.#options.http.forget();
         } else if (reason) {
@@ -114,9 +115,11 @@ class Follower {
     }
     const floor = http.revision;
     const { snapshot, index, mark, tookMs } = await this.#read(thorough ? undefined : Math.max(1, this.#index));
-    // What has changed since the last answer must be younger than it, or the store's history is another one.
-    if (mark !== this.#mark || snapshot.oldestChange <= this.#index) return 'replaced';
-    if (index < this.#index && !thorough) {
+    // What has changed since the last answer must be younger than it, or the store's history is another one. But only
+    // a thorough reading tells: a server that has just come up answers before it has caught up with its own log.
+    const another = mark !== this.#mark || snapshot.oldestChange <= this.#index;
+    if (thorough && another) return 'replaced';
+    if (!thorough && (another || index < this.#index)) {
       this.#inDoubt = true;
       return nothing;
     }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import { closingTests } from './closing.ts';
-import { type OpenStore, StoreContext } from './fixture.ts';
+import { type OpenStore, StoreContext, type StorePromises, allPromises } from './fixture.ts';
 import { keyTests } from './keys.ts';
 import { leaseTests } from './leases.ts';
 import { lockTests } from './locks.ts';
@@ -14,6 +14,8 @@ interface StoreTraits {
   readonly restarts?: boolean;
   /** A store goes on by itself across a restart. */
   readonly resumes?: boolean;
+  /** What this store cannot promise. */
+  readonly promises?: Partial<StorePromises>;
   /** For starting real servers, which may have to be built first. */
   readonly openTimeoutMs?: number;
 }
@@ -23,9 +25,9 @@ interface StoreTraits {
  * whole suite; each test uses a prefix of its own, and tests of one file run one after another.
  */
 export function describeStore(name: string, open: OpenStore, traits: StoreTraits = {}): void {
-  const { restarts = false, resumes = false, openTimeoutMs = 60_000 } = traits;
+  const { restarts = false, resumes = false, openTimeoutMs = 60_000, promises = {} } = traits;
   describe(name, () => {
-    const context = new StoreContext();
+    const context = new StoreContext({ ...allPromises, ...promises });
     beforeAll(() => context.open(open), openTimeoutMs);
     afterAll(() => context.close());
 

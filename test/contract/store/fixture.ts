@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import type { Store, WatchBatch } from '../../../kvstore/index.ts';
 
 /** An implementation under test, opened empty. */
@@ -15,13 +16,47 @@ export interface OpenedStore {
   readonly dispose: () => Promise<void>;
 }
 
+/** What a store may be unable to promise. Where it is, the suite tests what it does instead. */
+export interface StorePromises {
+  /** Older revisions can be read until they are compacted. */
+  readonly history: boolean;
+  /** Each write makes the next revision, and nothing else makes one. */
+  readonly denseRevisions: boolean;
+  /** Every change comes as an event; otherwise the last of each key does. */
+  readonly everyEvent: boolean;
+  /** Puts of a key are counted; otherwise version 2 stands for any number of puts after the first. */
+  readonly countsVersions: boolean;
+  /** Keys are bytes; otherwise they are printable UTF-8 without empty path elements. */
+  readonly keysOfAnyBytes: boolean;
+  /** A prefix is deleted in one revision, however many keys it has. */
+  readonly prefixDeletedAtOnce: boolean;
+  /** Largest value. */
+  readonly maxValueBytes: number;
+}
+
+/** What the contract asks for. */
+export const allPromises: StorePromises = {
+  history: true,
+  denseRevisions: true,
+  everyEvent: true,
+  countsVersions: true,
+  keysOfAnyBytes: true,
+  prefixDeletedAtOnce: true,
+  maxValueBytes: 1024 * 1024,
+};
+
 export type OpenStore = () => Promise<OpenedStore>;
 
 /** What the tests of one implementation share. */
 export class StoreContext {
+  readonly promises: StorePromises;
   #opened: OpenedStore | undefined;
   #store: Store | undefined;
   #prefixes = 0;
+
+  constructor(promises: StorePromises = allPromises) {
+    this.promises = promises;
+  }
 
   get opened(): OpenedStore {
     if (!this.#opened) throw new Error('No store is open');
@@ -54,11 +89,22 @@ export class StoreContext {
     return `test-${++this.#prefixes}/`;
   }
 
+  /** What to expect of the revision of a write right after `revision`. */
+  next(revision: number): number {
+    // An asymmetric matcher stands where a number is expected.
+    return this.promises.denseRevisions ? revision + 1 : (expect.any(Number) as unknown as number);
+  }
+
   /** The store's revision now. */
   async revision(): Promise<number> {
     for await (const page of this.store.list('no such key', { pageSize: 1 })) return page.revision;
     throw new Error('A listing has at least one page');
   }
+}
+
+/** In the place of `test` for what a store does not promise; the same file says what it does instead. */
+export function omitted(_title: string, _body: () => Promise<void>): void {
+  // Nothing to run.
 }
 
 export const text = (bytes: Uint8Array | undefined): string | undefined =>

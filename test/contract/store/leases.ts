@@ -26,7 +26,7 @@ export function leaseTests(context: StoreContext): void {
     for (const name of ['a', 'b', 'c']) await context.store.put(prefix + name, 'x', { lease: lease.id });
     const { revision } = await context.store.put(`${prefix}other`, 'x');
     await lease.revoke();
-    expect(await context.revision()).toBe(revision + 1);
+    expect(await context.revision()).toEqual(context.next(revision));
     expect(await context.store.get(`${prefix}a`)).toBeUndefined();
     expect(await context.store.get(`${prefix}c`)).toBeUndefined();
     expect(await context.store.get(`${prefix}other`)).toBeDefined();
@@ -109,7 +109,9 @@ export function leaseTests(context: StoreContext): void {
     await lease[Symbol.asyncDispose]();
     expect(await context.store.get(key)).toBeDefined();
     const disposed = performance.now();
-    await eventually(async () => (await context.store.get(key)) === undefined);
+    // A store may let twice the time pass.
+    const mostMs = Math.max(20_000, lease.ttlSeconds * 4000);
+    await eventually(async () => (await context.store.get(key)) === undefined, mostMs);
     // The last renewal was the grant itself or came before the disposal, so half the time must have passed for certain.
     expect(performance.now() - disposed).toBeGreaterThan(1000);
   });

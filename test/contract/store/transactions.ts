@@ -4,6 +4,8 @@ import { type StoreContext, text } from './fixture.ts';
 
 /** Compare-and-set. */
 export function transactionTests(context: StoreContext): void {
+  const { promises } = context;
+
   test('the first branch is applied when every comparison holds', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'one');
@@ -15,7 +17,7 @@ export function transactionTests(context: StoreContext): void {
       then: [{ type: 'put', key, value: 'two' }],
       otherwise: [{ type: 'put', key, value: 'three' }],
     });
-    expect(result).toEqual({ succeeded: true, revision: revision + 1, results: [{ type: 'put' }] });
+    expect(result).toEqual({ succeeded: true, revision: context.next(revision), results: [{ type: 'put' }] });
     expect(text((await context.store.get(key))?.value)).toBe('two');
   });
 
@@ -146,8 +148,12 @@ export function transactionTests(context: StoreContext): void {
   ])('a present key compares: $title', async ({ compare, holds }) => {
     const key = `${context.prefix()}a`;
     for (let i = 0; i < present.version; i++) await context.store.put(key, present.value);
-    const { succeeded } = await context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
-    expect(succeeded).toBe(holds);
+    const comparing = context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
+    const { target, result, value } = compare as Compare;
+    // Without a count, once and more than once are all that can be told apart.
+    const unknown = target === 'version' && value === 2 && result !== 'less';
+    if (unknown && !promises.countsVersions) await expect(comparing).rejects.toThrow(InvalidRequestError);
+    else expect((await comparing).succeeded).toBe(holds);
   });
 
   test.each<{ readonly title: string; readonly compare: Omit<Compare, 'key'>; readonly holds: boolean }>([
