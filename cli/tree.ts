@@ -1,5 +1,6 @@
 import type { CommandGroup } from './command.ts';
 import { lab } from './lab/tree.ts';
+import { store } from './store/tree.ts';
 
 /** Every command of `isthmus`. Modules are named here and loaded when needed. */
 export const tree: CommandGroup = {
@@ -13,15 +14,7 @@ export const tree: CommandGroup = {
       summary: 'Run the apiserver of one cluster, which is also its store',
       load: async () => (await import('./apiserver.ts')).apiserver,
     },
-    store: {
-      summary: 'The embedded store alone',
-      commands: {
-        serve: {
-          summary: 'Serve an embedded store over the etcd v3 API',
-          load: async () => (await import('./store-serve.ts')).storeServe,
-        },
-      },
-    },
+    store,
     status: {
       summary: 'Say what an agent or an apiserver knows of itself and of the mesh',
       load: async () => (await import('./status.ts')).status,

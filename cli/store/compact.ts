@@ -1,0 +1,38 @@
+import { UsageError, defineOptions } from '../../runtime/options/index.ts';
+import { defineCommand } from '../command.ts';
+import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
+
+/** `isthmus store compact REVISION`, `isthmus store compact --keep N` */
+export const storeCompact = defineCommand({
+  description: `Forgets the history before REVISION; what is stored now stays. Whoever watches from an older revision has to list again.\n${storeDescription}`,
+  options: defineOptions({
+    keep: { type: 'number', min: 0, placeholder: 'N', help: 'Keep this many revisions, instead of naming one' },
+    ...storeOptions,
+  }),
+  positionals: { usage: '[REVISION]', min: 0, max: 1 },
+  examples: ['isthmus store compact 120000', 'isthmus store compact --keep 10000 --store etcd:/etc/isthmus/etcd.yaml'],
+  run: async (context, { options, positionals: [text] }) => {
+    const { keep } = options;
+    const { signal } = context;
+    if ((text === undefined) === (keep === undefined))
+      throw new UsageError('Either REVISION or --keep N is needed', {
+        hint: 'isthmus store status tells the revision',
+      });
+    const wanted = text === undefined ? undefined : readRevision(text);
+    await using opened = await openNamed(context, addressFrom(options));
+    const target = wanted ?? (await opened.status({ signal })).revision - (keep ?? 0);
+    if (target < 1) {
+      context.stdout('There is no older history to forget\n');
+      return 0;
+    }
+    await opened.compact(target, { signal });
+    context.stdout(`Forgot what was before revision ${target}\n`);
+    return 0;
+  },
+});
+
+function readRevision(text: string): number {
+  const revision = /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (revision < 1) throw new UsageError(`REVISION expects a whole number, at least 1, not ${JSON.stringify(text)}`);
+  return revision;
+}

@@ -1,0 +1,20 @@
+import { defineOptions } from '../../runtime/options/index.ts';
+import { defineCommand } from '../command.ts';
+import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
+import { formatBytes } from './status.ts';
+
+/** `isthmus store defrag` */
+export const storeDefrag = defineCommand({
+  description: `Gives free pages of one etcd member back to its disk; it answers nothing else meanwhile. An embedded store uses its free\npages again and needs this rarely: a snapshot of it that is restored elsewhere is as small as can be.\n${storeDescription}`,
+  options: defineOptions({ ...storeOptions }),
+  examples: ['isthmus store defrag --store etcd:/etc/isthmus/etcd.yaml'],
+  run: async (context, { options }) => {
+    const { signal } = context;
+    await using opened = await openNamed(context, addressFrom(options));
+    const before = await opened.status({ signal });
+    await opened.defragment({ signal });
+    const after = await opened.status({ signal });
+    context.stdout(`From ${formatBytes(before.sizeBytes ?? 0)} to ${formatBytes(after.sizeBytes ?? 0)}\n`);
+    return 0;
+  },
+});

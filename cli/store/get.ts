@@ -1,0 +1,34 @@
+import { defineOptions } from '../../runtime/options/index.ts';
+import { defineCommand } from '../command.ts';
+import { formatJson, outputOptions } from '../output/index.ts';
+import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
+import { revisionOption } from './revision-option.ts';
+import { jsonEntry, textOf } from './shown.ts';
+
+/** `isthmus store get KEY` */
+export const storeGet = defineCommand({
+  description: `Prints the value. Without such a key the exit code is 1.\n${storeDescription}`,
+  options: defineOptions({ ...revisionOption, ...storeOptions, ...outputOptions }),
+  positionals: { usage: 'KEY', min: 1, max: 1 },
+  examples: [
+    'isthmus store get cilium/cluster-config/east',
+    'isthmus store get cilium/.heartbeat --store etcd:/etc/isthmus/etcd.yaml -o json',
+  ],
+  run: async (context, { options, positionals: [key = ''] }) => {
+    const { revision, output } = options;
+    const { signal } = context;
+    await using opened = await openNamed(context, addressFrom(options));
+    const entry = await opened.store.get(key, { signal, ...(revision === undefined ? {} : { revision }) });
+    if (!entry) {
+      context.stderr(`isthmus: There is no key ${JSON.stringify(key)}\n`);
+      return 1;
+    }
+    if (output === 'json') context.stdout(formatJson(jsonEntry(entry, true)));
+    else {
+      const text = textOf(entry.value);
+      if (text === undefined) context.stderr('isthmus: The value is no text; it follows in base64\n');
+      context.stdout(`${text ?? Buffer.from(entry.value).toString('base64')}\n`);
+    }
+    return 0;
+  },
+});

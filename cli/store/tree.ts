@@ -1,0 +1,21 @@
+import type { CommandGroup } from '../command.ts';
+
+/** The commands of `isthmus store`. */
+export const store: CommandGroup = {
+  summary: 'Serve, read and move stores',
+  commands: {
+    serve: {
+      summary: 'Serve an embedded store over the etcd v3 API',
+      load: async () => (await import('../store-serve.ts')).storeServe,
+    },
+    status: { summary: 'Say what a store holds', load: async () => (await import('./status.ts')).storeStatus },
+    get: { summary: 'Print the value of a key', load: async () => (await import('./get.ts')).storeGet },
+    list: { summary: 'List keys', load: async () => (await import('./list.ts')).storeList },
+    watch: { summary: 'Print changes as they happen', load: async () => (await import('./watch.ts')).storeWatch },
+    compact: { summary: 'Forget history', load: async () => (await import('./compact.ts')).storeCompact },
+    defrag: {
+      summary: 'Give free space of an etcd member back',
+      load: async () => (await import('./defrag.ts')).storeDefrag,
+    },
+  },
+};
