@@ -11,23 +11,34 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { StoreDirectoryError } from './directory-error.ts';
+import { lockPrefix } from './directory-lock.ts';
 
 const markerName = 'isthmus-store.json';
 /** Raised whenever an older program could no longer read what a newer one writes. */
 export const storeFormat = 1;
 
-/**
- * Makes sure that the directory is ours and of a format that we read, before anything in it is opened; an absent or
- * empty one becomes ours. @throws {StoreDirectoryError}
- */
-export function claimDirectory(directory: string): void {
+/** Makes an absent directory; one that is there must be ours, or empty, and is not touched. @throws {StoreDirectoryError} */
+export function checkDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  checkContent(directory);
+}
+
+/** Makes an empty directory ours; whoever calls it has locked it. @throws {StoreDirectoryError} */
+export function markDirectory(directory: string): void {
+  checkContent(directory);
+  const marker = join(directory, markerName);
+  if (existsSync(marker)) return;
+  writeDurably(directory, marker, `${JSON.stringify({ product: 'isthmus', format: storeFormat })}\n`);
+}
+
+function checkContent(directory: string): void {
   const marker = join(directory, markerName);
   if (existsSync(marker)) {
     checkMarker(directory, readFileSync(marker, 'utf8'));
     return;
   }
-  const found = readdirSync(directory).filter((name) => name !== 'lost+found' && !name.startsWith(`${markerName}.`));
+  const passedOver = ['lost+found', `${markerName}.`, lockPrefix];
+  const found = readdirSync(directory).filter((name) => !passedOver.some((prefix) => name.startsWith(prefix)));
   if (found.length > 0) {
     const shown = found.slice(0, 3).join(', ');
     throw new StoreDirectoryError(
@@ -36,7 +47,6 @@ export function claimDirectory(directory: string): void {
       `Directory ${directory} is not empty and holds no store of ours (found ${shown}); choose another data directory`,
     );
   }
-  writeDurably(directory, marker, `${JSON.stringify({ product: 'isthmus', format: storeFormat })}\n`);
 }
 
 function checkMarker(directory: string, text: string): void {

@@ -27,7 +27,7 @@ const defaultAutoCompaction: AutoCompaction = { mode: 'age', retentionMs: 5 * 60
  */
 export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promise<Engine> {
   const log = options.log ?? silentLogger;
-  const tables = await openTables(options.directory);
+  const tables = await openTables(options.directory, options.clock);
   const backend = new LmdbBackend(tables, {
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     report: (message, error) => log.error(message, { error, directory: options.directory }),

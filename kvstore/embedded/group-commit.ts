@@ -1,6 +1,6 @@
-import type { RootDatabase } from 'lmdb';
 import type { Change } from '../engine/index.ts';
-import type { Table } from './tables.ts';
+import { StoreDirectoryError } from './directory-error.ts';
+import type { Table, Tables } from './tables.ts';
 
 /** One change of a table; without value the key is removed. */
 export interface TableWrite {
@@ -91,11 +91,15 @@ export class GroupCommit {
   }
 }
 
-/** One transaction of LMDB; its promise means on disk (see `openTables`). */
-export function lmdbWriter(root: RootDatabase<Buffer, Buffer>): Writer {
+/**
+ * One transaction of LMDB; its promise means on disk (see `openTables`). It writes nothing once another process has entered
+ * itself as the owner.
+ */
+export function lmdbWriter({ ownership, directory }: Tables): Writer {
   return async (writes) => {
+    let owned: boolean;
     try {
-      await root.batch(() => {
+      owned = await ownership.table.ifVersion(ownership.key, ownership.version, () => {
         for (const { table, key, value } of writes) {
           // Inside a batch these promises say nothing; the batch's own does.
           if (value) void table.put(key, value);
@@ -105,6 +109,8 @@ export function lmdbWriter(root: RootDatabase<Buffer, Buffer>): Writer {
     } catch (error) {
       throw await causeOf(error);
     }
+    if (!owned)
+      throw new StoreDirectoryError('in-use', directory, `Store in ${directory} was taken over by another process`);
   };
 }
 

@@ -77,7 +77,7 @@ export class LmdbBackend implements Backend {
     this.#report = options.report ?? (() => undefined);
     this.#latest = new LmdbView(tables, this.#latestState(), this.#overlay);
     this.#commits = new GroupCommit({
-      write: options.write ?? lmdbWriter(tables.root),
+      write: options.write ?? lmdbWriter(tables),
       seal: (group) => this.#seal(group),
       committed: (group) => this.#settle(group),
       failed: (error) => this.#rollBack(error),

@@ -1,8 +1,10 @@
 import { realpathSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { type Database, type RootDatabase, open } from 'lmdb';
+import type { Clock } from '../../runtime/clock/index.ts';
 import { StoreDirectoryError } from './directory-error.ts';
-import { claimDirectory, storeFormat } from './directory.ts';
-import { type Owner, isAlive, isSameOwner, thisProcess } from './owner.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { checkDirectory, markDirectory, storeFormat } from './directory.ts';
 import { readLogKey, readRevision, writeRevision } from './row-codec.ts';
 
 export type Table = Database<Buffer, Buffer>;
@@ -17,13 +19,21 @@ export interface Tables {
   readonly lk: Table;
   readonly lease: Table;
   readonly meta: Table;
+  readonly ownership: Ownership;
+  readonly lock: AsyncDisposable;
+}
+
+/** The record of who has the store. Every commit compares its version: a store that somebody else took is not written to. */
+export interface Ownership {
+  readonly table: Table;
+  readonly key: Buffer;
+  readonly version: number;
 }
 
 export const metaKeys = {
   format: Buffer.from('format'),
   cluster: Buffer.from('cluster'),
   member: Buffer.from('member'),
-  owner: Buffer.from('owner'),
   revision: Buffer.from('revision'),
   /** Revisions below it cannot be read any more. */
   compacted: Buffer.from('compacted'),
@@ -34,8 +44,7 @@ export const metaKeys = {
 /** lmdb-js on pages of 4 KiB. */
 export const maxKeyBytes = 1978;
 
-/** Directories open in this process: a process is no stranger to itself, so the owner check would let it in twice. */
-const openHere = new Set<string>();
+const ownerKey = Buffer.from('owner');
 
 /**
  * Opens or makes the store in `directory` and takes ownership of it. @throws {StoreDirectoryError}
@@ -44,11 +53,20 @@ const openHere = new Set<string>();
  * made by us (`writeToLmdb`): with lmdb-js's own `eventTurnBatching` a commit that fails also rejects a promise that nobody
  * holds, which ends the process.
  */
-export async function openTables(directory: string): Promise<Tables> {
-  claimDirectory(directory);
+export async function openTables(directory: string, clock?: Clock): Promise<Tables> {
+  checkDirectory(directory);
+  const lock = await lockDirectory(directory, clock);
+  try {
+    markDirectory(directory);
+    return await openLocked(directory, lock);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tables> {
   const path = realpathSync(directory);
-  if (openHere.has(path)) throw inUse(directory, process.pid);
-  openHere.add(path);
   const common = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const durability = { overlappingSync: false, eventTurnBatching: false };
   const root = open<Buffer, Buffer>({ path, maxDbs: 8, maxReaders: 512, ...durability, ...common });
@@ -63,20 +81,24 @@ export async function openTables(directory: string): Promise<Tables> {
       lk: table('lk'),
       lease: table('lease'),
       meta: table('meta'),
+      ownership: {
+        table: root.openDB<Buffer, Buffer>({ name: 'owner', useVersions: true, ...common }),
+        key: ownerKey,
+        version: randomVersion(),
+      },
+      lock,
     };
     takeOwnership(tables, directory);
     return tables;
   } catch (error) {
-    openHere.delete(path);
     await root.close();
     throw error;
   }
 }
 
 export async function closeTables(tables: Tables): Promise<void> {
-  tables.root.transactionSync(() => tables.meta.removeSync(metaKeys.owner));
   await tables.root.close();
-  openHere.delete(tables.directory);
+  await tables.lock[Symbol.asyncDispose]();
 }
 
 export function revisionBytes(revision: number): Buffer {
@@ -96,13 +118,10 @@ export function metaId(tables: Tables, key: Buffer): bigint {
   return bytes.readBigUInt64BE(0);
 }
 
-/** LMDB's own lock, which spans processes and ends with its holder, makes look-up and entry one step. */
+/** Makes what a store begins with, and enters this process as the one that has it. */
 function takeOwnership(tables: Tables, directory: string): void {
-  const { meta, log, root } = tables;
-  const me = thisProcess();
+  const { meta, log, root, ownership } = tables;
   const failure = root.transactionSync((): StoreDirectoryError | undefined => {
-    const owner = ownerOf(meta.get(metaKeys.owner));
-    if (owner && !isSameOwner(owner, me) && isAlive(owner)) return inUse(directory, owner.pid);
     if (!meta.get(metaKeys.format)) {
       meta.putSync(metaKeys.format, revisionBytes(storeFormat));
       meta.putSync(metaKeys.cluster, randomId());
@@ -118,23 +137,12 @@ function takeOwnership(tables: Tables, directory: string): void {
           `Store in ${directory} is damaged: its log is ahead of it`,
         );
     }
-    meta.putSync(metaKeys.owner, Buffer.from(JSON.stringify(me)));
+    // For people who look: what counts is the version.
+    const owner = Buffer.from(JSON.stringify({ pid: process.pid, host: hostname() }));
+    ownership.table.putSync(ownership.key, owner, ownership.version);
     return undefined;
   });
   if (failure) throw failure;
-}
-
-function ownerOf(bytes: Buffer | undefined): Owner | undefined {
-  return bytes ? (JSON.parse(bytes.toString()) as Owner) : undefined;
-}
-
-function inUse(directory: string, pid: number): StoreDirectoryError {
-  return new StoreDirectoryError(
-    'in-use',
-    directory,
-    `Store in ${directory} is in use by process ${pid}; stop it first or choose another data directory`,
-    pid,
-  );
 }
 
 /** 64 random bits, never zero. */
@@ -142,4 +150,9 @@ function randomId(): Buffer {
   const bytes = Buffer.from(crypto.getRandomValues(new Uint8Array(8)));
   if (bytes.readBigUInt64BE(0) === 0n) bytes[7] = 1;
   return bytes;
+}
+
+/** LMDB-js keeps versions as numbers. */
+function randomVersion(): number {
+  return Number(randomId().readBigUInt64BE(0) >> 12n) + 1;
 }

@@ -13,7 +13,7 @@ const [directory = '', file = '', seed = '0', defect = 'none'] = process.argv.sl
 const random = randomFrom(Number(seed));
 const notes = openSync(file, 'a');
 const tables = await openTables(directory);
-const writeToLmdb = lmdbWriter(tables.root);
+const writeToLmdb = lmdbWriter(tables);
 const engine = new MvccEngine(
   new LmdbBackend(tables, { write: writers(tables.cur)[defect as Defect] }),
   {},

@@ -1,8 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
+import { openTables } from '../../../../kvstore/embedded/tables.ts';
+import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
 
@@ -40,13 +44,45 @@ describe('the data directory', () => {
     await expect(second).rejects.toMatchObject({ problem: 'in-use', pid: process.pid, retry: 'never' });
   });
 
+  test('of several that want it at once exactly one gets it', async () => {
+    const results = await Promise.allSettled(Array.from({ length: 8 }, () => openEmbeddedEngine({ directory, clock })));
+    const got = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.problem] : []));
+    expect(got.length).toBe(1);
+    expect(refused).toEqual(Array(7).fill('in-use'));
+    for (const engine of got) await engine[Symbol.asyncDispose]();
+    expect(readdirSync(directory).toSorted()).toEqual(['data.mdb', 'isthmus-store.json', 'lock.mdb']);
+  });
+
+  test('is locked wherever it lies: its path may be longer than that of a socket', async () => {
+    const path = join(directory, 'a-long-name-'.repeat(8), 'another-long-name-'.repeat(8));
+    await using _engine = await openEmbeddedEngine({ directory: path, clock });
+    await expect(openEmbeddedEngine({ directory: path, clock })).rejects.toMatchObject({ problem: 'in-use' });
+  });
+
+  test('an engine whose store was taken over writes no more', async () => {
+    const tables = await openTables(directory);
+    await using engine = new MvccEngine(new LmdbBackend(tables), {}, { clock });
+    await engine.put({ key: Buffer.from('a'), value: Buffer.from('1') });
+    const { table, key } = tables.ownership;
+    table.putSync(key, Buffer.from('another one'), 7);
+    const put = engine.put({ key: Buffer.from('a'), value: Buffer.from('2') });
+    await expect(put).rejects.toMatchObject({ grpcCode: 14, cause: { problem: 'in-use' } });
+    table.putSync(key, Buffer.from('this one again'), tables.ownership.version);
+    await expect(engine.put({ key: Buffer.from('a'), value: Buffer.from('3') })).rejects.toMatchObject({
+      grpcCode: 14,
+    });
+    expect(engine.revision).toBe(2);
+    expect((await engine.range({ key: Buffer.from('a') })).kvs[0]?.value).toEqual(new Uint8Array(Buffer.from('1')));
+  });
+
   test('refuses a second process and names the first', async () => {
     await using engine = await openEmbeddedEngine({ directory, clock });
     const face = new URL('../../../../kvstore/embedded/index.ts', import.meta.url).href;
     const clockFace = new URL('../../../../runtime/clock/index.ts', import.meta.url).href;
     const program = `import { openEmbeddedEngine } from '${face}'; import { systemClock as clock } from '${clockFace}';
       try { await openEmbeddedEngine({ directory: ${JSON.stringify(directory)}, clock }); } catch (error) { console.log(error.message); }`;
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
     expect(stdout).toContain(`Store in ${directory} is in use by process ${process.pid}`);
     await engine.put({ key: Buffer.from('a'), value: Buffer.from('the first still works') });
   });

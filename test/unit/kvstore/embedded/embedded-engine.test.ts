@@ -112,7 +112,7 @@ describe('the embedded engine', () => {
     const backend = new LmdbBackend(tables, {
       write: (writes) => {
         commits++;
-        return lmdbWriter(tables.root)(writes);
+        return lmdbWriter(tables)(writes);
       },
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
@@ -125,7 +125,7 @@ describe('the embedded engine', () => {
     const gate = Promise.withResolvers<void>();
     const tables = await openTables(directory);
     const backend = new LmdbBackend(tables, {
-      write: (writes) => gate.promise.then(() => lmdbWriter(tables.root)(writes)),
+      write: (writes) => gate.promise.then(() => lmdbWriter(tables)(writes)),
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     let events = 0;
@@ -145,7 +145,7 @@ describe('the embedded engine', () => {
     const tables = await openTables(directory);
     const backend = new LmdbBackend(tables, {
       write: (writes) =>
-        full ? Promise.reject(new Error('ENOSPC: No space left on device')) : lmdbWriter(tables.root)(writes),
+        full ? Promise.reject(new Error('ENOSPC: No space left on device')) : lmdbWriter(tables)(writes),
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     const failing = await Promise.allSettled([
