@@ -14,8 +14,8 @@ import { StoreDirectoryError } from './directory-error.ts';
 import { lockPrefix } from './directory-lock.ts';
 
 const markerName = 'isthmus-store.json';
-/** Raised whenever an older program could no longer read what a newer one writes. */
-export const storeFormat = 1;
+/** Raised whenever the other side of a change could not read what this one writes. 2: rows as etcd's messages. */
+export const storeFormat = 2;
 
 /** Makes an absent directory; one that is there must be ours, or empty, and is not touched. @throws {StoreDirectoryError} */
 export function checkDirectory(directory: string): void {
@@ -58,6 +58,12 @@ function checkMarker(directory: string, text: string): void {
       'newer',
       directory,
       `Store in ${directory} has format ${format}, this version reads up to ${storeFormat}; use the newer isthmus`,
+    );
+  if (format < storeFormat)
+    throw new StoreDirectoryError(
+      'older',
+      directory,
+      `Store in ${directory} has format ${format} of an older isthmus, this version reads ${storeFormat}; move the directory away and start with an empty one (apiserver and agents write their records again), or stay with the older isthmus`,
     );
 }
 

@@ -23,7 +23,7 @@ const defaultAutoCompaction: AutoCompaction = { mode: 'age', retentionMs: 5 * 60
 
 /**
  * Opens the embedded store in a directory: etcd's semantics on LMDB, durable before every answer.
- * @throws {StoreDirectoryError} when the directory is in use, foreign, of a newer format or damaged.
+ * @throws {StoreDirectoryError} when the directory is in use, cannot be locked, is foreign, of another format, or damaged.
  */
 export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promise<Engine> {
   const log = options.log ?? silentLogger;

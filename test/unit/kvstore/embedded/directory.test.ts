@@ -109,6 +109,7 @@ describe('the data directory', () => {
 
   test.each([
     { problem: 'newer', marker: '{"product":"isthmus","format":99}', says: /format 99/ },
+    { problem: 'older', marker: '{"product":"isthmus","format":1}', says: /format 1 .* start with an empty one/ },
     { problem: 'foreign', marker: '{"product":"another"}', says: /another program/ },
     { problem: 'foreign', marker: 'not JSON', says: /another program/ },
   ])('is refused when its mark says $marker', async ({ problem, marker, says }) => {
