@@ -1,4 +1,4 @@
-import { type Bytes, InvalidRequestError } from '../contract/index.ts';
+import { type Bytes, InvalidRequestError, ProtocolError } from '../contract/index.ts';
 
 /**
  * Name of the key inside each watched prefix that holds a random number: another number means another store. Keys that
@@ -49,7 +49,10 @@ export function kvPath(key: string, parameters = ''): string {
 
 /** A session id as the contract's number: all 128 bits. */
 export function leaseOfSession(session: string | undefined): bigint {
-  return session === undefined || session === '' ? 0n : BigInt(`0x${session.replaceAll('-', '')}`);
+  if (session === undefined || session === '') return 0n;
+  if (!/^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/.test(session))
+    throw new ProtocolError('Answer of Consul has a session that is no UUID');
+  return BigInt(`0x${session.replaceAll('-', '')}`);
 }
 
 export function sessionOfLease(lease: bigint): string {

@@ -22,20 +22,17 @@ export function sessionTtl(wishedSeconds: number): number {
 export class Sessions {
   readonly #http: ConsulHttp;
   readonly #node: string;
-  #registered = false;
 
   constructor(http: ConsulHttp, node: string) {
     this.#http = http;
     this.#node = node;
   }
 
-  /** Makes a session whose keys go with it. */
+  /** Makes a session whose keys go with it. Registers the node only where it is missing: that takes a right of its own. */
   async create(ttlSeconds: number, signal?: AbortSignal): Promise<bigint> {
-    if (!this.#registered) await this.#register(signal);
     try {
       return await this.#create(ttlSeconds, signal);
     } catch (error) {
-      // Somebody may have taken the node out of the catalog since.
       if (!(error instanceof InvalidRequestError) || !error.message.includes('node registration')) throw error;
       await this.#register(signal);
       return await this.#create(ttlSeconds, signal);
@@ -98,6 +95,5 @@ export class Sessions {
       signal,
       repeatable: true,
     });
-    this.#registered = true;
   }
 }

@@ -153,7 +153,6 @@ class Consul implements ConsulProcess {
   #arguments(): string[] {
     const { mode = 'dev', managementToken, hcl, socketPath } = this.#options;
     const [http, server, serf] = this.#ports;
-    const client = socketPath === undefined ? '127.0.0.1' : `127.0.0.1 unix://${socketPath}`;
     const acl = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${managementToken}" } }`;
     // Elections on one machine need not wait for a network.
     const disk = [
@@ -167,7 +166,8 @@ class Consul implements ConsulProcess {
       '-node=t',
       '-log-level=warn',
       '-bind=127.0.0.1',
-      `-client=${client}`,
+      '-client=127.0.0.1',
+      ...(socketPath === undefined ? [] : [`-hcl=addresses { http = "127.0.0.1 unix://${socketPath}" }`]),
       `-http-port=${http}`,
       `-server-port=${server}`,
       `-serf-lan-port=${serf}`,

@@ -42,7 +42,7 @@ const conflict =
  * Consul takes a put that changes nothing for none at all: no new index, nobody is woken. The number of a put in its
  * flags makes each one a change, as the contract wants it.
  */
-let lastFlags = randomInt(2 ** 47);
+let lastFlags = randomInt(2 ** 31);
 export function nextFlags(): number {
   lastFlags += 1;
   return lastFlags;

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { type ConsulStore, UnavailableError } from '../../../../kvstore/index.ts';
+import { systemClock } from '../../../../runtime/clock/index.ts';
+import { type ConsulProcess, startConsul } from '../../../support/consul.ts';
+import { needs } from '../../../support/probe.ts';
+import { startTcpProxy } from '../../../support/tcp-proxy.ts';
+import { Mirror, writeMany } from '../etcd/mirror.ts';
+import { clientOf } from './support.ts';
+
+jest.setTimeout(90_000);
+
+needs('consul')('A Consul in trouble', () => {
+  let server: ConsulProcess;
+  let store: ConsulStore;
+  let prefixes = 0;
+  beforeAll(async () => {
+    server = await startConsul({ mode: 'disk' });
+    store = clientOf(server);
+  }, 600_000);
+  afterAll(async () => {
+    await store[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+  const synced = async (prefix: string, through: ConsulStore = store): Promise<Mirror> => {
+    const mirror = new Mirror(through, prefix);
+    await mirror.until(() => mirror.watch.synced);
+    return mirror;
+  };
+
+  test('that was killed and comes back costs its followers nothing', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, `${prefix}stable/`, 300);
+    await using mirror = await synced(prefix);
+    for (let round = 0; round < 3; round++) {
+      await server.restart();
+      await store.put(`${prefix}round`, `${round}`);
+    }
+    await mirror.agreesWith(store, prefix);
+    expect(mirror.marks).toEqual(['start', 'synced']);
+    expect(mirror.watch.counts.removes).toBe(0);
+  });
+
+  test('that was wiped is told from one that was restarted, though it counts anew', async () => {
+    const prefix = `t${++prefixes}/`;
+    await using other = await startConsul({ mode: 'disk' });
+    await using client = clientOf(other);
+    await writeMany(client, prefix, 60, () => 'old');
+    await using mirror = await synced(prefix, client);
+    await other.wipe();
+    // The same keys, and very likely the same indexes, with other values.
+    await writeMany(client, prefix, 50, () => 'new');
+    await mirror.until(() => mirror.marks.includes('store-replaced'));
+    await mirror.agreesWith(client, prefix);
+    expect([...mirror.state.values()].every((value) => value.startsWith('new@'))).toBe(true);
+    expect(mirror.state.size).toBe(50);
+  });
+
+  test('that was restored from a snapshot ends with the state of the snapshot', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, prefix, 20, () => 'saved');
+    await using mirror = await synced(prefix);
+    const snapshot = await saved(server);
+    await writeMany(store, prefix, 30, () => 'later');
+    await mirror.until(() => mirror.state.size === 30);
+    expect((await server.call('PUT', '/v1/snapshot', snapshot)).status).toBe(200);
+    await mirror.until(() => mirror.state.size === 20);
+    await mirror.agreesWith(store, prefix);
+    await store.put(`${prefix}after`, 'x');
+    await mirror.until(() => mirror.state.has('after'));
+  });
+
+  test('whose keys a stranger deletes above the watched prefix is noticed when the wait ends', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, `${prefix}in/`, 20);
+    await using mirror = await synced(`${prefix}in/`);
+    await store.delete(`${prefix}in/0`);
+    await mirror.until(() => mirror.state.size === 19);
+    await server.call('DELETE', `/v1/kv/${prefix}?recurse`);
+    await mirror.until(() => mirror.state.size === 0, 15_000);
+    await store.put(`${prefix}in/new`, 'x');
+    await mirror.agreesWith(store, `${prefix}in/`);
+  });
+
+  test('that hangs fails calls in time, and its watches go on when it wakes', async () => {
+    const prefix = `t${++prefixes}/`;
+    await using impatient = clientOf(server, { callTimeoutMs: 3000 });
+    await using mirror = await synced(prefix, impatient);
+    server.pause();
+    const asked = performance.now();
+    await expect(impatient.put(`${prefix}a`, 'x')).rejects.toThrow(UnavailableError);
+    expect(performance.now() - asked).toBeLessThan(20_000);
+    expect(impatient.health().connected).toBe(false);
+    expect(impatient.health().error).toBeDefined();
+    server.resume();
+    await store.put(`${prefix}b`, 'x');
+    await mirror.until(() => mirror.state.has('b'));
+    await mirror.agreesWith(store, prefix);
+    expect(mirror.marks).toEqual(['start', 'synced']);
+    expect(impatient.health().reconnections).toBeGreaterThanOrEqual(1);
+  });
+
+  test('behind a connection that is cut in the middle of a listing removes nothing', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, `${prefix}stable/`, 400, (i) => `${i}`.padEnd(300, '.'));
+    await using proxy = await startTcpProxy({ host: '127.0.0.1', port: server.port });
+    await using through = clientOf(server, { addresses: [proxy.endpoint] });
+    await using mirror = await synced(prefix, through);
+    for (let round = 0; round < 15; round++) {
+      proxy.cut();
+      await store.put(`${prefix}round`, `${round}`);
+      await systemClock.sleep(round * 3);
+    }
+    await mirror.agreesWith(store, prefix);
+    expect(mirror.marks).toEqual(['start', 'synced']);
+    expect(mirror.watch.counts.removes).toBe(0);
+  });
+
+  test('that loses an address is reached at the next one', async () => {
+    await using two = clientOf(server, { addresses: ['http://127.0.0.1:1', server.endpoint] });
+    const key = `t${++prefixes}/a`;
+    await two.put(key, 'x');
+    expect(await two.get(key)).toBeDefined();
+    expect(two.health().endpoint).toBe(server.endpoint);
+  });
+
+  test('tells the owner of a lease in time that it cannot be renewed', async () => {
+    const lease = await store.grantLease({ ttlSeconds: 10 });
+    server.pause();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    lease.lost.addEventListener('abort', () => resolve());
+    const paused = performance.now();
+    await promise;
+    server.resume();
+    expect(performance.now() - paused).toBeLessThan(12_000);
+    await lease[Symbol.asyncDispose]();
+  });
+});
+
+async function saved(server: ConsulProcess): Promise<Buffer> {
+  const answer = await fetch(`${server.endpoint}/v1/snapshot`);
+  return Buffer.from(await answer.arrayBuffer());
+}
