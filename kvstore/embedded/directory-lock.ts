@@ -66,7 +66,8 @@ class DirectoryLock implements AsyncDisposable {
       let undecided = false;
       for (const name of this.#others()) {
         const answer = await this.#ask(name);
-        if (!answer) rmSync(this.#path(name), { force: true });
+        if (answer === 'nobody') rmSync(this.#path(name), { force: true });
+        else if (answer === 'ending') undecided = true;
         else if (answer.holds || name < this.#name) throw inUse(this.#directory, answer);
         else undecided = true;
       }
@@ -107,12 +108,11 @@ class DirectoryLock implements AsyncDisposable {
     return names.filter((name) => name.startsWith(lockPrefix) && !name.endsWith(unready) && name !== this.#name);
   }
 
-  /** Undefined when nobody listens. */
-  #ask(name: string): Promise<Answer | undefined> {
+  #ask(name: string): Promise<Answer | 'nobody' | 'ending'> {
     return new Promise((resolve) => {
       const socket = connect({ path: this.#path(name) });
       let text = '';
-      const done = (answer: Answer | undefined): void => {
+      const done = (answer: Answer | 'nobody' | 'ending'): void => {
         timer[Symbol.dispose]();
         socket.destroy();
         resolve(answer);
@@ -121,10 +121,7 @@ class DirectoryLock implements AsyncDisposable {
       socket.setEncoding('utf8');
       socket.on('data', (chunk: string) => (text += chunk));
       socket.once('end', () => done(parseAnswer(text)));
-      // Anything but a refusal (a full backlog, a socket of another user) is a living process.
-      socket.once('error', (error: NodeJS.ErrnoException) =>
-        done(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? undefined : { holds: true }),
-      );
+      socket.once('error', (error: NodeJS.ErrnoException) => done(whatErrorSays(error.code)));
     });
   }
 
@@ -134,12 +131,20 @@ class DirectoryLock implements AsyncDisposable {
   }
 }
 
-/** An answer that was cut off came from one that was just ending: it is asked again. */
-function parseAnswer(text: string): Answer {
+function whatErrorSays(code: string | undefined): Answer | 'nobody' | 'ending' {
+  if (code === 'ECONNREFUSED' || code === 'ENOENT') return 'nobody';
+  // Closed while we waited to be accepted.
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'ending';
+  // A full backlog, or the socket of another user: a living process.
+  return { holds: true };
+}
+
+/** An answer that is cut off comes from one that is just ending. */
+function parseAnswer(text: string): Answer | 'ending' {
   try {
     return JSON.parse(text) as Answer;
   } catch {
-    return { holds: false };
+    return 'ending';
   }
 }
 

@@ -11,10 +11,8 @@ jest.setTimeout(120_000);
 const isthmus = new URL('../../../bin/isthmus', import.meta.url).pathname;
 /** As in a container: process ids and networks of its own. */
 const apart = ['-n', '-pf', '--mount-proc', '--kill-child', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh'];
-const serve = (directory: string): string[] => [
-  isthmus,
-  ...['store', 'serve', '--data-dir', directory, '--listen', '127.0.0.1:0'],
-];
+const options = (directory: string): string[] => ['store', 'serve', '--data-dir', directory, '--listen', '127.0.0.1:0'];
+const serve = (directory: string): string[] => [isthmus, ...options(directory)];
 
 needs(
   'linux',
@@ -30,7 +28,7 @@ needs(
       const second = spawnSync('unshare', [...apart, ...serve(directory)], { encoding: 'utf8', timeout: 60_000 });
       expect({ status: second.status, stdout: second.stdout }).toEqual({ status: 1, stdout: '' });
       expect(second.stderr).toContain(`Store in ${directory} is in use by process`);
-      const home = spawnSync(serve(directory)[0] ?? '', serve(directory).slice(1), {
+      const home = spawnSync(isthmus, options(directory), {
         encoding: 'utf8',
         timeout: 60_000,
       });
