@@ -32,6 +32,19 @@ export {
 } from './etcd/index.ts';
 export { ConsulStore, type ConsulStoreOptions, openConsulStore } from './consul/index.ts';
 export {
+  type CompareOptions,
+  type Comparison,
+  type Difference,
+  type DifferenceKind,
+  type MirrorDependencies,
+  type MirrorOptions,
+  type MirrorProgress,
+  SourceReplacedError,
+  compareStores,
+  copiesPrefix,
+  mirror,
+} from './copy/index.ts';
+export {
   type ConsulConfig,
   ConsulConfigError,
   type OpenStore,

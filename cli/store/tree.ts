@@ -12,6 +12,11 @@ export const store: CommandGroup = {
     get: { summary: 'Print the value of a key', load: async () => (await import('./get.ts')).storeGet },
     list: { summary: 'List keys', load: async () => (await import('./list.ts')).storeList },
     watch: { summary: 'Print changes as they happen', load: async () => (await import('./watch.ts')).storeWatch },
+    copy: {
+      summary: 'Copy a store into another one, and follow it',
+      load: async () => (await import('./copy.ts')).storeCopy,
+    },
+    check: { summary: 'Compare two stores', load: async () => (await import('./check.ts')).storeCheck },
     compact: { summary: 'Forget history', load: async () => (await import('./compact.ts')).storeCompact },
     defrag: {
       summary: 'Give free space of an etcd member back',

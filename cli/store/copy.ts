@@ -1,0 +1,120 @@
+import { type MirrorProgress, mirror } from '../../kvstore/index.ts';
+import { createLogger } from '../../runtime/log/index.ts';
+import { defineOptions } from '../../runtime/options/index.ts';
+import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
+import { formatJson, outputOptions } from '../output/index.ts';
+import { ProgressLine, count, progressBar } from './progress-line.ts';
+import { openTwo } from './two-stores.ts';
+
+/** `isthmus store copy A B` */
+export const storeCopy = defineCommand({
+  description:
+    'Copies what A holds into B, then follows A until Ctrl-C: first a listing, then each change. A and B are named as\n' +
+    '--store is elsewhere: http://HOST:PORT, etcd:FILE, consul:FILE, embedded:DIR.\n\n' +
+    'Keys that a lease holds in A arrive under a lease of the copier’s, the others without one. As soon as somebody else\n' +
+    'writes a key in B, it is theirs: it is neither changed nor deleted any more. When the copier ends, what nobody has\n' +
+    'claimed goes after --lease-ttl; a copier that is started again takes it over.\n\n' +
+    'Exit code 1 when B could not be made equal: keys that others wrote differently, or that A lacks, stay as they are\n' +
+    'unless --overwrite is given.',
+  options: defineOptions({
+    prefix: { type: 'string', default: '', help: 'Only keys that begin with this' },
+    once: { type: 'boolean', help: 'End when B holds what the listing said' },
+    overwrite: {
+      type: 'boolean',
+      help: 'At the beginning, replace and delete what others wrote into B, keys of living owners included',
+    },
+    'lease-ttl': {
+      type: 'duration',
+      default: '15m',
+      help: 'What is copied goes this long after the copier, unless claimed',
+    },
+    ...outputOptions,
+  }),
+  positionals: { usage: 'A B', min: 2, max: 2 },
+  examples: [
+    'isthmus store copy http://127.0.0.1:2379 etcd:/etc/isthmus/etcd.yaml',
+    'isthmus store copy etcd:/etc/isthmus/etcd.yaml consul:/etc/isthmus/consul.yaml --prefix cilium/ --once',
+  ],
+  run: async (context, { options, positionals }) => {
+    const { clock, signal } = context;
+    await using stores = await openTwo(context, positionals, { createB: true });
+    using line = new ProgressLine(context);
+    const log = createLogger(
+      {
+        level: 'info',
+        format: 'text',
+        clock,
+        write: (text) => {
+          line.clear();
+          context.stderr(text);
+        },
+      },
+      { component: 'copy' },
+    );
+    const report = new Report(context, line, stores.statusOfA.keys, options.output === 'json');
+    const result = await mirror(
+      {
+        from: stores.a.store,
+        to: stores.b.store,
+        prefix: options.prefix,
+        leaseTtlSeconds: Math.ceil(options.leaseTtlMs / 1000),
+        once: options.once,
+        overwrite: options.overwrite,
+        onProgress: (progress) => report.tell(progress),
+      },
+      { clock, log },
+      signal,
+    );
+    return report.end(result);
+  },
+});
+
+/** What a person, or a program, is told. */
+class Report {
+  readonly #context: CommandContext;
+  readonly #line: ProgressLine;
+  readonly #total: number;
+  readonly #json: boolean;
+  #inStep = false;
+
+  constructor(context: CommandContext, line: ProgressLine, total: number, json: boolean) {
+    this.#context = context;
+    this.#line = line;
+    this.#total = total;
+    this.#json = json;
+  }
+
+  tell(progress: MirrorProgress): void {
+    if (progress.phase !== 'following') {
+      this.#inStep = false;
+      this.#line.show(progressBar(progress.listed, this.#total, 'keys'));
+      return;
+    }
+    if (!this.#inStep) {
+      this.#inStep = true;
+      this.#line.clear();
+      if (!this.#json) this.#context.stdout(`In step at revision ${progress.revision}: ${summary(progress)}\n`);
+    }
+    this.#line.show(`Following A, revision ${progress.revision}: ${summary(progress)}`);
+  }
+
+  end(result: MirrorProgress): ExitCode {
+    const { phase, kept, extra, refused } = result;
+    this.#line.clear();
+    const equal = phase === 'following' && kept + extra + refused === 0;
+    if (this.#json) this.#context.stdout(formatJson({ equal, ...result }));
+    const notes = [
+      kept > 0 ? `${count(kept)} keys of B belong to others and differ` : '',
+      extra > 0 ? `${count(extra)} keys of B are not in A` : '',
+      refused > 0 ? `${count(refused)} keys cannot be stored in B` : '',
+      phase === 'following' ? '' : 'ended before the listing was complete',
+    ].filter((note) => note !== '');
+    if (notes.length > 0) this.#context.stderr(`isthmus: ${notes.join('; ')}\n`);
+    if (kept + extra > 0) this.#context.stderr('  isthmus store check A B names them; --overwrite makes B what A is\n');
+    return equal ? 0 : 1;
+  }
+}
+
+function summary({ listed, written, deleted }: MirrorProgress): string {
+  return `${count(listed)} keys listed, ${count(written)} written, ${count(deleted)} deleted`;
+}

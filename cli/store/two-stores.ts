@@ -1,0 +1,34 @@
+import type { OpenStore, StoreStatus } from '../../kvstore/index.ts';
+import { UsageError } from '../../runtime/options/index.ts';
+import type { CommandContext } from '../command.ts';
+import { addressNamed, openNamed } from './named-store.ts';
+
+/** Two stores that answer, and what they said of themselves. */
+export interface TwoStores extends AsyncDisposable {
+  readonly a: OpenStore;
+  readonly b: OpenStore;
+  readonly statusOfA: StoreStatus;
+}
+
+/** Opens A and B, and makes sure that both answer and are not one. @throws {UsageError} */
+export async function openTwo(
+  context: CommandContext,
+  [textA = '', textB = '']: readonly string[],
+  options: { readonly createB: boolean },
+): Promise<TwoStores> {
+  const { signal } = context;
+  const [addressA, addressB] = [addressNamed(textA, 'A'), addressNamed(textB, 'B')];
+  await using stack = new AsyncDisposableStack();
+  const a = stack.use(await openNamed(context, addressA));
+  if (textA === textB) throw same();
+  const b = stack.use(await openNamed(context, addressB, { create: options.createB }));
+  const [statusOfA, statusOfB] = await Promise.all([a.status({ signal }), b.status({ signal })]);
+  // The id alone does not tell: etcd derives it from its configuration.
+  if (statusOfA.storeId === statusOfB.storeId && statusOfA.endpoint === statusOfB.endpoint) throw same();
+  const kept = stack.move();
+  return { a, b, statusOfA, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function same(): UsageError {
+  return new UsageError('A and B are the same store', { hint: 'name two different ones' });
+}

@@ -1,0 +1,263 @@
+import { fields, type Logger } from '../../runtime/log/index.ts';
+import {
+  InvalidRequestError,
+  type KeyValue,
+  KvStoreError,
+  type Operation,
+  type Store,
+  toText,
+} from '../contract/index.ts';
+import type { LeaseSlot } from '../sync/index.ts';
+import { CopierLeases, isCopyRecord } from './copier-leases.ts';
+import { type Step, type Wish, keyTextOf, lastOfEach, partsOf } from './wish.ts';
+
+export interface CopyTargetOptions {
+  readonly store: Pick<Store, 'transact' | 'grantLease' | 'put' | 'list'>;
+  readonly prefix: Uint8Array;
+  readonly leaseTtlSeconds: number;
+  /** Where the keys come from, for people. */
+  readonly from: string;
+  /** The first listing replaces and deletes what others wrote, too. */
+  readonly overwrite: boolean;
+  readonly log: Logger;
+  /** Told when a lease is lost: its keys are gone, so everything has to be looked at again. */
+  readonly onLost: () => void;
+}
+
+/** A key of the target as it was last seen. */
+interface Known {
+  modRevision: number;
+  lease: bigint;
+  /** Written by a copier, or equal and held by no lease: then it follows the source. Else it has an owner. */
+  ours: boolean;
+  /** Only while a listing is compared. */
+  value: Uint8Array | undefined;
+  seen: boolean;
+}
+
+const parallel = 4;
+const attempts = 20;
+
+/**
+ * The store that keys are copied into. Every write is guarded by the revision that was last seen, so that a key which its
+ * owner has claimed there since stays as the owner wrote it, and is never deleted by us.
+ */
+export class CopyTarget implements AsyncDisposable {
+  readonly #options: CopyTargetOptions;
+  readonly #leases: CopierLeases;
+  readonly #known = new Map<string, Known>();
+  readonly #slots = new Map<string, LeaseSlot>();
+  readonly #doubtful = new Set<string>();
+  readonly #kept = new Set<string>();
+  #overwrite: boolean;
+  #listing = true;
+  #written = 0;
+  #deleted = 0;
+  #refused = 0;
+  #extra = 0;
+
+  constructor(options: CopyTargetOptions) {
+    this.#options = options;
+    this.#overwrite = options.overwrite;
+    const { store, leaseTtlSeconds: ttlSeconds, from, onLost } = options;
+    this.#leases = new CopierLeases({ store, ttlSeconds, from, onLost });
+  }
+
+  get counts(): {
+    readonly written: number;
+    readonly deleted: number;
+    readonly kept: number;
+    readonly extra: number;
+    readonly refused: number;
+  } {
+    const [written, deleted, refused] = [this.#written, this.#deleted, this.#refused];
+    return { written, deleted, kept: this.#kept.size, extra: this.#extra, refused };
+  }
+
+  /** Learns what is there; to be called before each listing of the source. */
+  async load(signal: AbortSignal): Promise<void> {
+    await this.#leases.load(signal);
+    const before = new Map(this.#known);
+    this.#known.clear();
+    this.#kept.clear();
+    this.#listing = true;
+    for await (const { entries } of this.#options.store.list(this.#options.prefix, { signal }))
+      for (const entry of entries) {
+        if (isCopyRecord(entry.key)) continue;
+        const text = keyTextOf(entry.key);
+        const earlier = before.get(text);
+        const unchanged = earlier?.ours === true && earlier.modRevision === entry.modRevision;
+        const ours = this.#leases.isCopier(entry) || (entry.lease === 0n && (unchanged || this.#doubtful.has(text)));
+        const { modRevision, lease } = entry;
+        this.#known.set(text, { modRevision, lease, ours, value: new Uint8Array(entry.value), seen: false });
+      }
+    this.#doubtful.clear();
+  }
+
+  /** Carries wishes out; of those for one key only the last. */
+  async apply(wishes: Iterable<Wish>, signal: AbortSignal): Promise<void> {
+    const steps: Step[] = [];
+    for (const wish of lastOfEach(wishes)) {
+      const step = isCopyRecord(wish.key) ? undefined : this.#decide(wish);
+      if (step) steps.push(step);
+    }
+    await this.#writeAll(steps, signal);
+  }
+
+  /** The source’s listing is complete: what it lacked goes, as far as it is ours. */
+  async finishListing(signal: AbortSignal): Promise<void> {
+    const steps: Step[] = [];
+    this.#extra = 0;
+    for (const [text, known] of this.#known) {
+      known.value = undefined;
+      if (known.seen) continue;
+      const wish = { key: Buffer.from(text, 'latin1'), value: undefined, leased: false };
+      if (known.ours || this.#overwrite) steps.push({ wish, text, expected: known.modRevision });
+      else this.#extra += 1;
+    }
+    await this.#writeAll(steps, signal);
+    this.#listing = false;
+    this.#overwrite = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#leases[Symbol.asyncDispose]();
+  }
+
+  #decide(wish: Wish): Step | undefined {
+    const text = keyTextOf(wish.key);
+    const known = this.#known.get(text);
+    if (known) known.seen = true;
+    const step = { wish, text, expected: known?.modRevision ?? 0 };
+    if (wish.value === undefined) return known?.ours ? step : undefined;
+    if (!known) return step;
+    if (!this.#listing) return known.ours ? step : { ...step, expected: 0 };
+    if (known.value && Buffer.compare(known.value, wish.value) === 0) {
+      if (known.lease === 0n && !wish.leased) known.ours = true;
+      // What an earlier copier’s lease holds would go with it.
+      return this.#leases.isCopier(known) && !this.#leases.isOwn(known) ? step : undefined;
+    }
+    if (known.ours || this.#overwrite) return step;
+    this.#kept.add(text);
+    return undefined;
+  }
+
+  async #writeAll(steps: readonly Step[], signal: AbortSignal): Promise<void> {
+    const parts = partsOf(steps);
+    const work = async (): Promise<void> => {
+      for (const part of parts) await this.#write(part, signal);
+    };
+    const results = await Promise.allSettled(Array.from({ length: parallel }, work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async #write(part: readonly Step[], signal: AbortSignal): Promise<void> {
+    let open = part;
+    for (let attempt = 1; open.length > 0; attempt++) {
+      if (attempt > attempts) throw new Error(`Key ${shown(open[0])} of the target changes all the time`);
+      const operations = await this.#operations(open, signal);
+      try {
+        const { succeeded, revision, results } = await this.#options.store.transact(
+          {
+            when: open.map(({ wish, expected }) => ({
+              key: wish.key,
+              target: 'mod',
+              result: 'equal',
+              value: expected,
+            })),
+            then: operations,
+            otherwise: open.map(({ wish }) => ({ type: 'get', key: wish.key })),
+          },
+          { signal },
+        );
+        if (succeeded) {
+          for (const [i, step] of open.entries()) this.#confirm(step, operations[i], revision);
+          return;
+        }
+        open = open.flatMap((step, i) => {
+          const result = results[i];
+          return this.#reconsider(step, result?.type === 'get' ? result.entry : undefined) ?? [];
+        });
+      } catch (error) {
+        if (error instanceof InvalidRequestError) {
+          await this.#refuse(open, error, signal);
+          return;
+        }
+        if (!(error instanceof KvStoreError) || error.retry !== 'never')
+          for (const { text } of open) this.#doubtful.add(text);
+        throw error;
+      }
+    }
+  }
+
+  async #operations(steps: readonly Step[], signal: AbortSignal): Promise<Operation[]> {
+    const operations: Operation[] = [];
+    for (const { wish, text } of steps) {
+      const { key, value, leased } = wish;
+      if (value === undefined) operations.push({ type: 'delete', key });
+      else if (!leased) operations.push({ type: 'put', key, value });
+      else {
+        let slot = this.#slots.get(text);
+        if (!slot || slot.lost) this.#slots.set(text, (slot = await this.#leases.attach(text, signal)));
+        operations.push({ type: 'put', key, value, lease: slot.lease.id });
+      }
+    }
+    return operations;
+  }
+
+  #confirm({ text, wish }: Step, operation: Operation | undefined, revision: number): void {
+    this.#kept.delete(text);
+    if (operation?.type === 'put') {
+      this.#written += 1;
+      const lease = operation.lease ?? 0n;
+      if (lease === 0n) this.#release(text);
+      this.#known.set(text, { modRevision: revision, lease, ours: true, value: undefined, seen: true });
+    } else {
+      if (wish.value === undefined) this.#deleted += 1;
+      this.#known.delete(text);
+      this.#release(text);
+    }
+  }
+
+  /** Somebody wrote the key, or one beside it in the transaction: what is to be done now? */
+  #reconsider(step: Step, entry: KeyValue | undefined): Step | undefined {
+    const { wish, text } = step;
+    if (!entry) {
+      this.#known.delete(text);
+      return wish.value === undefined ? undefined : { ...step, expected: 0 };
+    }
+    const { modRevision, lease } = entry;
+    if (modRevision === step.expected) return step;
+    const ours = this.#leases.isCopier(entry);
+    this.#known.set(text, { modRevision, lease, ours, value: undefined, seen: true });
+    if (ours) return { ...step, expected: modRevision };
+    this.#release(text);
+    if (wish.value !== undefined && Buffer.compare(entry.value, wish.value) !== 0) this.#kept.add(text);
+    else this.#kept.delete(text);
+    return undefined;
+  }
+
+  /** Looks for the keys at fault, so that the others get in. */
+  async #refuse(steps: readonly Step[], error: InvalidRequestError, signal: AbortSignal): Promise<void> {
+    if (steps.length > 1) {
+      const half = steps.length >>> 1;
+      await this.#write(steps.slice(0, half), signal);
+      await this.#write(steps.slice(half), signal);
+      return;
+    }
+    this.#refused += 1;
+    this.#options.log.warn('Target refuses a key', { [fields.key]: shown(steps[0]), [fields.error]: error });
+  }
+
+  #release(text: string): void {
+    const slot = this.#slots.get(text);
+    if (!slot) return;
+    this.#slots.delete(text);
+    this.#leases.detach(text, slot);
+  }
+}
+
+function shown(step: Step | undefined): string {
+  return JSON.stringify(step ? toText(step.wish.key) : '');
+}

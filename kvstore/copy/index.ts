@@ -1,0 +1,15 @@
+export {
+  type MirrorDependencies,
+  type MirrorOptions,
+  type MirrorProgress,
+  SourceReplacedError,
+  mirror,
+} from './mirror.ts';
+export {
+  type CompareOptions,
+  type Comparison,
+  type Difference,
+  type DifferenceKind,
+  compareStores,
+} from './differences.ts';
+export { copiesPrefix } from './copier-leases.ts';

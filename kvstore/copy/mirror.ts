@@ -1,0 +1,180 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { fields, type Logger } from '../../runtime/log/index.ts';
+import { exponential, retry } from '../../runtime/retry/index.ts';
+import { linkedController } from '../../runtime/tasks/index.ts';
+import {
+  type Bytes,
+  KvStoreError,
+  LeaseNotFoundError,
+  type Store,
+  type WatchEvent,
+  toBytes,
+} from '../contract/index.ts';
+import { CopyTarget } from './copy-target.ts';
+import type { Wish } from './wish.ts';
+
+export interface MirrorOptions {
+  readonly from: Pick<Store, 'listAndWatch' | 'health'>;
+  readonly to: Pick<Store, 'transact' | 'grantLease' | 'put' | 'list'>;
+  readonly prefix: Bytes;
+  /** Keys that a lease holds in the source go this long after the copier’s last sign of life, unless claimed. */
+  readonly leaseTtlSeconds: number;
+  /** Ends when the target holds what the first listing said. */
+  readonly once?: boolean;
+  /** The first listing replaces and deletes what others wrote into the target, too. */
+  readonly overwrite?: boolean;
+  readonly onProgress?: (progress: MirrorProgress) => void;
+}
+
+export interface MirrorDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface MirrorProgress {
+  readonly phase: 'target' | 'listing' | 'following';
+  /** Keys that the listing gave so far; the number of keys of the source once it is complete. */
+  readonly listed: number;
+  /** The source’s revision up to which the target has everything. */
+  readonly revision: number;
+  readonly written: number;
+  readonly deleted: number;
+  /** Keys left as they are, because somebody else wrote another value. */
+  readonly kept: number;
+  /** Keys of the target that the source lacks and that no copier wrote. */
+  readonly extra: number;
+  /** Keys that the target cannot hold. */
+  readonly refused: number;
+}
+
+/** The source was wiped or restored while it was copied. */
+export class SourceReplacedError extends Error {
+  override readonly name = 'SourceReplacedError';
+  readonly code = 'COPY_SOURCE_REPLACED';
+
+  constructor() {
+    super('The source is another store than when the copy began; nothing of it was taken over');
+  }
+}
+
+const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
+
+/**
+ * Copies a prefix of one store into another and follows it until `signal` aborts: first a listing, then each change.
+ * Survives lost connections of both. Keys that a lease holds in the source arrive under a lease of the copier’s; whoever
+ * writes one of them in the target becomes its owner, and it is left alone from then on.
+ * @throws {SourceReplacedError} and errors that repeating does not cure
+ */
+export async function mirror(
+  options: MirrorOptions,
+  deps: MirrorDependencies,
+  signal: AbortSignal,
+): Promise<MirrorProgress> {
+  let onLost = (): void => undefined;
+  await using target = new CopyTarget({
+    store: options.to,
+    prefix: toBytes(options.prefix),
+    leaseTtlSeconds: options.leaseTtlSeconds,
+    from: options.from.health().endpoint,
+    overwrite: options.overwrite ?? false,
+    log: deps.log,
+    onLost: () => onLost(),
+  });
+  const pass = new Pass(options, target);
+  try {
+    await retry(
+      async (running) => {
+        using attempt = linkedController(running);
+        onLost = () => attempt.abort(new PassEndedError('A lease in the target was lost'));
+        await pass.run(attempt.signal);
+      },
+      {
+        clock: deps.clock,
+        signal,
+        schedule,
+        healthyAfterMs: 5000,
+        retryable: mayPass,
+        onFailure: (error, failures, delayMs) =>
+          deps.log[failures < 3 ? 'info' : 'warn']('Copying was interrupted and begins again', {
+            [fields.error]: error,
+            [fields.delayMs]: Math.round(delayMs),
+          }),
+      },
+    );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  return pass.progress();
+}
+
+/** The listing has to be compared anew, for a reason that cures itself. */
+class PassEndedError extends Error {
+  override readonly name = 'PassEndedError';
+}
+
+function mayPass(error: unknown): boolean {
+  if (error instanceof PassEndedError || error instanceof LeaseNotFoundError) return true;
+  return error instanceof KvStoreError && error.retry !== 'never';
+}
+
+/** One listing and what follows it; the next one takes its place when something is lost. */
+class Pass {
+  readonly #options: MirrorOptions;
+  readonly #target: CopyTarget;
+  #phase: MirrorProgress['phase'] = 'target';
+  #listed = 0;
+  #revision = 0;
+  #sourceId: string | undefined;
+
+  constructor(options: MirrorOptions, target: CopyTarget) {
+    this.#options = options;
+    this.#target = target;
+  }
+
+  progress(): MirrorProgress {
+    return { phase: this.#phase, listed: this.#listed, revision: this.#revision, ...this.#target.counts };
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { from, prefix, once } = this.#options;
+    this.#phase = 'target';
+    this.#listed = 0;
+    await this.#target.load(signal);
+    let started = false;
+    for await (const batch of from.listAndWatch(prefix, { signal })) {
+      this.#checkSource();
+      if (batch.type === 'restart') {
+        if (batch.reason === 'store-replaced') throw new SourceReplacedError();
+        if (started) throw new PassEndedError(`The source has to be listed again: ${batch.reason}`);
+        started = true;
+        this.#phase = 'listing';
+      } else if (batch.type === 'changes') {
+        await this.#target.apply(batch.events.map(wishOf), signal);
+        if (this.#phase === 'listing') this.#listed += batch.events.length;
+        else this.#revision = batch.revision;
+      } else {
+        await this.#target.finishListing(signal);
+        this.#revision = batch.revision;
+        this.#phase = 'following';
+      }
+      this.#options.onProgress?.(this.progress());
+      if (batch.type === 'synced' && once) return;
+    }
+    // A watch ends without error when its signal aborts, whoever aborted it.
+    signal.throwIfAborted();
+  }
+
+  /** Also a source that was replaced between two attempts must not empty the target. */
+  #checkSource(): void {
+    const { storeId } = this.#options.from.health();
+    if (storeId === undefined) return;
+    this.#sourceId ??= storeId;
+    if (storeId !== this.#sourceId) throw new SourceReplacedError();
+  }
+}
+
+function wishOf(event: WatchEvent): Wish {
+  if (event.type === 'delete') return { key: event.key, value: undefined, leased: false };
+  const { key, value, lease } = event.entry;
+  return { key, value, leased: lease !== 0n };
+}

@@ -1,0 +1,50 @@
+/** What a key of the source is now, or that it is gone. */
+export interface Wish {
+  readonly key: Uint8Array;
+  /** Absent: the key is gone. */
+  readonly value: Uint8Array | undefined;
+  /** Whether a lease holds it in the source: then one of ours holds it in the target. */
+  readonly leased: boolean;
+}
+
+/** A wish with what the target has to hold for it to be carried out. */
+export interface Step {
+  readonly wish: Wish;
+  /** The key as a map can have it; keys are bytes. */
+  readonly text: string;
+  /** Revision that the target's key has to have; 0 for none. */
+  readonly expected: number;
+}
+
+/** Consul takes 128 operations in a transaction, checks included, and 512 KiB as base64. */
+const maxSteps = 60;
+const maxBytes = 256 * 1024;
+
+/** The key of a map for the bytes of a key. */
+export function keyTextOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+}
+
+/** Cuts steps into parts that each fit into one transaction of every kind of store. */
+export function* partsOf(steps: readonly Step[]): Generator<Step[], void, void> {
+  let part: Step[] = [];
+  let bytes = 0;
+  for (const step of steps) {
+    const size = step.wish.key.length + (step.wish.value?.length ?? 0) + 64;
+    if (part.length > 0 && (part.length >= maxSteps || bytes + size > maxBytes)) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(step);
+    bytes += size;
+  }
+  if (part.length > 0) yield part;
+}
+
+/** The last wish of each key, where a batch holds several. */
+export function lastOfEach(wishes: Iterable<Wish>): Wish[] {
+  const last = new Map<string, Wish>();
+  for (const wish of wishes) last.set(keyTextOf(wish.key), wish);
+  return [...last.values()];
+}
