@@ -14,6 +14,7 @@ import { plainKeyValue } from './row.ts';
 
 /** Events that may wait for a slow consumer before the engine is asked to re-read history later instead. */
 const maxWaiting = 1_000;
+const maxWaitingBytes = 8 * 1024 ** 2;
 
 interface FollowDependencies {
   readonly engine: Engine;
@@ -54,14 +55,21 @@ async function* follow(
   request: KeyRange & { readonly startRevision: number },
   signal: AbortSignal,
 ): AsyncGenerator<WatchBatch, void, void> {
-  const queue = new AsyncQueue<{ readonly events: readonly EngineEvent[]; readonly revision: number }>();
+  const queue = new AsyncQueue<{
+    readonly events: readonly EngineEvent[];
+    readonly revision: number;
+    readonly bytes: number;
+  }>();
   let waiting = 0;
+  let waitingBytes = 0;
   let paused = false;
   const watcher = engine.watch(request, {
     events: (events, revision) => {
       waiting += events.length;
-      queue.push({ events, revision });
-      if (waiting < maxWaiting) return;
+      const bytes = events.reduce((sum, { kv }) => sum + kv.key.length + kv.value.length, 0);
+      waitingBytes += bytes;
+      queue.push({ events, revision, bytes });
+      if (waiting < maxWaiting && waitingBytes < maxWaitingBytes) return;
       paused = true;
       watcher.pause();
     },
@@ -73,10 +81,11 @@ async function* follow(
   closing.addEventListener('abort', onClosing, { once: true });
   try {
     if (signal.aborted) return;
-    for await (const { events, revision } of queue) {
+    for await (const { events, revision, bytes } of queue) {
       if (signal.aborted) return;
       yield { type: 'changes', events: events.map(toWatchEvent), revision };
       waiting -= events.length;
+      waitingBytes -= bytes;
       if (paused && waiting === 0) {
         paused = false;
         watcher.resume();

@@ -5,6 +5,8 @@ import { Span } from './span.ts';
 
 /** Rows that a catching-up watcher looks at before it makes way for others. */
 const sliceRows = 1_000;
+/** Bytes that a sink is handed at once, as far as revisions can be told apart; then it may say that it has enough. */
+const handedBytes = 1024 ** 2;
 
 /**
  * Hands commits to watchers. A watcher is *synced* (gets each commit as it happens), *behind* (reads history in slices
@@ -46,7 +48,8 @@ export class WatchHub {
         const event = group.selector.event(change.row, () => this.#before(change));
         if (event) (events ??= []).push(event);
       }
-      for (const watcher of group.watchers) this.#hand(watcher, events, revision);
+      const parts = events && inParts(events, revision);
+      for (const watcher of group.watchers) this.#hand(watcher, parts, revision);
     }
   }
 
@@ -95,16 +98,19 @@ export class WatchHub {
     let reached = revision;
     let last = 0;
     let looked = 0;
+    let bytes = 0;
     for (const row of this.#backend.log(watcher.next)) {
       if (row.kv.modRevision > revision) break;
-      if (looked >= sliceRows && row.kv.modRevision !== last) {
+      if ((looked >= sliceRows || bytes >= handedBytes) && row.kv.modRevision !== last) {
         reached = last;
         break;
       }
       looked++;
       last = row.kv.modRevision;
       const event = watcher.selector.event(row, () => this.#backend.replacedBy(row));
-      if (event) events.push(event);
+      if (!event) continue;
+      events.push(event);
+      bytes += bytesOf(event);
     }
     watcher.next = Math.max(watcher.next, reached + 1);
     if (events.length > 0) this.#guard(watcher, () => watcher.sink.events(events, reached));
@@ -114,15 +120,22 @@ export class WatchHub {
     else setImmediate(() => this.#slice(watcher, run));
   }
 
-  #hand(watcher: Watcher, events: readonly EngineEvent[] | undefined, revision: number): void {
+  #hand(watcher: Watcher, parts: readonly Part[] | undefined, revision: number): void {
     if (watcher.state !== 'synced' || revision < watcher.next) return;
-    const first = watcher.next;
+    for (const part of parts ?? []) {
+      const first = watcher.next;
+      if (part.revision < first) continue;
+      watcher.next = part.revision + 1;
+      const { events } = part;
+      const wanted =
+        events[0] && events[0].kv.modRevision < first
+          ? events.filter((event) => event.kv.modRevision >= first)
+          : events;
+      if (wanted.length > 0) this.#guard(watcher, () => watcher.sink.events(wanted, part.revision));
+      // Enough for now: what is left it reads from history.
+      if (watcher.state !== 'synced') return;
+    }
     watcher.next = revision + 1;
-    const wanted =
-      events && events[0] && events[0].kv.modRevision < first
-        ? events.filter((event) => event.kv.modRevision >= first)
-        : events;
-    if (wanted && wanted.length > 0) this.#guard(watcher, () => watcher.sink.events(wanted, revision));
   }
 
   /** What the change replaced, as it was before the change's whole revision; history may have forgotten it. */
@@ -141,6 +154,34 @@ export class WatchHub {
       this.#onSinkError(error);
     }
   }
+}
+
+/** Events of whole revisions, up to `revision`. */
+interface Part {
+  readonly events: readonly EngineEvent[];
+  readonly revision: number;
+}
+
+/** Cuts what one commit brought between revisions, where it is too much to be handed over at once. */
+function inParts(events: readonly EngineEvent[], revision: number): readonly Part[] {
+  const parts: Part[] = [];
+  let start = 0;
+  let bytes = 0;
+  let last = 0;
+  for (const [i, event] of events.entries()) {
+    if (bytes >= handedBytes && event.kv.modRevision !== last) {
+      parts.push({ events: events.slice(start, i), revision: last });
+      start = i;
+      bytes = 0;
+    }
+    bytes += bytesOf(event);
+    last = event.kv.modRevision;
+  }
+  return [...parts, { events: start === 0 ? events : events.slice(start), revision }];
+}
+
+function bytesOf({ kv, prevKv }: EngineEvent): number {
+  return kv.key.length + kv.value.length + (prevKv ? prevKv.key.length + prevKv.value.length : 0);
 }
 
 interface Group {

@@ -136,6 +136,51 @@ describe('watchers of an engine', () => {
     expect(count).toBe(10);
   });
 
+  test('history of large values is handed over in small pieces, so that a sink can stop it', async () => {
+    await using engine = await open();
+    for (let i = 0; i < 20; i++) await put(engine, 'a', 'v'.repeat(500_000));
+    const handed: number[] = [];
+    const watcher = engine.watch(
+      { ...everything, startRevision: 2 },
+      {
+        events: (events, revision) => {
+          handed.push(events.reduce((sum, { kv }) => sum + kv.value.length, 0));
+          expect(events.at(-1)?.kv.modRevision).toBe(revision);
+          watcher.pause();
+        },
+        compacted: () => undefined,
+      },
+    );
+    await turn();
+    expect(handed).toEqual([1_500_000]);
+    for (let i = 0; i < 10; i++) {
+      watcher.resume();
+      await turn();
+    }
+    expect(handed).toEqual([...Array(6).fill(1_500_000), 1_000_000]);
+  });
+
+  test('so is what one commit brings, and a sink that stopped reads the rest from history', async () => {
+    await using engine = await open();
+    const handed: string[] = [];
+    let stops = true;
+    const watcher = engine.watch(everything, {
+      events: (events, revision) => {
+        handed.push(`${events.map(({ kv }) => kv.modRevision).join(' ')} of ${revision}`);
+        if (stops) watcher.pause();
+      },
+      compacted: () => undefined,
+    });
+    const seen = new Seen(engine);
+    await Promise.all(Array.from({ length: 5 }, () => put(engine, 'a', 'v'.repeat(600_000))));
+    expect(handed).toEqual(['2 3 of 3']);
+    stops = false;
+    watcher.resume();
+    await turn();
+    expect(handed).toEqual(['2 3 of 3', '4 5 of 5', '6 of 6']);
+    expect(seen.lines.map((line) => / of (\d)$/.exec(line)?.[1])).toEqual(['3', '3', '5', '5', '6']);
+  });
+
   test('filters leave out puts or deletes', async () => {
     await using engine = await open();
     const noPut = new Seen(engine, { noPut: true });

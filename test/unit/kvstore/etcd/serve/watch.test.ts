@@ -120,7 +120,9 @@ describe('a watch stream', () => {
     await using rig = await openRig();
     for (let i = 0; i < 5; i++) await put(rig, `k${i}`, 'x'.repeat(900_000));
     const told = new Told(rig.client);
-    told.watch.send({ create: { key: of('k'), rangeEnd: of('l'), startRevision: 1, fragment: true } });
+    told.watch.send({ create: { key: of('k'), rangeEnd: of('l'), prevKv: true, fragment: true } });
+    await told.until(1);
+    await rig.engine.deleteRange({ key: of('k'), rangeEnd: of('l') });
     await told.until(4);
     expect(told.responses.map(({ fragment, events }) => [fragment, events.length])).toEqual([
       [false, 0],
@@ -171,6 +173,39 @@ describe('a watch stream', () => {
     while (told.responses.flatMap(({ events }) => events).length < 2000) await turn();
     const keys = told.responses.flatMap(({ events }) => events.map(({ kv }) => textOf(kv?.key)));
     expect(keys).toEqual(Array.from({ length: 2000 }, (_, i) => `k${i}`));
+  });
+
+  test('a client that does not read history of large values holds little of it', async () => {
+    const handed = { bytes: 0 };
+    const counting = (engine: Engine): Engine =>
+      new Proxy(engine, {
+        get(target, name) {
+          const value: unknown = Reflect.get(target, name, target);
+          if (name === 'watch')
+            return (...[request, sink]: Parameters<Engine['watch']>): EngineWatcher =>
+              target.watch(request, {
+                compacted: (revision) => sink.compacted(revision),
+                events: (events, revision) => {
+                  handed.bytes += events.reduce((sum, { kv }) => sum + kv.value.length, 0);
+                  sink.events(events, revision);
+                },
+              });
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    await using rig = await openRig({ wrap: counting }, { windowBytes: 65_535 });
+    for (let i = 0; i < 40; i++) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(1_000_000) });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('other') } });
+    await told.until(1);
+    told.watch.stream.pause();
+    for (let i = 0; i < 4; i++) told.watch.send({ create: { key: of('k'), rangeEnd: of('l'), startRevision: 2 } });
+    // The first slices push the stream back; the others then wait.
+    while (handed.bytes === 0) await turn();
+    for (let i = 0; i < 200; i++) await turn();
+    expect(handed.bytes).toBeLessThanOrEqual(6_000_000);
+    told.watch.stream.resume();
+    while (told.responses.flatMap(({ events }) => events).length < 160) await turn();
   });
 
   test('ends its watchers when the client goes away', async () => {
