@@ -135,7 +135,11 @@ export class MvccEngine implements Engine {
 
   async compact(revision: number): Promise<{ readonly revision: number }> {
     this.#assertOpen();
-    if (revision <= this.#backend.compactRevision) throw engineErrors.compacted();
+    if (revision <= this.#backend.latest.compactRevision) {
+      // One that is under way counts too, or history would come back; the refusal waits until it is on disk.
+      await this.#backend.flush();
+      throw engineErrors.compacted();
+    }
     if (revision > this.#backend.revision) throw engineErrors.futureRevision();
     await this.#backend.compact(revision);
     return { revision: this.#backend.revision };

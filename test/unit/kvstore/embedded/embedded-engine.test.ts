@@ -93,6 +93,16 @@ describe('the embedded engine', () => {
     expect((await engine.range({ ...everything, countOnly: true })).count).toBe(100);
   });
 
+  test('compactions at the same time never go back', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock, autoCompaction: { mode: 'off' } });
+    for (let i = 0; i < 9; i++) await put(engine, 'a', `${i}`);
+    const [newer, older] = await Promise.allSettled([engine.compact(8), engine.compact(5)]);
+    expect(newer).toMatchObject({ status: 'fulfilled' });
+    expect(older).toMatchObject({ status: 'rejected', reason: { grpcCode: 11 } });
+    expect(engine.compactRevision).toBe(8);
+    await expect(engine.range({ ...everything, revision: 6 })).rejects.toMatchObject({ grpcCode: 11 });
+  });
+
   test('a compaction that was interrupted goes on at the next start', async () => {
     const options = { directory, clock: systemClock, autoCompaction: { mode: 'off' } } as const;
     {
