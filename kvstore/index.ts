@@ -61,6 +61,17 @@ export {
   storeAddressOf,
   storeKinds,
 } from './open/index.ts';
+export {
+  RestoreDirectoryError,
+  type RestoreOptions,
+  type RestoredStore,
+  SnapshotFileError,
+  type SnapshotHeader,
+  type WriteSnapshotOptions,
+  type WrittenSnapshot,
+  restoreSnapshot,
+  writeSnapshot,
+} from './snapshot/index.ts';
 export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';
 export {
   type AllocatorStore,

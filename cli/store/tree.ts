@@ -17,6 +17,14 @@ export const store: CommandGroup = {
       load: async () => (await import('./copy.ts')).storeCopy,
     },
     check: { summary: 'Compare two stores', load: async () => (await import('./check.ts')).storeCheck },
+    snapshot: {
+      summary: 'Write what a store holds into a file',
+      load: async () => (await import('./snapshot.ts')).storeSnapshot,
+    },
+    restore: {
+      summary: 'Make an embedded store of a snapshot',
+      load: async () => (await import('./restore.ts')).storeRestore,
+    },
     compact: { summary: 'Forget history', load: async () => (await import('./compact.ts')).storeCompact },
     defrag: {
       summary: 'Give free space of an etcd member back',

@@ -202,6 +202,16 @@ export class EtcdStore implements Store {
     await this.#session.call(methods.defragment, {}, settings);
   }
 
+  /** `ttl` −1 says that the lease does not exist. */
+  async leaseTimeToLive(
+    id: bigint,
+    options: CallOptions = {},
+  ): Promise<{ readonly ttl: number; readonly grantedTtl: number }> {
+    const settings = { ...settingsOf('ask for a lease', options), repeatable: true };
+    const { ttl, grantedTtl } = await this.#session.call(methods.leaseTimeToLive, { id, keys: false }, settings);
+    return { ttl, grantedTtl };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#leases].map((lease) => lease[Symbol.asyncDispose]()));
     await this.#session[Symbol.asyncDispose]();

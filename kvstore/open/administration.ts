@@ -9,6 +9,7 @@ export interface Administration {
   status(options: CallOptions): Promise<Omit<StoreStatus, 'kind' | 'endpoint' | 'storeId' | 'answerMs'>>;
   compact(revision: number, options: CallOptions): Promise<void>;
   defragment(options: CallOptions): Promise<void>;
+  leaseTtl(id: bigint, options: CallOptions): Promise<number | undefined>;
 }
 
 export function engineAdministration(engine: Engine): Administration {
@@ -25,6 +26,7 @@ export function engineAdministration(engine: Engine): Administration {
       }
     },
     defragment: () => refuse('An embedded store is made smaller by a snapshot that is restored elsewhere'),
+    leaseTtl: async (id) => grantedTtl(await engine.leaseTimeToLive(id, false)),
   };
 }
 
@@ -36,6 +38,7 @@ export function etcdAdministration(store: EtcdStore): Administration {
     },
     compact: (revision, options) => store.compact(revision, options),
     defragment: (options) => store.defragment(options),
+    leaseTtl: async (id, options) => grantedTtl(await store.leaseTimeToLive(id, options)),
   };
 }
 
@@ -50,7 +53,13 @@ export function consulAdministration(store: ConsulStore): Administration {
     }),
     compact: () => refuse('Consul keeps no history that could be compacted'),
     defragment: () => refuse('Consul has no file to defragment'),
+    leaseTtl: async () => undefined,
   };
+}
+
+/** A lease that is gone has none. */
+function grantedTtl({ ttl, grantedTtl }: { readonly ttl: number; readonly grantedTtl: number }): number | undefined {
+  return ttl < 0 || grantedTtl <= 0 ? undefined : grantedTtl;
 }
 
 async function countKeys(store: Pick<Store, 'list'>, options: CallOptions): Promise<number> {

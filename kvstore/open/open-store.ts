@@ -36,6 +36,8 @@ export interface OpenStore extends AsyncDisposable {
   compact(revision: number, options?: CallOptions): Promise<void>;
   /** Gives freed space back to the disk. @throws {InvalidRequestError} where that cannot be done from here. */
   defragment(options?: CallOptions): Promise<void>;
+  /** Seconds that a lease was granted for; undefined when it is gone, or the store does not tell. */
+  leaseTtl(id: bigint, options?: CallOptions): Promise<number | undefined>;
 }
 
 /**
@@ -92,6 +94,7 @@ function opened(
     },
     compact: (revision, options = {}) => administration.compact(revision, options),
     defragment: (options = {}) => administration.defragment(options),
+    leaseTtl: (id, options = {}) => administration.leaseTtl(id, options),
     [Symbol.asyncDispose]: close,
   };
 }

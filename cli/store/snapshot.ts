@@ -1,0 +1,36 @@
+import { writeSnapshot } from '../../kvstore/index.ts';
+import { defineOptions } from '../../runtime/options/index.ts';
+import { defineCommand } from '../command.ts';
+import { formatJson, outputOptions } from '../output/index.ts';
+import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
+import { ProgressLine, count, progressBar } from './progress-line.ts';
+
+/** `isthmus store snapshot FILE` */
+export const storeSnapshot = defineCommand({
+  description: `Writes all keys, as they are at one revision, and the leases that hold some of them, into FILE, while the store goes on.\nThe file is complete or not there; it is gzipped text, one JSON object a line, and only its owner may read it.\n${storeDescription}`,
+  options: defineOptions({ ...storeOptions, ...outputOptions }),
+  positionals: { usage: 'FILE', min: 1, max: 1 },
+  examples: [
+    'isthmus store snapshot /backup/east.snapshot',
+    'isthmus store restore /backup/east.snapshot --data-dir ./new',
+  ],
+  run: async (context, { options, positionals: [file = ''] }) => {
+    const { clock, signal } = context;
+    await using opened = await openNamed(context, addressFrom(options));
+    const { keys: total } = await opened.status({ signal });
+    using line = new ProgressLine(context);
+    const { store } = opened;
+    const { storeId, revision, keys, leases } = await writeSnapshot({
+      store,
+      leaseTtl: (id) => opened.leaseTtl(id, { signal }),
+      file,
+      clock,
+      signal,
+      onProgress: (written) => line.show(progressBar(written, total, 'keys')),
+    });
+    line.clear();
+    if (options.output === 'json') context.stdout(formatJson({ file, storeId, revision, keys, leases }));
+    else context.stdout(`${count(keys)} keys and ${count(leases)} leases of revision ${revision} are in ${file}\n`);
+    return 0;
+  },
+});

@@ -1,0 +1,87 @@
+import { createWriteStream } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import type { Clock } from '../../runtime/clock/index.ts';
+import type { Store } from '../contract/index.ts';
+import { type SnapshotEnd, type SnapshotHeader, encodeEntry, snapshotFormat } from './snapshot-format.ts';
+
+export interface WriteSnapshotOptions {
+  readonly store: Pick<Store, 'list' | 'health'>;
+  /** Time to live a lease was granted for; undefined where that is not known. */
+  readonly leaseTtl: (id: bigint) => Promise<number | undefined>;
+  readonly file: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Told of keys written so far. */
+  readonly onProgress?: (keys: number) => void;
+}
+
+export interface WrittenSnapshot extends SnapshotEnd {
+  readonly storeId: string;
+  readonly revision: number;
+}
+
+/**
+ * Writes all that a store holds at one revision into a file, while the store goes on. The file is there with all of its
+ * content or not at all, and only its owner may read it.
+ */
+export async function writeSnapshot(options: WriteSnapshotOptions): Promise<WrittenSnapshot> {
+  const { file, signal } = options;
+  const temporary = `${file}.${process.pid}.part`;
+  const written = { storeId: '', revision: 0, keys: 0, leases: 0 };
+  try {
+    await pipeline(
+      Readable.from(lines(options, written), { objectMode: true }),
+      createGzip({ level: 3 }),
+      createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true }),
+      { signal },
+    );
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    signal.throwIfAborted();
+    throw error;
+  }
+  await syncDirectory(dirname(file));
+  return written;
+}
+
+async function* lines(
+  { store, leaseTtl, clock, signal, onProgress }: WriteSnapshotOptions,
+  written: { storeId: string; revision: number; keys: number; leases: number },
+): AsyncGenerator<string, void, void> {
+  const leases = new Set<bigint>();
+  for await (const { entries, revision } of store.list('', { signal })) {
+    if (written.revision === 0) {
+      written.revision = revision;
+      written.storeId = store.health().storeId ?? '';
+      yield header(written.storeId, revision, clock.now());
+    }
+    for (const { lease } of entries) if (lease !== 0n) leases.add(lease);
+    written.keys += entries.length;
+    onProgress?.(written.keys);
+    yield entries.map(encodeEntry).join('');
+  }
+  for (const id of leases) {
+    const ttlSeconds = await leaseTtl(id);
+    yield `${JSON.stringify({ leaseId: id.toString(16), ...(ttlSeconds === undefined ? {} : { ttlSeconds }) })}\n`;
+  }
+  written.leases = leases.size;
+  const end: SnapshotEnd = { keys: written.keys, leases: leases.size };
+  yield `${JSON.stringify({ end })}\n`;
+}
+
+function header(storeId: string, revision: number, nowMs: number): string {
+  const taken = new Date(nowMs).toISOString();
+  const value: SnapshotHeader = { product: 'isthmus', snapshot: snapshotFormat, storeId, revision, taken };
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** A rename lasts once its directory is on disk. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path, 'r');
+  await directory.sync();
+}
