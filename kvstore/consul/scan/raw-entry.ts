@@ -5,6 +5,7 @@ import { leaseOfSession } from '../keys.ts';
 
 /** One key of a listing, in place: nothing but its name and index is decoded until asked for. Valid during the call only. */
 export class RawEntry {
+  /** May be a part of a much longer text: what is kept is to be taken from {@link toKeyValue}. */
   key = '';
   createIndex = 0;
   modifyIndex = 0;

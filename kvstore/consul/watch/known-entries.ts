@@ -1,4 +1,4 @@
-import type { KeyValue, WatchEvent } from '../../contract/index.ts';
+import { type KeyValue, type WatchEvent, toText } from '../../contract/index.ts';
 import type { RawEntry } from '../scan/index.ts';
 
 interface Known {
@@ -57,7 +57,8 @@ export class Snapshot {
       this.#same += 1;
       return;
     }
-    this.#changed.push({ name: raw.key, checksum: raw.checksum(), entry: raw.toKeyValue() });
+    const entry = raw.toKeyValue();
+    this.#changed.push({ name: toText(entry.key), checksum: raw.checksum(), entry });
   }
 
   /** The lowest revision of a key that was written since; infinite when none was. */
