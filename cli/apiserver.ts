@@ -7,6 +7,7 @@ import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
+import { engineReadiness, whileWritable } from './serve-store.ts';
 
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
@@ -87,13 +88,16 @@ export const apiserver = defineCommand({
             checkPeer: checkPeerUid,
             log,
           });
-    daemon.reportReadiness(() => ({ ready: publishing.ready, waitingFor: publishing.status().waitingFor }));
+    daemon.reportReadiness(async () => {
+      const { ready, waitingFor = [] } = own.engine ? await engineReadiness(own.engine) : { ready: true };
+      return { ready: ready && publishing.ready, waitingFor: [...waitingFor, ...publishing.status().waitingFor] };
+    });
     context.stdout(
       own.servedAt === undefined
         ? `Publishing ${cluster.clusterName} into ${own.name}\n`
         : `Serving the store of ${cluster.clusterName} on ${own.servedAt}\n`,
     );
-    await publishing.run(signal);
+    await whileWritable(own.engine, signal, (running) => publishing.run(running));
     return 0;
   },
 });

@@ -32,7 +32,7 @@ export interface Daemon extends AsyncDisposable {
   readonly log: Logger;
   readonly metrics: Metrics;
   /** What `/readyz` answers from now on; not ready until the first call. */
-  reportReadiness(ready: () => Readiness): void;
+  reportReadiness(ready: () => Readiness | Promise<Readiness>): void;
 }
 
 export async function openDaemon(context: CommandContext, values: DaemonValues, component: string): Promise<Daemon> {
@@ -41,7 +41,7 @@ export async function openDaemon(context: CommandContext, values: DaemonValues, 
     { component },
   );
   const metrics = createMetrics({ prefix: 'isthmus_', process: true });
-  let readiness: () => Readiness = () => ({ ready: false, waitingFor: ['start'] });
+  let readiness: () => Readiness | Promise<Readiness> = () => ({ ready: false, waitingFor: ['start'] });
   const health = values.metricsAddress
     ? await serveHealth({ ...values.metricsAddress, metrics, ready: () => readiness() })
     : undefined;

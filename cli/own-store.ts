@@ -19,6 +19,8 @@ export interface OwnStore extends AsyncDisposable {
   readonly name: string;
   /** Where it is served over the etcd v3 API; absent for a store that is not ours. */
   readonly servedAt: string | undefined;
+  /** Absent for a store that is not ours. */
+  readonly engine: Engine | undefined;
 }
 
 /** What `--store`, `--store-config` and `--data-dir` mean together. @throws {UsageError} */
@@ -57,6 +59,7 @@ export async function openOwnStore(
       store: opened.store,
       name: formatStoreAddress(address),
       servedAt: undefined,
+      engine: undefined,
       [Symbol.asyncDispose]: close,
     };
   }
@@ -78,6 +81,7 @@ async function serve(engine: Engine, listen: HostPort, deps: ServeDependencies):
     store,
     name,
     servedAt,
+    engine,
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

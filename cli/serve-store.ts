@@ -2,7 +2,8 @@ import type { Clock } from '../runtime/clock/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import type { Metrics } from '../runtime/metrics/index.ts';
 import { type HostPort, formatHostPort } from '../runtime/options/index.ts';
-import { ListenError } from '../runtime/serve/index.ts';
+import { ListenError, type Readiness } from '../runtime/serve/index.ts';
+import { linkedController } from '../runtime/tasks/index.ts';
 import { type Engine, type EtcdServer, MemoryEngine, openEmbeddedEngine, serveEtcd } from '../kvstore/index.ts';
 
 /** What a served store needs of its process. */
@@ -27,5 +28,30 @@ export async function serveEngine(engine: Engine, listen: HostPort, deps: ServeD
     if (error instanceof Error && 'syscall' in error && error.syscall === 'listen' && 'code' in error)
       throw new ListenError(formatHostPort(listen), String(error.code), { cause: error });
     throw error;
+  }
+}
+
+/** Not ready while writes are refused. */
+export async function engineReadiness(engine: Engine): Promise<Readiness> {
+  const { problem } = await engine.status();
+  return problem ? { ready: false, waitingFor: [problem.message] } : { ready: true };
+}
+
+/** Runs until `signal` aborts. @throws {StoreBrokenError} as soon as the engine cannot be written to any more. */
+export async function whileWritable(
+  engine: Engine | undefined,
+  signal: AbortSignal,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  using running = linkedController(signal);
+  const stop = (): void => running.abort(engine?.broken.reason);
+  if (engine?.broken.aborted) stop();
+  else engine?.broken.addEventListener('abort', stop, { once: true });
+  try {
+    await run(running.signal);
+  } finally {
+    engine?.broken.removeEventListener('abort', stop);
+    // What else goes wrong then comes of it.
+    engine?.broken.throwIfAborted();
   }
 }

@@ -1,7 +1,7 @@
 import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
-import { openEngine, serveEngine } from './serve-store.ts';
+import { engineReadiness, openEngine, serveEngine, whileWritable } from './serve-store.ts';
 import { aborted } from './wait.ts';
 
 /** `isthmus store serve`: the embedded store as a server of its own. */
@@ -29,9 +29,9 @@ export const storeServe = defineCommand({
     const deps = { clock: context.clock, log: daemon.log, metrics: daemon.metrics };
     await using engine = await openEngine(options.dataDir, deps);
     await using server = await serveEngine(engine, options.listen, deps);
-    daemon.reportReadiness(() => ({ ready: true }));
+    daemon.reportReadiness(() => engineReadiness(engine));
     context.stdout(`Serving the etcd v3 API on ${formatHostPort(server.address())}, data in ${options.dataDir}\n`);
-    await aborted(context.signal);
+    await whileWritable(engine, context.signal, aborted);
     return 0;
   },
 });

@@ -12,6 +12,8 @@ export interface Engine extends AsyncDisposable {
   /** Revision of the last write on disk; 1 for an empty store, as in etcd. */
   readonly revision: number;
   readonly compactRevision: number;
+  /** Aborts, with a {@link StoreBrokenError}, when nothing can be written any more until the store is opened anew. */
+  readonly broken: AbortSignal;
   range(request: RangeRequest): Promise<RangeResponse>;
   put(request: PutRequest): Promise<PutResponse>;
   deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse>;
@@ -171,6 +173,14 @@ export interface EngineStatus {
   readonly dbSize: number;
   readonly dbSizeInUse: number;
   readonly keys: number;
+  /** What is wrong with it now. */
+  readonly problem?: EngineProblem;
+}
+
+/** `no-space`: puts and leases are refused until there is room; `broken`: so are all writes, for good. */
+export interface EngineProblem {
+  readonly type: 'no-space' | 'broken';
+  readonly message: string;
 }
 
 /** An error with etcd's own text and gRPC code, since clients match on both. */

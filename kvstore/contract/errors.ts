@@ -16,6 +16,17 @@ export class UnavailableError extends KvStoreError {
   readonly retry = 'again';
 }
 
+/** A store in this process can write no more, whatever is tried: the process has to end and open it anew. */
+export class StoreBrokenError extends KvStoreError {
+  readonly code = 'KVSTORE_BROKEN';
+  readonly retry = 'never';
+
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`The store cannot be written to any more and has to be started again: ${why}`, { cause });
+  }
+}
+
 /** etcd `ErrCompacted`: the revision asked for is older than the compaction point. */
 export class CompactedError extends KvStoreError {
   readonly code = 'KVSTORE_COMPACTED';

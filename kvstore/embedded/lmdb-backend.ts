@@ -61,11 +61,14 @@ export class LmdbBackend implements Backend {
   #compacted: number;
   #bytesSinceSizeCheck = 0;
   #full = false;
+  /** The last commit found no room on the disk. */
+  #noRoom = false;
   #broken: Error | undefined;
   #sweeping: Promise<void> | undefined;
   #sweepWanted = false;
   #onCommit: CommitListener = () => undefined;
   #onRollback: () => void = () => undefined;
+  #onBroken: (error: Error) => void = () => undefined;
 
   constructor(tables: Tables, options: LmdbBackendOptions = {}) {
     this.#tables = tables;
@@ -97,6 +100,11 @@ export class LmdbBackend implements Backend {
 
   get compactRevision(): number {
     return this.#compacted;
+  }
+
+  get outOfSpace(): boolean {
+    if (this.#noRoom && roomIn(this.#tables.directory) >= noRoomBytes) this.#noRoom = false;
+    return this.full || this.#noRoom;
   }
 
   get full(): boolean {
@@ -200,6 +208,10 @@ export class LmdbBackend implements Backend {
     this.#onRollback = listener;
   }
 
+  onBroken(listener: (error: Error) => void): void {
+    this.#onBroken = listener;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(engineErrors.stopped());
     await this.#sweeping;
@@ -229,6 +241,7 @@ export class LmdbBackend implements Backend {
   }
 
   #settle(group: Group): void {
+    this.#noRoom = false;
     this.#tables.root.resetReadTxn();
     this.#overlay.settle(group.changes);
     this.#compacted = metaRevision(this.#tables, metaKeys.compacted, -1);
@@ -249,8 +262,15 @@ export class LmdbBackend implements Backend {
     this.#loadLeases();
     this.#report('A commit failed and was rolled back', cause);
     this.#onRollback();
-    if (isOutOfSpace(cause, this.#tables.directory)) return engineErrors.noSpace();
-    this.#broken ??= engineErrors.stopped(cause);
+    if (!isOutOfSpace(cause, this.#tables.directory)) return this.#break(cause);
+    this.#noRoom = true;
+    return engineErrors.noSpace();
+  }
+
+  #break(cause: unknown): Error {
+    if (this.#broken) return this.#broken;
+    this.#broken = engineErrors.stopped(cause);
+    this.#onBroken(this.#broken);
     return this.#broken;
   }
 
@@ -369,10 +389,14 @@ function isOutOfSpace(error: unknown, directory: string): boolean {
   if (!(error instanceof Error)) return false;
   if (/MDB_MAP_FULL|ENOSPC|No space left/i.test(error.message)) return true;
   if (!/input\/output error/i.test(error.message)) return false;
+  return roomIn(directory) < noRoomBytes;
+}
+
+function roomIn(directory: string): number {
   try {
     const { bavail, bsize } = statfsSync(directory);
-    return bavail * bsize < noRoomBytes;
+    return bavail * bsize;
   } catch {
-    return false;
+    return Infinity;
   }
 }

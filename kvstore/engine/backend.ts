@@ -19,6 +19,8 @@ export interface Backend extends AsyncDisposable {
   sizes(): { readonly total: number; readonly inUse: number; readonly keys: number };
   /** True when no further put may be accepted. */
   readonly full: boolean;
+  /** True while it is full, or the disk has no room for what it was last given. */
+  readonly outOfSpace: boolean;
   /** Longest key that can be kept. */
   readonly maxKeyBytes: number;
   /** With everything appended so far, durable or not: what the next write builds on. */
@@ -44,4 +46,6 @@ export interface Backend extends AsyncDisposable {
   onCommit(listener: CommitListener): void;
   /** Called when a group could not be written and everything appended was dropped. */
   onRollback(listener: () => void): void;
+  /** Called once, when nothing can be written any more until the store is opened anew. */
+  onBroken(listener: (error: Error) => void): void;
 }

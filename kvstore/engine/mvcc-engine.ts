@@ -1,22 +1,24 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, silentLogger } from '../../runtime/log/index.ts';
-import type {
-  DeleteRangeRequest,
-  DeleteRangeResponse,
-  Engine,
-  EngineStatus,
-  EngineWatcher,
-  KeyRange,
-  LeaseInfo,
-  PutRequest,
-  PutResponse,
-  RangeRequest,
-  RangeResponse,
-  RequestOp,
-  TxnRequest,
-  TxnResponse,
-  WatchRequest,
-  WatchSink,
+import {
+  type DeleteRangeRequest,
+  type DeleteRangeResponse,
+  type Engine,
+  type EngineProblem,
+  type EngineStatus,
+  type EngineWatcher,
+  type KeyRange,
+  type LeaseInfo,
+  type PutRequest,
+  type PutResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type RequestOp,
+  type TxnRequest,
+  type TxnResponse,
+  type WatchRequest,
+  type WatchSink,
+  StoreBrokenError,
 } from '../contract/index.ts';
 import type { Backend } from './backend.ts';
 import { engineErrors } from './engine-errors.ts';
@@ -56,6 +58,7 @@ export class MvccEngine implements Engine {
   readonly #limits: validate.Limits;
   readonly #lessor: Lessor;
   readonly #hub: WatchHub;
+  readonly #broken = new AbortController();
   #closed = false;
 
   constructor(backend: Backend, options: MvccEngineOptions, dependencies: MvccEngineDependencies) {
@@ -75,6 +78,7 @@ export class MvccEngine implements Engine {
     this.#lessor.load(backend.leases());
     this.#hub = new WatchHub(backend, (error) => this.#log.error('A watcher failed and was cancelled', { error }));
     backend.onCommit((changes, revision) => this.#hub.deliver(changes, revision));
+    backend.onBroken((error) => this.#broken.abort(new StoreBrokenError(error.cause ?? error)));
     backend.onRollback(() => this.#lessor.load(backend.leases()));
   }
 
@@ -92,6 +96,10 @@ export class MvccEngine implements Engine {
 
   get compactRevision(): number {
     return Math.max(0, this.#backend.compactRevision);
+  }
+
+  get broken(): AbortSignal {
+    return this.#broken.signal;
   }
 
   async range(request: RangeRequest): Promise<RangeResponse> {
@@ -193,7 +201,8 @@ export class MvccEngine implements Engine {
   async status(): Promise<EngineStatus> {
     this.#assertOpen();
     const { total, inUse, keys } = this.#backend.sizes();
-    return { version, dbSize: total, dbSizeInUse: inUse, keys };
+    const problem = this.#problem();
+    return { version, dbSize: total, dbSizeInUse: inUse, keys, ...(problem ? { problem } : {}) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -202,6 +211,12 @@ export class MvccEngine implements Engine {
     this.#lessor[Symbol.dispose]();
     this.#hub.close();
     await this.#backend[Symbol.asyncDispose]();
+  }
+
+  #problem(): EngineProblem | undefined {
+    const { reason, aborted } = this.#broken.signal;
+    if (aborted) return { type: 'broken', message: (reason as StoreBrokenError).message };
+    return this.#backend.outOfSpace ? { type: 'no-space', message: engineErrors.noSpace().message } : undefined;
   }
 
   #begin(): WriteTransaction {

@@ -23,6 +23,7 @@ export class MemoryBackend implements Backend {
   readonly memberId = randomId();
   readonly maxKeyBytes = Infinity;
   readonly full = false;
+  readonly outOfSpace = false;
   readonly #histories = new Map<string, History>();
   readonly #keys = new SortedTexts();
   readonly #leases = new Map<bigint, { readonly ttlSeconds: number; readonly keys: Map<string, Uint8Array> }>();
@@ -142,6 +143,10 @@ export class MemoryBackend implements Backend {
 
   onRollback(): void {
     // Nothing here can fail to be written.
+  }
+
+  onBroken(): void {
+    // As above.
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { alarmOf, alarmText } from './alarms.ts';
 import { grpcStatus, methods } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
 import { clusterVersion, compatibleVersion, storageName } from './serve-context.ts';
@@ -10,7 +11,7 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
     members: [{ id: engine.memberId, name: memberName, peerUrls: [], clientUrls }],
   })),
   unaryCall(methods.status, async ({ engine, header }) => {
-    const { dbSize, dbSizeInUse } = await engine.status();
+    const { dbSize, dbSizeInUse, problem } = await engine.status();
     const { revision } = engine;
     const answer = header(revision);
     return {
@@ -24,14 +25,17 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
       raftIndex: BigInt(revision),
       raftAppliedIndex: BigInt(revision),
       raftTerm: answer.raftTerm,
+      errors: problem ? [`memberID:${engine.memberId} alarm:${alarmText(problem)}`, problem.message] : [],
       storageVersion: `${storageName} ${clusterVersion}`,
     };
   }),
-  unaryCall(methods.alarm, ({ engine, header }, request) => {
-    // `etcdctl endpoint health` reads the alarms, `alarm disarm` of none succeeds in etcd.
+  unaryCall(methods.alarm, async ({ engine, header }, request) => {
     if (request.action === 'activate' || request.action === 'unrecognized')
       throw new GrpcFailure(grpcStatus.unimplemented, 'isthmus: alarms cannot be raised by clients');
-    return { header: header(engine.revision), alarms: [] };
+    // `etcdctl endpoint health` reads them. An alarm goes by itself with what raised it, so none is ever disarmed.
+    const { problem } = await engine.status();
+    const alarms = problem && request.action === 'get' ? [{ memberId: engine.memberId, alarm: alarmOf(problem) }] : [];
+    return { header: header(engine.revision), alarms };
   }),
   unaryCall(methods.authenticate, () => {
     // A client that has a user name goes on without a token when it reads this.

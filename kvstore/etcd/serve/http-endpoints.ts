@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { alarmText } from './alarms.ts';
 import { clusterVersion, compatibleVersion, storageName, type ServeContext } from './serve-context.ts';
 
 /** What etcd answers beside gRPC on its client port, as far as probes and clients ask for it. */
@@ -23,7 +24,17 @@ export function answerHttp(context: ServeContext, request: IncomingMessage, resp
     else reply(response, 503, JSON.stringify({ health: 'false', reason }));
   };
   if (context.closing) unhealthy(new Error('etcdserver: server stopped'));
-  else context.engine.status().then(healthy, unhealthy);
+  else
+    context.engine.status().then(({ problem }) => {
+      if (problem && !excluded(request.url).has(alarmText(problem)))
+        unhealthy(new Error(`ALARM ${alarmText(problem)}: ${problem.message}`));
+      else healthy();
+    }, unhealthy);
+}
+
+/** `?exclude=NOSPACE`: alarms that the asker does not mind. */
+function excluded(url = ''): ReadonlySet<string> {
+  return new Set(new URL(url, 'http://store').searchParams.getAll('exclude'));
 }
 
 function reply(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {

@@ -29,6 +29,8 @@ needs('linux', 'root')('the embedded store on a full disk', () => {
       );
       expect(stdout === '' ? stderr : JSON.parse(stdout)).toEqual({
         refusal: '8 etcdserver: mvcc: database space exceeded',
+        problem: 'no-space',
+        problemAfter: 'none',
         kept: true,
         deleted: true,
         after: 1,

@@ -13,12 +13,14 @@ const report: Record<string, unknown> = {};
   } catch (error) {
     report['refusal'] = error instanceof EngineError ? `${error.grpcCode} ${error.message}` : String(error);
   }
+  report['problem'] = (await engine.status()).problem?.type;
   const { count } = await engine.range({ key: Buffer.from('k'), rangeEnd: Buffer.from('l'), countOnly: true });
   report['kept'] = count === written && written > 5;
   report['deleted'] =
     (await engine.deleteRange({ key: Buffer.from('k'), rangeEnd: Buffer.from('l') })).deleted === written;
   await engine.compact(engine.revision);
   while ((await engine.status()).dbSizeInUse > 100_000) await systemClock.sleep(10);
+  report['problemAfter'] = (await engine.status()).problem?.type ?? 'none';
   await engine.put({ key: Buffer.from('again'), value: Buffer.alloc(50_000) });
 }
 await using engine = await openEmbeddedEngine(options);

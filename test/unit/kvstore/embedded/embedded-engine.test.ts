@@ -76,10 +76,12 @@ describe('the embedded engine', () => {
     };
     await expect(fill()).rejects.toMatchObject({ grpcCode: 8, message: 'etcdserver: mvcc: database space exceeded' });
     await expect(engine.leaseGrant({ id: 0n, ttl: 60 })).rejects.toMatchObject({ grpcCode: 8 });
+    expect((await engine.status()).problem).toMatchObject({ type: 'no-space' });
     await engine.deleteRange({ key: bytes('big/'), rangeEnd: bytes('big0') });
     await engine.compact(engine.revision);
     await untilTrue(async () => (await engine.status()).dbSizeInUse < 1024 * 1024);
     await put(engine, 'small', 'x');
+    expect((await engine.status()).problem).toBeUndefined();
   });
 
   test('compaction gives the space of old versions back and stalls nobody', async () => {
@@ -166,6 +168,7 @@ describe('the embedded engine', () => {
     expect(failing.map((one) => one.status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(failing[0]).toMatchObject({ reason: { grpcCode: 8 } });
     full = false;
+    expect(engine.broken.aborted).toBe(false);
     expect(await put(engine, 'a', '3')).toEqual({ revision: 2 });
     expect((await engine.range({ key: bytes('a') })).kvs.map(plainKeyValue)).toMatchObject([
       { version: 1, value: bytes('3') },
@@ -180,6 +183,9 @@ describe('the embedded engine', () => {
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     await expect(put(engine, 'a', '1')).rejects.toMatchObject({ grpcCode: 14, cause });
     await expect(put(engine, 'b', '1')).rejects.toMatchObject({ grpcCode: 14, cause });
+    const message = 'The store cannot be written to any more and has to be started again: EIO: input/output error';
+    expect((await engine.status()).problem).toEqual({ type: 'broken', message });
+    expect(engine.broken.reason).toMatchObject({ code: 'KVSTORE_BROKEN', message, cause });
     expect((await engine.range(everything)).count).toBe(0);
   });
 

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
+import type { Engine } from '../../../../../kvstore/contract/index.ts';
 import {
   type FrameReader as Frames,
   FrameReader,
@@ -196,6 +197,31 @@ describe('HTTP/1.1 on the same port', () => {
     await using rig = await openRig();
     await rig.engine[Symbol.asyncDispose]();
     expect(await get(rig.port, '/health')).toEqual([503, '{"health":"false","reason":"etcdserver: server stopped"}']);
+  });
+
+  test.each([
+    { type: 'no-space', alarm: 'NOSPACE' },
+    { type: 'broken', alarm: 'CORRUPT' },
+  ] as const)('a store that is $type says so in alarms, status, health and readiness', async ({ type, alarm }) => {
+    const problem = { type, message: 'why it is so' };
+    const wrap = (engine: Engine): Engine =>
+      new Proxy(engine, {
+        get: (target, name) => {
+          if (name === 'status') return async () => ({ ...(await target.status()), problem });
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+    await using rig = await openRig({ wrap });
+    const reason = `ALARM ${alarm}: why it is so`;
+    expect(await get(rig.port, '/health')).toEqual([503, JSON.stringify({ health: 'false', reason })]);
+    expect(await get(rig.port, '/readyz')).toEqual([503, `${reason}\n`]);
+    expect(await get(rig.port, `/health?exclude=${alarm}`)).toEqual([200, '{"health":"true","reason":""}']);
+    const { memberId } = rig.engine;
+    const alarms = (await rig.client.call(methods.alarm, {})).response?.alarms;
+    expect(alarms).toEqual([{ memberId, alarm: type === 'no-space' ? 'no-space' : 'corrupt' }]);
+    const status = (await rig.client.call(methods.status, {})).response;
+    expect(status?.errors).toEqual([`memberID:${memberId} alarm:${alarm}`, 'why it is so']);
   });
 
   test('is told from HTTP/2 however slowly the first bytes come', async () => {
