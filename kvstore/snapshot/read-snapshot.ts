@@ -64,7 +64,8 @@ export async function* readSnapshot(file: string, signal: AbortSignal): AsyncGen
     signal.throwIfAborted();
     if (error instanceof SnapshotFileError) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    if (code.startsWith('Z_')) throw fail(counts.lines === 0 ? 'no snapshot of ours' : 'damaged or cut short', error);
+    const foreign = error instanceof Error && error.message.includes('incorrect header');
+    if (code.startsWith('Z_')) throw fail(foreign ? 'no snapshot of ours' : 'damaged or cut short', error);
     throw fail(`cannot be read: ${code}`, error);
   } finally {
     source.destroy();

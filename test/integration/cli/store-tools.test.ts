@@ -1,0 +1,262 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { type EtcdStore, openEtcdStore, toText } from '../../../kvstore/index.ts';
+import { systemClock as clock } from '../../../runtime/clock/index.ts';
+import { silentLogger as log } from '../../../runtime/log/index.ts';
+import { startEtcd } from '../../support/etcd.ts';
+import { needs } from '../../support/probe.ts';
+
+jest.setTimeout(60_000);
+
+const isthmus = join(import.meta.dirname, '../../../bin/isthmus');
+let folder: string;
+let stack: AsyncDisposableStack;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-tools-'));
+  stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+});
+afterEach(() => stack.disposeAsync());
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly exited: Promise<number | null>;
+}
+
+function start(...args: readonly string[]): Running {
+  const child = spawn(isthmus, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  stack.defer(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  return { child, stdout: () => stdout, stderr: () => stderr, exited };
+}
+
+async function run(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const running = start(...args);
+  const code = await running.exited;
+  return { code, stdout: running.stdout(), stderr: running.stderr() };
+}
+
+/** Waits for a process to say something; fails when it ends before. */
+async function said({ child, stdout, stderr }: Running, pattern: RegExp): Promise<RegExpExecArray> {
+  for (;;) {
+    const found = pattern.exec(`${stdout()}\n${stderr()}`);
+    if (found) return found;
+    if (child.exitCode !== null) throw new Error(`Ended without saying ${pattern}: ${stdout()}${stderr()}`);
+    await pause();
+  }
+}
+
+function pause(ms = 10): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** An embedded store that a process of its own serves. */
+async function served(
+  name: string,
+): Promise<{ readonly url: string; readonly store: EtcdStore; readonly running: Running }> {
+  const running = start('store', 'serve', '--data-dir', join(folder, name), '--listen', '127.0.0.1:0');
+  const [, address] = await said(running, /API on (127\.0\.0\.1:\d+),/);
+  const url = `http://${address}`;
+  return { url, store: client(url), running };
+}
+
+function client(url: string): EtcdStore {
+  return stack.use(openEtcdStore({ endpoints: [url], clock, log }));
+}
+
+async function fill(store: EtcdStore, count: number): Promise<void> {
+  const lease = await store.grantLease({ ttlSeconds: 60 });
+  for (let from = 0; from < count; from += 100) {
+    const then = Array.from({ length: 100 }, (_, i) => ({
+      type: 'put' as const,
+      key: `cilium/state/${String(from + i).padStart(4, '0')}`,
+      value: `value ${from + i}`,
+      ...(i % 3 === 0 ? { lease: lease.id } : {}),
+    }));
+    await store.transact({ when: [], then });
+  }
+}
+
+/** Writes until it is stopped, a thousand times a second at most. */
+function writeOn(store: EtcdStore): { stop(): Promise<number> } {
+  let writes = 0;
+  const stopping = new AbortController();
+  const ended = (async () => {
+    for (; !stopping.signal.aborted; writes++) {
+      const key = `cilium/state/${String((writes * 37) % 700).padStart(4, '0')}`;
+      if (writes % 7 === 0) await store.delete(key);
+      else await store.put(key, `written ${writes}`);
+      await pause(1);
+    }
+    return writes;
+  })();
+  return {
+    stop: () => {
+      stopping.abort();
+      return ended;
+    },
+  };
+}
+
+describe('the tools of one store', () => {
+  test('print what is there, as text and as JSON', async () => {
+    const { url, store } = await served('a');
+    await store.put('k/1', 'one');
+    await store.put('k/2', new Uint8Array([0xff]));
+    expect(await run('store', 'get', 'k/1', '--store', url)).toEqual({ code: 0, stdout: 'one\n', stderr: '' });
+    expect(await run('store', 'get', 'k/9', '--store', url)).toMatchObject({ code: 1, stdout: '' });
+    const listed = await run('store', 'list', 'k/', '--values', '-o', 'json', '--store', url);
+    expect(JSON.parse(listed.stdout)).toEqual([
+      { key: 'k/1', createRevision: 2, modRevision: 2, version: 1, lease: '0', value: 'one' },
+      { key: 'k/2', createRevision: 3, modRevision: 3, version: 1, lease: '0', valueBase64: '/w==' },
+    ]);
+    const past = await run('store', 'list', '--revision', '2', '--limit', '5', '--store', url);
+    expect(past.stdout.trimEnd().split('\n').at(-1)).toMatch(/^ +2 +- {2}k\/1$/);
+    const status = await run('store', 'status', '-o', 'json', '--store', url);
+    expect(JSON.parse(status.stdout)).toMatchObject({ kind: 'etcd', endpoint: url, revision: 3, keys: 2 });
+  });
+
+  test('watch prints each change as it happens, and ends in order', async () => {
+    const { url, store } = await served('a');
+    await store.put('k/before', '1');
+    const watching = start('store', 'watch', 'k/', '-o', 'json', '--store', url);
+    await said(watching, /Watching from revision/);
+    await store.put('k/new', '2');
+    await store.delete('k/before');
+    await said(watching, /"delete"/);
+    watching.child.kill('SIGINT');
+    expect(await watching.exited).toBe(0);
+    const lines = watching.stdout().trimEnd().split('\n');
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+      { type: 'put', key: 'k/new', value: '2' },
+      { type: 'delete', key: 'k/before' },
+    ]);
+  });
+
+  test('compact forgets what is older, by number or by what is to be kept', async () => {
+    const { url, store } = await served('a');
+    for (let i = 0; i < 10; i++) await store.put('k', `${i}`);
+    expect(await run('store', 'compact', '--keep', '3', '--store', url)).toMatchObject({ code: 0 });
+    await expect(store.get('k', { revision: 7 })).rejects.toThrow(/compacted/);
+    expect(toText((await store.get('k', { revision: 8 }))?.value ?? new Uint8Array())).toBe('6');
+    expect(await run('store', 'compact', '5', '--store', url)).toMatchObject({ code: 1, stdout: '' });
+    expect(await run('store', 'compact', '--store', url)).toMatchObject({ code: 2, stdout: '' });
+    expect(await run('store', 'compact', 'five', '--store', url)).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test.each([
+    { args: ['get', 'k', '--store', 'http://root:s3cret@127.0.0.1:1'], says: /--store: .*credentials/ },
+    { args: ['copy', 'etcd:/none', 'embedded:x'], says: /Cannot read .*\/none/ },
+    { args: ['check', 'x', 'y'], says: /^isthmus: A: "x" names no store/ },
+    { args: ['status', '--store', 'consul'], says: /--store-config is required for consul/ },
+  ])('store $args is a mistake of the caller', async ({ args, says }) => {
+    const { code, stdout, stderr } = await run('store', ...args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(says);
+    expect(stderr).not.toMatch(/s3cret/);
+  });
+
+  test('a configuration with a secret in a URL is refused by file and field', async () => {
+    const file = join(folder, 'etcd.yaml');
+    await writeFile(file, 'endpoints: ["http://root:s3cret@127.0.0.1:2379"]\n');
+    const { code, stderr } = await run('store', 'status', '--store', `etcd:${file}`);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${file}: endpoints: `);
+    expect(stderr).not.toContain('s3cret');
+  });
+
+  test('a snapshot of a store that is being written comes back whole, as another store', async () => {
+    const { url, store, running } = await served('a');
+    await fill(store, 700);
+    const writing = writeOn(store);
+    const file = join(folder, 'snapshot');
+    const taken = await run('store', 'snapshot', file, '-o', 'json', '--store', url);
+    await writing.stop();
+    expect(taken).toMatchObject({ code: 0 });
+    const { revision } = JSON.parse(taken.stdout) as { readonly revision: number };
+    const directory = join(folder, 'b');
+    const restored = await run('store', 'restore', file, '--data-dir', directory, '-o', 'json');
+    expect(restored).toMatchObject({ code: 0, stderr: '' });
+    const facts = JSON.parse(restored.stdout) as { readonly revision: number; readonly storeId: string };
+    expect(facts.revision).toBeGreaterThan(store.health().revision);
+    expect(facts.storeId).not.toBe(store.health().storeId);
+
+    const wanted = new Map<string, string>();
+    for await (const { entries } of store.list('', { revision }))
+      for (const { key, value } of entries) wanted.set(toText(key), toText(value));
+    running.child.kill('SIGTERM');
+    expect(await running.exited).toBe(0);
+    const found = new Map<string, string>();
+    const { store: other } = await served('b');
+    for await (const { entries } of other.list(''))
+      for (const { key, value } of entries) found.set(toText(key), toText(value));
+    expect(found).toEqual(wanted);
+    expect(await run('store', 'restore', file, '--data-dir', directory)).toMatchObject({ code: 2 });
+  });
+});
+
+const describeIf = needs('etcd');
+
+describeIf('moving a store', () => {
+  test('from embedded to real etcd and back while it is written leaves no difference', async () => {
+    const { url, store } = await served('a');
+    await using etcd = await startEtcd();
+    const config = join(folder, 'etcd.yaml');
+    await writeFile(config, `endpoints: [${etcd.endpoint}]\n`);
+    await fill(store, 700);
+    const writing = writeOn(store);
+    const copying = start('store', 'copy', url, `etcd:${config}`);
+    await said(copying, /In step at revision/);
+    await pause(300);
+    expect(await writing.stop()).toBeGreaterThan(0);
+    expect(await run('store', 'check', url, `etcd:${config}`)).toMatchObject({ code: 0, stderr: '' });
+    copying.child.kill('SIGINT');
+    expect(await copying.exited).toBe(0);
+
+    const moved = client(etcd.endpoint);
+    await moved.put('cilium/state/0001', 'changed');
+    await moved.delete('cilium/state/0002');
+    await moved.put('cilium/state/new', '1');
+    const differing = await run('store', 'check', url, etcd.endpoint, '--settle', '0s');
+    expect(differing.code).toBe(1);
+    expect(differing.stdout.split('\n').slice(0, -1)).toEqual([
+      'different  cilium/state/0001',
+      'only in A  cilium/state/0002',
+      'only in B  cilium/state/new',
+      expect.stringMatching(/^3 differences; \d+ keys in A, \d+ in B$/),
+    ]);
+    const back = await run('store', 'copy', etcd.endpoint, url, '--once', '--overwrite');
+    expect(back).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('store', 'check', url, etcd.endpoint)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('an apiserver publishes into an etcd that is there, and serves nothing itself', async () => {
+    await using etcd = await startEtcd();
+    const config = join(folder, 'etcd.yaml');
+    await writeFile(config, `endpoints: [${etcd.endpoint}]\n`);
+    const common = ['--cluster-name', 'east', '--cluster-id', '1', '--source', `manifests:${folder}`];
+    const running = start('apiserver', ...common, '--store', 'etcd', '--store-config', config);
+    await said(running, /Publishing east into etcd:/);
+    const store = client(etcd.endpoint);
+    while (!(await store.get('cilium/cluster-config/east'))) await pause();
+    expect(running.stderr()).not.toMatch(/Serving the etcd API/);
+    running.child.kill('SIGTERM');
+    expect(await running.exited).toBe(0);
+    expect(await run('apiserver', ...common, '--store-config', config)).toMatchObject({ code: 2 });
+    expect(await run('apiserver', ...common, '--store', 'etcd')).toMatchObject({ code: 2 });
+  });
+});

@@ -1,0 +1,149 @@
+import { describe, expect, test } from '@jest/globals';
+import { copiesPrefix } from '../../../../kvstore/index.ts';
+import { TwoStores, eventually, valueOf } from './two-stores.ts';
+
+describe('copying a store', () => {
+  test('brings every key, with leases where the source has them', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    for (let i = 0; i < 150; i++) await a.put(`k/${i}`, `v${i}`, i % 2 === 0 ? { lease: lease.id } : {});
+    await a.put(new Uint8Array([0, 0xff]), new Uint8Array([0xfe]));
+    expect(await stores.copyOnce()).toMatchObject({ phase: 'following', listed: 151, written: 151, kept: 0, extra: 0 });
+    expect(await stores.differences(0)).toEqual([]);
+    expect((await b.get('k/0'))?.lease).not.toBe(0n);
+    expect((await b.get('k/1'))?.lease).toBe(0n);
+  });
+
+  test('a second copy writes only what its own lease has to hold', async () => {
+    await using stores = new TwoStores();
+    const { a } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('leased', '1', { lease: lease.id });
+    await a.put('fixed', '1');
+    await stores.copyOnce();
+    expect(await stores.copyOnce()).toMatchObject({ written: 1, kept: 0, extra: 0 });
+  });
+
+  test('follows puts and deletes', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await a.put('stays', '1');
+    await a.put('goes', '1');
+    const stop = await stores.follow();
+    await a.put('stays', '2');
+    await a.put('comes', '1');
+    await a.delete('goes');
+    expect(await stores.differences()).toEqual([]);
+    expect(await valueOf(b, 'stays')).toBe('2');
+    expect(await stop()).toMatchObject({ phase: 'following', deleted: 1 });
+  });
+
+  test('a key that its owner claims in the target is neither changed nor deleted any more', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await using before = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('node', 'old', { lease: before.id });
+    await a.put('last', '1');
+    await stores.follow();
+    await using after = await b.grantLease({ ttlSeconds: 60 });
+    await b.put('node', 'new', { lease: after.id });
+    await a.put('node', 'older', { lease: before.id });
+    await before.revoke();
+    await a.put('last', '2');
+    await eventually(async () => ((await valueOf(b, 'last')) === '2' ? true : undefined));
+    expect(await valueOf(b, 'node')).toBe('new');
+    expect((await b.get('node'))?.lease).toBe(after.id);
+  });
+
+  test('a copier that is started again leaves what owners have claimed, and takes over what the one before it wrote', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await using before = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('claimed', 'same', { lease: before.id });
+    await a.put('waiting', '1', { lease: before.id });
+    await (
+      await stores.follow()
+    )();
+    await using after = await b.grantLease({ ttlSeconds: 60 });
+    await b.put('claimed', 'same', { lease: after.id });
+    await a.put('waiting', '2', { lease: before.id });
+    await stores.follow();
+    expect(await valueOf(b, 'waiting')).toBe('2');
+    await before.revoke();
+    await eventually(async () => ((await b.get('waiting')) ? undefined : true));
+    expect(await valueOf(b, 'claimed')).toBe('same');
+  });
+
+  test('what others wrote into the target before stays, and is counted', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await a.put('both', 'a');
+    await b.put('both', 'b');
+    await b.put('more', 'b');
+    expect(await stores.copyOnce()).toMatchObject({ written: 0, deleted: 0, kept: 1, extra: 1 });
+    expect(await stores.differences(0)).toEqual(['different both', 'only-in-b more']);
+    expect(await stores.copyOnce({ overwrite: true })).toMatchObject({ written: 1, deleted: 1, kept: 0, extra: 0 });
+    expect(await stores.differences(0)).toEqual([]);
+  });
+
+  test('keys whose lease in the target is lost are written again', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('node', '1', { lease: lease.id });
+    await stores.follow({ leaseTtlSeconds: 1 });
+    const held = (await b.get('node'))?.lease ?? 0n;
+    await engines[1].leaseRevoke(held);
+    expect((await eventually(() => b.get('node'))).lease).not.toBe(held);
+  });
+
+  test('a history that was compacted is listed again', async () => {
+    await using stores = new TwoStores();
+    const { a, engines } = stores;
+    for (let i = 0; i < 20; i++) await a.put(`k/${i}`, '1');
+    await stores.follow();
+    for (let i = 0; i < 20; i++) await a.delete(`k/${i}`);
+    await engines[0].compact(engines[0].revision);
+    await a.put('k/new', '1');
+    expect(await stores.differences()).toEqual([]);
+  });
+
+  test('copies a prefix and leaves the rest alone', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await a.put('in/1', '1');
+    await a.put('out/1', '1');
+    await b.put('out/2', '1');
+    expect(await stores.copyOnce({ prefix: 'in/' })).toMatchObject({ listed: 1, written: 1, extra: 0 });
+    expect(await stores.differences(0)).toEqual(['only-in-a out/1', 'only-in-b out/2']);
+  });
+
+  test('records of copiers are neither copied nor compared', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await a.put(`${copiesPrefix}1`, 'x');
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('k', '1', { lease: lease.id });
+    await stores.copyOnce();
+    expect(await b.get(`${copiesPrefix}1`)).toBeUndefined();
+    expect(await stores.differences(0)).toEqual([]);
+  });
+
+  test('while both sides are written at random, the target ends as the source', async () => {
+    await using stores = new TwoStores();
+    const { a } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    for (let i = 0; i < 50; i++) await a.put(`k/${i}`, 'first', { lease: lease.id });
+    const writing = (async () => {
+      for (let i = 0; i < 400; i++) {
+        const key = `k/${(i * 7) % 60}`;
+        if (i % 5 === 0) await a.delete(key);
+        else await a.put(key, `v${i}`, i % 2 === 0 ? { lease: lease.id } : {});
+      }
+    })();
+    await stores.follow();
+    await writing;
+    expect(await stores.differences()).toEqual([]);
+  });
+});

@@ -1,0 +1,142 @@
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  CompactedError,
+  EngineStore,
+  MemoryEngine,
+  RestoreDirectoryError,
+  type RestoredStore,
+  SnapshotFileError,
+  type WrittenSnapshot,
+  openEmbeddedEngine,
+  restoreSnapshot,
+  writeSnapshot,
+} from '../../../../kvstore/index.ts';
+import { systemClock as clock } from '../../../../runtime/clock/index.ts';
+import { silentLogger as log } from '../../../../runtime/log/index.ts';
+
+const { signal } = new AbortController();
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-snapshot-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const file = (): string => join(folder, 'snapshot');
+
+/** A snapshot of a store with these keys, some of them under a lease of 77 s. */
+async function snapshotOf(keys: readonly (readonly [string | Uint8Array, string | Uint8Array])[]): Promise<{
+  readonly written: WrittenSnapshot;
+  readonly lease: bigint;
+}> {
+  await using engine = new MemoryEngine({ clock });
+  await using store = new EngineStore(engine, { clock, endpoint: 'memory' });
+  const { id: lease } = await engine.leaseGrant({ id: 0n, ttl: 77 });
+  for (const [i, [key, value]] of keys.entries()) await store.put(key, value, i % 2 === 0 ? { lease } : {});
+  const leaseTtl = async (id: bigint): Promise<number> => (await engine.leaseTimeToLive(id, false)).grantedTtl;
+  return { written: await writeSnapshot({ store, leaseTtl, file: file(), clock, signal }), lease };
+}
+
+function restore(directory = join(folder, 'new')): Promise<RestoredStore> {
+  return restoreSnapshot({ file: file(), directory, leaseTtlSeconds: 60, clock, log, signal });
+}
+
+describe('a snapshot', () => {
+  test('comes back as another store with the same keys, values and leases', async () => {
+    const binary = new Uint8Array([0xff, 0, 0x80]);
+    const { written, lease } = await snapshotOf([
+      ['a', '1'],
+      ['b', 'line\nbreak \u{1F600} \uFEFF'],
+      ['c', binary],
+      [binary, ''],
+    ]);
+    expect(written).toMatchObject({ keys: 4, leases: 1, revision: 5 });
+    const restored = await restore();
+    expect(restored).toMatchObject({ keys: 4, leases: 1, from: { revision: 5, storeId: written.storeId } });
+    expect(restored.storeId).not.toBe(written.storeId);
+    await using engine = await openEmbeddedEngine({ directory: join(folder, 'new'), clock, log });
+    await using store = new EngineStore(engine, { clock, endpoint: 'restored' });
+    const found = [];
+    for await (const { entries } of store.list('')) found.push(...entries);
+    expect(found.map((entry) => [Buffer.from(entry.key), Buffer.from(entry.value), entry.lease])).toEqual([
+      [Buffer.from('a'), Buffer.from('1'), lease],
+      [Buffer.from('b'), Buffer.from('line\nbreak \u{1F600} \uFEFF'), 0n],
+      [Buffer.from('c'), Buffer.from(binary), lease],
+      [Buffer.from(binary), Buffer.from(''), 0n],
+    ]);
+    expect(await engine.leaseTimeToLive(lease, false)).toMatchObject({ grantedTtl: 77 });
+  });
+
+  test('the restored store is above every revision of the old one, and has none of its history', async () => {
+    const { written } = await snapshotOf([['a', '1']]);
+    const { revision } = await restore();
+    expect(revision).toBeGreaterThan(written.revision + 1_000_000_000);
+    await using engine = await openEmbeddedEngine({ directory: join(folder, 'new'), clock, log });
+    await using store = new EngineStore(engine, { clock, endpoint: 'restored' });
+    await expect(store.get('a', { revision: written.revision })).rejects.toThrow(CompactedError);
+    expect((await store.put('b', '2')).revision).toBe(revision + 1);
+  });
+
+  test('of an empty store gives an empty one', async () => {
+    await snapshotOf([]);
+    expect(await restore()).toMatchObject({ keys: 0, leases: 0 });
+  });
+
+  test('is readable by its owner alone, and leaves nothing half-written beside it', async () => {
+    await snapshotOf([['a', '1']]);
+    expect(await readdir(folder)).toEqual(['snapshot']);
+    expect((await stat(file())).mode & 0o777).toBe(0o600);
+    const [header] = gunzipSync(await readFile(file()))
+      .toString()
+      .split('\n');
+    expect(JSON.parse(header ?? '')).toMatchObject({ product: 'isthmus', snapshot: 1 });
+  });
+
+  test('is not restored into a directory that holds something', async () => {
+    await snapshotOf([['a', '1']]);
+    await restore();
+    await expect(restore()).rejects.toThrow(RestoreDirectoryError);
+    await expect(restore(folder)).rejects.toThrow(/is not empty \(found/);
+  });
+});
+
+describe('a damaged snapshot', () => {
+  const lines = async (): Promise<string[]> =>
+    gunzipSync(await readFile(file()))
+      .toString()
+      .trimEnd()
+      .split('\n');
+  const rewrite = (changed: readonly string[]): Promise<void> =>
+    writeFile(file(), gzipSync(changed.map((line) => `${line}\n`).join('')));
+
+  test.each([
+    { damage: 'has lost its second half', problem: /damaged or cut short/, half: true },
+    { damage: 'is another file', problem: /no snapshot of ours/, whole: 'root:x:0:0:root:/root:/bin/sh' },
+    { damage: 'has lost an entry', problem: /promises .*found were 2 keys/, drop: 1 },
+    { damage: 'has lost its end', problem: /it has no end/, drop: -1 },
+    { damage: 'has lost its header', problem: /no snapshot of ours/, drop: 0 },
+    { damage: 'has a line of rubbish', problem: /line 2: not JSON/, replace: 'rubbish' },
+    { damage: 'has an entry without value', problem: /line 2: expected an entry/, replace: '{"key":"a"}' },
+    { damage: 'is of a newer format', problem: /has format 9/, header: '{"product":"isthmus","snapshot":9}' },
+  ])('that $damage is refused, and nothing is made', async ({ problem, half, whole: other, drop, replace, header }) => {
+    await snapshotOf([
+      ['a', '1'],
+      ['b', '2'],
+      ['c', '3'],
+    ]);
+    const whole = await lines();
+    if (half) {
+      const bytes = await readFile(file());
+      await writeFile(file(), bytes.subarray(0, bytes.length / 2));
+    } else if (other !== undefined) await writeFile(file(), other);
+    else if (drop !== undefined) await rewrite(whole.toSpliced(drop, 1));
+    else await rewrite(header === undefined ? whole.with(1, replace ?? '') : whole.with(0, header));
+    const failure = restore();
+    await expect(failure).rejects.toThrow(SnapshotFileError);
+    await expect(failure).rejects.toThrow(problem);
+    expect(await readdir(join(folder, 'new'))).toEqual([]);
+  });
+});
