@@ -9,6 +9,7 @@ import { answerGrpc } from './dispatch.ts';
 import { answerHttp } from './http-endpoints.ts';
 import { serveMetrics } from './serve-metrics.ts';
 import { ServeContext } from './serve-context.ts';
+import { Patience } from './patience.ts';
 import { sniffProtocol } from './sniff.ts';
 
 /** Where to listen: an address (port 0: any free one), or a listening socket that somebody else made. */
@@ -28,6 +29,8 @@ export interface ServeEtcdOptions {
   readonly progressIntervalMs?: number;
   /** Bytes a watch stream may have unsent before its watchers pause. */
   readonly maxUnsentBytes?: number;
+  /** Connections at a time; those beyond are closed at once. Default 8,192. */
+  readonly maxConnections?: number;
   /** How long calls under way may take after closing began. */
   readonly closeGraceMs?: number;
 }
@@ -40,7 +43,9 @@ export interface EtcdServer extends AsyncDisposable {
 const window = 16 * 1024 * 1024;
 /** Requests are small: a stream may have this much on its way to us, a connection {@link window}. */
 const streamWindow = 4 * 1024 * 1024;
-const sniffTimeoutMs = 10_000;
+/** From the connection, or the answer before, to the end of the headers of a request. */
+const headersTimeoutMs = 10_000;
+const refusalsLogMs = 60_000;
 
 /**
  * Serves an engine over the etcd v3 API: gRPC in cleartext HTTP/2 with prior knowledge, and, on the same port, HTTP/1.1
@@ -52,6 +57,13 @@ export async function serveEtcd(options: ServeEtcdOptions): Promise<EtcdServer> 
   const listener = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
     connections.accept(socket),
   );
+  listener.maxConnections = options.maxConnections ?? 8192;
+  let refusedLogged = -Infinity;
+  listener.on('drop', () => {
+    if (options.clock.monotonicMs() - refusedLogged < refusalsLogMs) return;
+    refusedLogged = options.clock.monotonicMs();
+    options.log.warn('Etcd clients are refused, too many are connected', { connections: listener.maxConnections });
+  });
   await listen(listener, options.listen);
   // Without a listener for it, a later failure to accept (no file descriptors left) would end the process.
   listener.on('error', (error) => options.log.warn('Accepting etcd clients failed', { error }));
@@ -79,6 +91,7 @@ class Connections {
   /** Those that have not said yet which protocol they speak. */
   readonly #undecided = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
+  readonly #patience = new WeakMap<Socket, Patience>();
 
   constructor(context: ServeContext) {
     this.#context = context;
@@ -99,7 +112,12 @@ class Connections {
     // stream of its own, which nghttp2 does not take.)
     this.#http2.on('sessionError', () => undefined);
     this.#http2.on('stream', (stream, headers) => answerGrpc(context, stream, headers));
-    this.#http1 = createHttpServer((request, response) => answerHttp(context, request, response));
+    this.#http1 = createHttpServer((request, response) => {
+      const patience = this.#patience.get(request.socket);
+      patience?.end();
+      response.once('finish', () => patience?.begin());
+      answerHttp(context, request, response);
+    });
   }
 
   accept(socket: Socket): void {
@@ -110,9 +128,18 @@ class Connections {
       this.#undecided.delete(socket);
     });
     socket.on('error', (error) => this.#context.log.debug('An etcd client connection failed', { error }));
-    sniffProtocol(socket, { clock: this.#context.clock, timeoutMs: sniffTimeoutMs }, (protocol) => {
+    const patience = new Patience(socket, this.#context.clock, headersTimeoutMs);
+    this.#patience.set(socket, patience);
+    sniffProtocol(socket, (protocol) => {
       this.#undecided.delete(socket);
-      (protocol === 'http2' ? this.#http2 : this.#http1).emit('connection', socket);
+      if (protocol === 'http1') {
+        this.#http1.emit('connection', socket);
+        return;
+      }
+      // The session is made within `emit`, and shows the socket only behind a proxy.
+      const begun = (session: Http2Session): void => void session.once('remoteSettings', () => patience.end());
+      this.#http2.once('session', begun).emit('connection', socket);
+      this.#http2.off('session', begun);
     });
   }
 

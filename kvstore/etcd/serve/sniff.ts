@@ -1,26 +1,19 @@
 import type { Socket } from 'node:net';
-import type { Clock } from '../../../runtime/clock/index.ts';
 
 /** How every HTTP/2 connection with prior knowledge begins (RFC 9113 §3.4). */
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 /**
- * Finds out by its first bytes which protocol a connection speaks and hands it over with those bytes put back. One that
- * says nothing is closed after a while.
+ * Finds out by its first bytes which protocol a connection speaks and hands it over with those bytes put back. The caller
+ * closes one that says nothing.
  */
-export function sniffProtocol(
-  socket: Socket,
-  options: { readonly clock: Clock; readonly timeoutMs: number },
-  decided: (protocol: 'http1' | 'http2') => void,
-): void {
+export function sniffProtocol(socket: Socket, decided: (protocol: 'http1' | 'http2') => void): void {
   let seen = Buffer.alloc(0);
-  const timer = options.clock.timer(options.timeoutMs, () => socket.destroy());
   const look = (chunk: Buffer): void => {
     seen = Buffer.concat([seen, chunk]);
     const compared = Math.min(seen.length, preface.length);
     const isHttp2 = seen.subarray(0, compared).equals(preface.subarray(0, compared));
     if (isHttp2 && compared < preface.length) return;
-    timer[Symbol.dispose]();
     socket.off('data', look);
     socket.pause();
     socket.unshift(seen);
@@ -29,5 +22,4 @@ export function sniffProtocol(
     if (!isHttp2) process.nextTick(() => socket.resume());
   };
   socket.on('data', look);
-  socket.once('close', () => timer[Symbol.dispose]());
 }

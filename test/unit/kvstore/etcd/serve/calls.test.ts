@@ -249,4 +249,38 @@ describe('HTTP/1.1 on the same port', () => {
     await closed;
     expect(await put(rig, 'the other', 'stays')).toBe(3);
   });
+
+  test.each([
+    { what: 'a request line', bytes: 'GET /health HTTP/1.1\r\nhost: x\r\n' },
+    { what: 'half of a second request', bytes: 'GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /hea' },
+    { what: 'a body that does not come', bytes: 'GET /health HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\nx' },
+    { what: 'the preface of HTTP/2', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
+  ])('so is one that stops after $what', async ({ bytes }) => {
+    const clock = new VirtualClock();
+    await using rig = await openRig({ clock });
+    const socket = connect(rig.port, '127.0.0.1');
+    let isClosed = false;
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve())).then(() => (isClosed = true));
+    socket.resume().write(bytes);
+    // Whatever is answered at once is answered by then.
+    for (let i = 0; i < 20; i++) await put(rig, 'time', 'goes');
+    await clock.advance(9_000);
+    for (let i = 0; i < 20; i++) await put(rig, 'time', 'goes');
+    expect(isClosed).toBe(false);
+    await clock.advance(1_001);
+    await closed;
+    expect((await rig.client.call(methods.put, { key: of('the other') })).code).toBe(0);
+  });
+
+  test('connections beyond the limit are closed, the others work', async () => {
+    await using rig = await openRig({ maxConnections: 2 });
+    await put(rig, 'a', '1');
+    const sockets = [connect(rig.port, '127.0.0.1'), connect(rig.port, '127.0.0.1')];
+    try {
+      await Promise.race(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve).resume())));
+      expect(await put(rig, 'a', '2')).toBe(3);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+    }
+  });
 });
