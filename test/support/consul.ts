@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -24,6 +24,8 @@ export interface StartConsulOptions {
   readonly managementToken?: string;
   /** More configuration, in HCL. */
   readonly hcl?: string;
+  /** Listens with TLS on this port, too; certificates come by `hcl`. */
+  readonly httpsPort?: number;
   /** Listens on this Unix socket, too. */
   readonly socketPath?: string;
 }
@@ -70,11 +72,55 @@ export async function startConsul(options: StartConsulOptions = {}): Promise<Con
   }
 }
 
+/** Three servers on loopback that elect a leader among them. */
+export interface ConsulCluster extends AsyncDisposable {
+  readonly members: readonly ConsulProcess[];
+  /** The member that leads now, as another one says. */
+  leader(): Promise<ConsulProcess>;
+}
+
+export async function startConsulCluster(): Promise<ConsulCluster> {
+  const binary = await builtBinary(consulBinary);
+  const ports = await Promise.all(Array.from({ length: 9 }, freePort));
+  const serfPorts = [2, 5, 8].map((i) => ports[i] ?? 0);
+  const members = [0, 1, 2].map((i) => {
+    const options = { mode: 'disk', name: `t${i}`, join: serfPorts } as const;
+    return new Consul(binary, ports.slice(i * 3, i * 3 + 3), options);
+  });
+  const dispose = async (): Promise<void> => {
+    await Promise.all(members.map((member) => member[Symbol.asyncDispose]()));
+  };
+  try {
+    await Promise.all(members.map((member) => member.restart()));
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  const leader = async (): Promise<ConsulProcess> => {
+    for (;;) {
+      for (const member of members) {
+        if (member.pid === undefined) continue;
+        const { text } = await member.call('GET', '/v1/status/leader').catch(() => ({ text: '""' }));
+        const led = members.find(({ serverPort }) => text.includes(`:${serverPort}"`));
+        if (led?.pid !== undefined) return led;
+      }
+      await sleep(50);
+    }
+  };
+  return { members, leader, [Symbol.asyncDispose]: dispose };
+}
+
+interface ConsulOptions extends StartConsulOptions {
+  readonly name?: string;
+  /** Serf ports of all members of a cluster. */
+  readonly join?: readonly number[];
+}
+
 class Consul implements ConsulProcess {
   readonly port: number;
   readonly #binary: string;
   readonly #ports: readonly number[];
-  readonly #options: StartConsulOptions;
+  readonly #options: ConsulOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), 'isthmus-consul-'));
   readonly #atExit = (): void => {
     this.#child?.kill('SIGKILL');
@@ -84,7 +130,7 @@ class Consul implements ConsulProcess {
   #exited: Promise<void> = Promise.resolve();
   #said = '';
 
-  constructor(binary: string, ports: readonly number[], options: StartConsulOptions) {
+  constructor(binary: string, ports: readonly number[], options: ConsulOptions) {
     this.#binary = binary;
     this.#ports = ports;
     this.port = ports[0] ?? 0;
@@ -93,6 +139,10 @@ class Consul implements ConsulProcess {
 
   get endpoint(): string {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  get serverPort(): number {
+    return this.#ports[1] ?? 0;
   }
 
   get pid(): number | undefined {
@@ -151,19 +201,22 @@ class Consul implements ConsulProcess {
   }
 
   #arguments(): string[] {
-    const { mode = 'dev', managementToken, hcl, socketPath } = this.#options;
+    const { mode = 'dev', managementToken, hcl, socketPath, httpsPort = -1 } = this.#options;
+    const { name = 't', join: members = [] } = this.#options;
     const [http, server, serf] = this.#ports;
     const acl = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${managementToken}" } }`;
     // Elections on one machine need not wait for a network.
     const disk = [
       '-server',
-      '-bootstrap-expect=1',
+      `-bootstrap-expect=${members.length || 1}`,
+      ...members.map((port) => `-retry-join=127.0.0.1:${port}`),
+      '-retry-interval=200ms',
       '-hcl=performance { raft_multiplier = 1 } connect { enabled = true }',
     ];
     return [
       'agent',
       ...(mode === 'dev' ? ['-dev'] : [...disk, `-data-dir=${join(this.#folder, 'data')}`]),
-      '-node=t',
+      `-node=${name}`,
       '-log-level=warn',
       '-bind=127.0.0.1',
       '-client=127.0.0.1',
@@ -171,7 +224,8 @@ class Consul implements ConsulProcess {
       `-http-port=${http}`,
       `-server-port=${server}`,
       `-serf-lan-port=${serf}`,
-      ...['serf-wan', 'dns', 'grpc', 'grpc-tls', 'https'].map((name) => `-${name}-port=-1`),
+      `-https-port=${httpsPort}`,
+      ...['serf-wan', 'dns', 'grpc', 'grpc-tls'].map((other) => `-${other}-port=-1`),
       '-hcl=disable_update_check = true',
       ...(managementToken === undefined ? [] : [`-hcl=${acl}`]),
       ...(hcl === undefined ? [] : [`-hcl=${hcl}`]),
@@ -190,6 +244,27 @@ class Consul implements ConsulProcess {
     }
     await this.call('DELETE', '/v1/kv/ready');
   }
+}
+
+/** Certificates as Consul's own tool makes them, in a folder. */
+export interface ConsulCertificates {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+export async function makeCertificates(folder: string): Promise<ConsulCertificates> {
+  const binary = await builtBinary(consulBinary);
+  const run = (...args: readonly string[]): unknown =>
+    execFileSync(binary, ['tls', ...args], { cwd: folder, stdio: 'pipe' });
+  run('ca', 'create');
+  run('cert', 'create', '-server', '-dc=dc1', '-additional-ipaddress=127.0.0.1');
+  const path = (name: string): string => join(folder, name);
+  return {
+    ca: path('consul-agent-ca.pem'),
+    cert: path('dc1-server-consul-0.pem'),
+    key: path('dc1-server-consul-0-key.pem'),
+  };
 }
 
 /** One HTTP call to a Consul agent without any cleverness. */
