@@ -1,6 +1,7 @@
 import type { EngineEvent, EngineWatcher, WatchRequest, WatchSink } from '../contract/index.ts';
 import type { Backend } from './backend.ts';
 import type { Change, Row } from './row.ts';
+import { RangeIndex } from './range-index.ts';
 import { Span } from './span.ts';
 
 /** Rows that a catching-up watcher looks at before it makes way for others. */
@@ -18,11 +19,15 @@ export class WatchHub {
   readonly #backend: Backend;
   readonly #onSinkError: (error: unknown) => void;
   readonly #groups = new Map<string, Group>();
+  readonly #byRange = new RangeIndex<Group>();
   readonly #watchers = new Set<Watcher>();
+  /** All synced watchers have what they wanted up to here. */
+  #delivered: number;
   #closed = false;
 
   constructor(backend: Backend, onSinkError: (error: unknown) => void) {
     this.#backend = backend;
+    this.#delivered = backend.revision;
     this.#onSinkError = onSinkError;
   }
 
@@ -41,16 +46,22 @@ export class WatchHub {
     return this.#watchers.size;
   }
 
+  /** Costs what the watchers of the changed keys cost, however many others there are. */
   deliver(changes: readonly Change[], revision: number): void {
-    for (const group of this.#groups.values()) {
-      let events: EngineEvent[] | undefined;
-      for (const change of changes) {
+    const touched = new Map<Group, EngineEvent[]>();
+    for (const change of changes)
+      for (const group of this.#byRange.at(change.row.kv.key)) {
         const event = group.selector.event(change.row, () => this.#before(change));
-        if (event) (events ??= []).push(event);
+        if (!event) continue;
+        const events = touched.get(group);
+        if (events) events.push(event);
+        else touched.set(group, [event]);
       }
-      const parts = events && inParts(events, revision);
+    for (const [group, events] of touched) {
+      const parts = inParts(events, revision);
       for (const watcher of group.watchers) this.#hand(watcher, parts, revision);
     }
+    this.#delivered = revision;
   }
 
   close(): void {
@@ -63,15 +74,22 @@ export class WatchHub {
   join(watcher: Watcher): void {
     const key = watcher.selector.key;
     let group = this.#groups.get(key);
-    if (!group) this.#groups.set(key, (group = { selector: watcher.selector, watchers: new Set() }));
+    if (!group) {
+      group = { selector: watcher.selector, watchers: new Set() };
+      this.#groups.set(key, group);
+      this.#byRange.add(group.selector.span, group);
+    }
     group.watchers.add(watcher);
     watcher.state = 'synced';
   }
 
   leave(watcher: Watcher): void {
     const group = this.#groups.get(watcher.selector.key);
-    group?.watchers.delete(watcher);
-    if (group?.watchers.size === 0) this.#groups.delete(watcher.selector.key);
+    if (!group?.watchers.delete(watcher)) return;
+    watcher.next = Math.max(watcher.next, this.#delivered + 1);
+    if (group.watchers.size > 0) return;
+    this.#groups.delete(watcher.selector.key);
+    this.#byRange.delete(group.selector.span, group);
   }
 
   forget(watcher: Watcher): void {
@@ -107,6 +125,7 @@ export class WatchHub {
       }
       looked++;
       last = row.kv.modRevision;
+      if (!watcher.selector.span.contains(row.kv.key)) continue;
       const event = watcher.selector.event(row, () => this.#backend.replacedBy(row));
       if (!event) continue;
       events.push(event);
@@ -120,9 +139,9 @@ export class WatchHub {
     else setImmediate(() => this.#slice(watcher, run));
   }
 
-  #hand(watcher: Watcher, parts: readonly Part[] | undefined, revision: number): void {
+  #hand(watcher: Watcher, parts: readonly Part[], revision: number): void {
     if (watcher.state !== 'synced' || revision < watcher.next) return;
-    for (const part of parts ?? []) {
+    for (const part of parts) {
       const first = watcher.next;
       if (part.revision < first) continue;
       watcher.next = part.revision + 1;
@@ -192,13 +211,13 @@ interface Group {
 /** Which rows a watcher wants, and in what form. */
 class Selector {
   readonly key: string;
-  readonly #span: Span;
+  readonly span: Span;
   readonly #prevKv: boolean;
   readonly #noPut: boolean;
   readonly #noDelete: boolean;
 
   constructor(request: WatchRequest) {
-    this.#span = new Span(request);
+    this.span = new Span(request);
     this.#prevKv = request.prevKv ?? false;
     this.#noPut = request.noPut ?? false;
     this.#noDelete = request.noDelete ?? false;
@@ -207,9 +226,9 @@ class Selector {
     this.key = `${Buffer.from(request.key).toString('hex')}|${end}|${flags}`;
   }
 
+  /** What it gets of a row in its span. */
   event(row: Row, before: () => Row | undefined): EngineEvent | undefined {
     if (row.deleted ? this.#noDelete : this.#noPut) return undefined;
-    if (!this.#span.contains(row.kv.key)) return undefined;
     const fresh = !row.deleted && row.kv.version === 1;
     const previous = this.#prevKv && !fresh ? before() : undefined;
     const type = row.deleted ? 'delete' : 'put';
@@ -221,7 +240,7 @@ class Watcher implements EngineWatcher {
   readonly #hub: WatchHub;
   readonly selector: Selector;
   readonly sink: WatchSink;
-  /** First revision that was not handed over yet. */
+  /** First revision that was not handed over yet; while synced the hub knows it better. */
   next: number;
   state: 'synced' | 'behind' | 'paused' | 'over' = 'behind';
   run = 0;

@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Change } from '../../../../kvstore/engine/index.ts';
+import { WatchHub } from '../../../../kvstore/engine/watch-hub.ts';
 import type { Engine, EngineWatcher, WatchRequest } from '../../../../kvstore/index.ts';
+import { MemoryBackend } from '../../../../kvstore/memory/memory-backend.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 
@@ -179,6 +182,47 @@ describe('watchers of an engine', () => {
     await turn();
     expect(handed).toEqual(['2 3 of 3', '4 5 of 5', '6 of 6']);
     expect(seen.lines.map((line) => / of (\d)$/.exec(line)?.[1])).toEqual(['3', '3', '5', '5', '6']);
+  });
+
+  test('a change is looked at for those who watch its key, however many watch others', async () => {
+    await using backend = new MemoryBackend();
+    const hub = new WatchHub(backend, () => undefined);
+    let events = 0;
+    const sink = { events: (some: readonly unknown[]) => void (events += some.length), compacted: () => undefined };
+    for (let i = 0; i < 1000; i++) {
+      hub.add({ key: Buffer.from(`single/${i}`) }, sink);
+      hub.add({ key: Buffer.from(`range/${i}/`), rangeEnd: Buffer.from(`range/${i}0`) }, sink);
+    }
+    let looks = 0;
+    const value = new Uint8Array(0);
+    const change = (key: string, modRevision: number): Change => ({
+      row: {
+        get kv() {
+          looks++;
+          return { key: Buffer.from(key), value, createRevision: 2, modRevision, version: 1, lease: 0n };
+        },
+        deleted: false,
+        sub: 0,
+        createSub: 0,
+      },
+      replaced: undefined,
+    });
+    hub.deliver([change('single/7', 2), change('range/7/x', 2), change('other', 2)], 2);
+    expect(events).toBe(2);
+    expect(looks).toBeLessThan(20);
+  });
+
+  test('a watcher of a quiet key that pauses reads on from the present', async () => {
+    await using engine = await open();
+    const quiet = new Seen(engine, { key: Buffer.from('quiet'), rangeEnd: Buffer.from('quieu') });
+    for (let i = 0; i < 5; i++) await put(engine, 'busy', `${i}`);
+    quiet.watcher.pause();
+    await engine.compact(engine.revision);
+    await put(engine, 'quiet', 'x');
+    quiet.watcher.resume();
+    await turn();
+    expect(quiet.compacted).toBeUndefined();
+    expect(quiet.lines).toEqual(['put quiet=x@7 of 7']);
   });
 
   test('filters leave out puts or deletes', async () => {
