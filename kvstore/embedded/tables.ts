@@ -69,7 +69,9 @@ async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tab
   const path = realpathSync(directory);
   const common = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const durability = { overlappingSync: false, eventTurnBatching: false };
-  const root = open<Buffer, Buffer>({ path, maxDbs: 8, maxReaders: 512, ...durability, ...common });
+  // Told outright: lmdb-js takes a name with a dot in it for a file.
+  const place = { path, noSubdir: false };
+  const root = open<Buffer, Buffer>({ ...place, maxDbs: 8, maxReaders: 512, ...durability, ...common });
   try {
     const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, ...common });
     const tables: Tables = {

@@ -80,6 +80,15 @@ describe('a snapshot', () => {
     expect((await store.put('b', '2')).revision).toBe(revision + 1);
   });
 
+  test('is restored into a directory whose name has a dot', async () => {
+    await snapshotOf([['a', '1']]);
+    const directory = join(folder, 'store.d');
+    expect(await restore(directory)).toMatchObject({ keys: 1 });
+    await using engine = await openEmbeddedEngine({ directory, clock, log });
+    expect(await engine.status()).toMatchObject({ keys: 1 });
+    expect(await readdir(folder)).toEqual(['snapshot', 'store.d']);
+  });
+
   test('of an empty store gives an empty one', async () => {
     await snapshotOf([]);
     expect(await restore()).toMatchObject({ keys: 0, leases: 0 });
