@@ -44,6 +44,8 @@ export interface MvccEngineDependencies {
 
 /** Milliseconds that one slice of a long read may hold the event loop. */
 const sliceMs = 4;
+/** Keys of expired leases after which others have their turn. */
+const sliceKeys = 1_000;
 const version = '3.6.0';
 
 /**
@@ -229,17 +231,27 @@ export class MvccEngine implements Engine {
     return answer;
   }
 
-  #revoke(id: bigint): void {
+  /** Gives how many keys went with it: they are one revision, and so are removed within one turn. */
+  #revoke(id: bigint): number {
     const keys = this.#backend.leaseKeys(id);
     this.#lessor.remove(id);
     this.#begin().deleteKeys(keys);
     this.#backend.removeLease(id);
+    return keys.length;
   }
 
   async #expire(ids: readonly bigint[]): Promise<void> {
     try {
-      for (const id of ids) if (!this.#closed) this.#revoke(id);
-      await this.#backend.flush();
+      let removed = 0;
+      for (const id of ids) {
+        // A client may have revoked it meanwhile; to renew it is too late.
+        if (this.#closed || !this.#lessor.has(id)) continue;
+        removed += this.#revoke(id);
+        if (removed < sliceKeys) continue;
+        removed = 0;
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      if (!this.#closed) await this.#backend.flush();
     } catch (error) {
       // The leases are back with the rollback, and run out again.
       if (!this.#closed) this.#log.error('Expired leases could not be removed', { error, count: ids.length });

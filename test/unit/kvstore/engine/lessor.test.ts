@@ -20,6 +20,27 @@ describe('leases by an injected clock', () => {
     expect(await engine.leases()).toEqual([]);
   });
 
+  test('leases of many keys that end together do so one after the other, and others have their turn in between', async () => {
+    const clock = new VirtualClock();
+    await using engine = new MemoryEngine({ clock });
+    for (let lease = 1n; lease <= 3n; lease++) {
+      await engine.leaseGrant({ id: lease, ttl: 10 });
+      for (let i = 0; i < 1000; i++) void engine.put({ key: Buffer.from(`${lease}/${i}`), value: key, lease });
+    }
+    await put(engine, 0n);
+    const handed: number[] = [];
+    engine.watch(
+      { key: Buffer.from('1'), rangeEnd: Buffer.from('4') },
+      { events: (events) => void handed.push(events.length), compacted: () => undefined },
+    );
+    await clock.advance(10_000);
+    await clock.advance(0);
+    await clock.advance(0);
+    expect(handed).toEqual([1000, 1000, 1000]);
+    expect(await engine.leases()).toEqual([]);
+    expect((await engine.range({ key: Buffer.from('1'), rangeEnd: Buffer.from('4') })).count).toBe(0);
+  });
+
   test('a renewal gives the full time again', async () => {
     const clock = new VirtualClock();
     await using engine = new MemoryEngine({ clock });
