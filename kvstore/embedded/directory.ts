@@ -14,8 +14,8 @@ import { StoreDirectoryError } from './directory-error.ts';
 import { lockPrefix } from './directory-lock.ts';
 
 const markerName = 'isthmus-store.json';
-/** Raised whenever the other side of a change could not read what this one writes. 2: rows as etcd's messages. */
-export const storeFormat = 2;
+/** Raised whenever the other side of a change could not read what this one writes. 2: rows as etcd's messages; 3: a log before the tables. */
+export const storeFormat = 3;
 
 /** Makes an absent directory; one that is there must be ours, or empty, and is not touched. @throws {StoreDirectoryError} */
 export function checkDirectory(directory: string): void {

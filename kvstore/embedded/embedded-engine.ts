@@ -8,7 +8,9 @@ import {
   compactAutomatically,
 } from '../engine/index.ts';
 import { LmdbBackend } from './lmdb-backend.ts';
-import { openTables } from './tables.ts';
+import { openLog } from './open-log.ts';
+import { type Tables, closeTables, openTables } from './tables.ts';
+import type { WriteAheadLog } from './wal/index.ts';
 
 export interface EmbeddedEngineOptions extends MvccEngineOptions, MvccEngineDependencies {
   /** Made when absent; one process at a time. */
@@ -29,10 +31,21 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
   const log = options.log ?? silentLogger;
   const tables = await openTables(options.directory, options.clock);
   const backend = new LmdbBackend(tables, {
+    log: await openLogOf(tables),
+    clock: options.clock,
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     report: (message, error) => log.error(message, { error, directory: options.directory }),
   });
   return new EmbeddedEngine(backend, options);
+}
+
+async function openLogOf(tables: Tables): Promise<WriteAheadLog> {
+  try {
+    return openLog(tables);
+  } catch (error) {
+    await closeTables(tables);
+    throw error;
+  }
 }
 
 class EmbeddedEngine extends MvccEngine {

@@ -13,6 +13,8 @@ export interface TableWrite {
 export interface Group {
   readonly writes: TableWrite[];
   readonly changes: Change[];
+  /** Revision that the group compacts to, when it does. */
+  compacted: number | undefined;
   readonly done: PromiseWithResolvers<void>;
 }
 
@@ -20,7 +22,7 @@ export interface Group {
 export type Writer = (writes: readonly TableWrite[]) => Promise<void>;
 
 export interface GroupCommitOptions {
-  readonly write: Writer;
+  readonly write: (group: Group) => Promise<void>;
   /** Adds what has to go with every group, right before it is written. */
   readonly seal: (group: Group) => void;
   readonly committed: (group: Group) => void;
@@ -45,7 +47,12 @@ export class GroupCommit {
   /** The group that takes writes now. It closes with the current turn at the earliest, so a transaction stays whole. */
   get group(): Group {
     if (!this.#gathering) {
-      this.#gathering = { writes: [], changes: [], done: Promise.withResolvers<void>() };
+      this.#gathering = {
+        writes: [],
+        changes: [],
+        compacted: undefined,
+        done: Promise.withResolvers<void>(),
+      };
       this.#gathering.done.promise.catch(() => undefined);
       this.#running ??= this.#run();
     }
@@ -69,7 +76,7 @@ export class GroupCommit {
       this.#inFlight = group;
       this.#options.seal(group);
       try {
-        await this.#options.write(group.writes);
+        await this.#options.write(group);
       } catch (error) {
         this.#drop(group, this.#options.failed(error));
         continue;

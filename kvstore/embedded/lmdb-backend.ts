@@ -1,18 +1,21 @@
 import { statfsSync } from 'node:fs';
+import { type Clock, systemClock } from '../../runtime/clock/index.ts';
 import {
   type Backend,
   type Change,
   type CommitListener,
   type Row,
   type Snapshot,
+  Span,
   type StoredLease,
   engineErrors,
 } from '../engine/index.ts';
+import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type TableWrite, type Writer, lmdbWriter } from './group-commit.ts';
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
-import { sweep, sweepStart } from './sweep.ts';
+import { sweep } from './sweep.ts';
 import {
   type Table,
   type Tables,
@@ -23,32 +26,49 @@ import {
   metaRevision,
   revisionBytes,
 } from './tables.ts';
+import type { WriteLog } from './wal/index.ts';
 
 export interface LmdbBackendOptions {
   /** Bytes in use from which on puts are refused; etcd's `--quota-backend-bytes`. Default 2 GiB. */
   readonly quotaBytes?: number;
-  /** How a group reaches the disk; only the crash tests give another one. */
+  /** Makes a group durable; the tables follow. Without it every group goes to the tables at once. */
+  readonly log?: WriteLog;
+  /** How writes reach the tables; only tests give another one. */
   readonly write?: Writer;
+  readonly clock?: Clock;
   /** Told of errors of work in the background, and of commits that failed. */
   readonly report?: (message: string, error: unknown) => void;
 }
 
+const everyKey = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
 const defaultQuotaBytes = 2 * 1024 ** 3;
 /** The size of the environment is looked at again after this many bytes of rows. */
 const sizeCheckBytes = 1024 ** 2;
 
 /** A file system with less than this cannot take a group of writes for certain. */
 const noRoomBytes = 16 * 1024 ** 2;
+/** With less than this the tables might not be able to take what the log has: then no write goes by the log. */
+const tightBytes = 4 * noRoomBytes;
+/** Writers wait while the tables are behind the log by more than this. */
+const maxUnappliedBytes = noRoomBytes;
 
-/** Rows in LMDB: everything a revision changes goes into one commit, with the revision itself. */
+/**
+ * Rows in LMDB. A group of writes is durable with its record in the log; LMDB gets it some milliseconds later, with others.
+ * Everything a revision changes, with the revision itself, is in one record and in one commit of LMDB.
+ */
 export class LmdbBackend implements Backend {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly maxKeyBytes = maxKeyBytes;
   readonly #tables: Tables;
+  /** What is not on disk. */
   readonly #overlay = new Overlay();
+  /** What is on disk in the log only. */
+  readonly #applier: Applier;
   readonly #latest: LmdbView;
   readonly #commits: GroupCommit;
+  readonly #log: WriteLog | undefined;
+  readonly #write: Writer;
   readonly #quotaBytes: number;
   readonly #report: (message: string, error: unknown) => void;
   readonly #stopping = new AbortController();
@@ -61,6 +81,12 @@ export class LmdbBackend implements Backend {
   #compacted: number;
   #bytesSinceSizeCheck = 0;
   #full = false;
+  /** Too little room on the disk for the log: each group goes to the tables before its answer. */
+  #tight = false;
+  /** Record of the group that was written last; `undefined` when it went to the tables. */
+  #record: number | undefined;
+  /** Where the next slice of the sweep begins; `undefined` when nothing is to be swept. */
+  #sweepFrom: Buffer | undefined;
   /** The last commit found no room on the disk. */
   #noRoom = false;
   #broken: Error | undefined;
@@ -78,15 +104,26 @@ export class LmdbBackend implements Backend {
     this.#compacted = this.#compacting = metaRevision(tables, metaKeys.compacted, -1);
     this.#quotaBytes = options.quotaBytes ?? defaultQuotaBytes;
     this.#report = options.report ?? (() => undefined);
-    this.#latest = new LmdbView(tables, this.#latestState(), this.#overlay);
+    this.#log = options.log;
+    this.#write = options.write ?? lmdbWriter(tables);
+    this.#applier = new Applier({
+      tables,
+      clock: options.clock ?? systemClock,
+      write: this.#write,
+      applied: (record) => this.#applied(record),
+      failed: (error) => this.#notApplied(error),
+    });
+    this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);
     this.#commits = new GroupCommit({
-      write: options.write ?? lmdbWriter(tables),
+      write: (group) => this.#writeGroup(group),
       seal: (group) => this.#seal(group),
       committed: (group) => this.#settle(group),
       failed: (error) => this.#rollBack(error),
     });
+    this.#sweepFrom = tables.meta.get(metaKeys.sweep);
     this.#loadLeases();
     this.#checkSize();
+    this.#checkRoom();
     this.#startSweep();
   }
 
@@ -108,30 +145,48 @@ export class LmdbBackend implements Backend {
   }
 
   get full(): boolean {
+    if (this.#full) this.#checkSize();
     return this.#full;
   }
 
   sizes(): { readonly total: number; readonly inUse: number; readonly keys: number } {
     const { total, inUse } = environmentSize(this.#tables);
-    return { total, inUse, keys: statsOf(this.#tables.cur).entryCount };
+    const keys = statsOf(this.#tables.cur).entryCount + this.#latest.difference(new Span(everyKey));
+    const { bytes } = this.#applier;
+    return { total: total + bytes, inUse: inUse + bytes, keys };
   }
 
   snapshot(): Snapshot {
     const transaction = this.#tables.root.useReadTransaction();
     const { meta } = this.#tables;
-    // The revision comes from the same transaction as the rows: a commit may have landed that is not announced yet.
-    const read = (key: Buffer, missing: number): number => {
+    // Without the log, a commit may have landed that is not announced yet: the revision must be that of the rows.
+    const read = (key: Buffer, announced: number): number => {
       const bytes = meta.get(key, { transaction });
-      return bytes ? readRevision(bytes, 0) : missing;
+      return bytes ? Math.max(readRevision(bytes, 0), announced) : announced;
     };
-    const state = { revision: read(metaKeys.revision, 1), compactRevision: read(metaKeys.compacted, -1) };
-    const view = new LmdbView(this.#tables, state, undefined, transaction);
+    const state = {
+      revision: read(metaKeys.revision, this.#committed),
+      compactRevision: read(metaKeys.compacted, this.#compacted),
+    };
+    const { overlays } = this.#applier;
+    const view = new LmdbView(this.#tables, state, () => overlays, transaction);
     return Object.assign(view, { stable: true, [Symbol.dispose]: () => transaction.done() });
   }
 
   *log(revision: number): Generator<Row, void, void> {
     const start = logKey({ revision, sub: 0 });
-    for (const { value } of this.#tables.log.getRange({ start })) yield decodeRow(value);
+    const { overlays } = this.#applier;
+    let next = revision;
+    for (const { value } of this.#tables.log.getRange({ start })) {
+      const row = decodeRow(value);
+      next = row.kv.modRevision + 1;
+      yield row;
+    }
+    for (const overlay of overlays.toReversed())
+      for (const row of overlay.log(next)) {
+        next = Math.max(next, row.kv.modRevision);
+        yield row;
+      }
   }
 
   replacedBy(row: Row): Row | undefined {
@@ -190,9 +245,11 @@ export class LmdbBackend implements Backend {
   async compact(revision: number): Promise<void> {
     this.#assertWritable();
     const { meta } = this.#tables;
-    const start = sweepStart(this.#tables, this.#compacting);
+    const start = (this.#sweepFrom ??= logKey({ revision: Math.max(0, this.#compacting), sub: 0 }));
     this.#compacting = revision;
-    this.#commits.group.writes.push(
+    const { group } = this.#commits;
+    group.compacted = revision;
+    group.writes.push(
       { table: meta, key: metaKeys.compacted, value: revisionBytes(revision) },
       { table: meta, key: metaKeys.sweep, value: start },
     );
@@ -217,6 +274,13 @@ export class LmdbBackend implements Backend {
     await this.#sweeping;
     await this.#commits.idle();
     this.#broken ??= engineErrors.stopped();
+    // What the tables cannot take now the next start takes from the log.
+    const applied = await this.#applier.drained().then(
+      () => true,
+      () => false,
+    );
+    this.#applier.stop();
+    this.#log?.close(!applied);
     await closeTables(this.#tables);
   }
 
@@ -240,12 +304,50 @@ export class LmdbBackend implements Backend {
     group.writes.push({ table: this.#tables.meta, key: metaKeys.revision, value });
   }
 
+  async #writeGroup({ writes }: Group): Promise<void> {
+    if (!this.#log || this.#tight) {
+      await this.#applier.drained();
+      await this.#write(writes);
+      this.#record = undefined;
+      this.#checkRoom();
+      return;
+    }
+    if (this.#applier.bytes > maxUnappliedBytes) await this.#applier.drained();
+    try {
+      this.#record = await this.#log.append(writes);
+    } catch (error) {
+      this.#checkRoom();
+      throw error;
+    }
+  }
+
+  /** The tables have, on disk, what was in the log up to this record. */
+  #applied(record: number): void {
+    this.#tables.root.resetReadTxn();
+    if (record > 0) this.#log?.release(record);
+    if (this.#bytesSinceSizeCheck >= sizeCheckBytes || this.#full) this.#checkSize();
+    this.#checkRoom();
+  }
+
+  /** Nothing is lost, but a full disk takes no more before this has found its place; after anything else only a restart helps. */
+  #notApplied(cause: unknown): void {
+    this.#report('Writes could not be taken to the tables; they are safe in the log', cause);
+    this.#checkRoom();
+    if (isOutOfSpace(cause, this.#tables.directory)) this.#noRoom = true;
+    else this.#break(cause);
+  }
+
+  #checkRoom(): void {
+    if (this.#log) this.#tight = roomIn(this.#tables.directory) < tightBytes;
+  }
+
   #settle(group: Group): void {
     this.#noRoom = false;
-    this.#tables.root.resetReadTxn();
     this.#overlay.settle(group.changes);
-    this.#compacted = metaRevision(this.#tables, metaKeys.compacted, -1);
-    if (this.#bytesSinceSizeCheck >= sizeCheckBytes || this.#full) this.#checkSize();
+    if (this.#record === undefined) this.#tables.root.resetReadTxn();
+    else this.#applier.add(group.writes, group.changes, this.#record);
+    if (group.compacted !== undefined) this.#compacted = group.compacted;
+    if (this.#bytesSinceSizeCheck >= sizeCheckBytes) this.#checkSize();
     const last = group.changes.at(-1);
     if (!last) return;
     this.#committed = last.row.kv.modRevision;
@@ -258,6 +360,7 @@ export class LmdbBackend implements Backend {
     this.#tables.root.resetReadTxn();
     this.#appended = this.#committed;
     this.#compacting = this.#compacted;
+    this.#sweepFrom = this.#stored(this.#tables.meta, metaKeys.sweep);
     this.#leaseKeys.clear();
     this.#loadLeases();
     this.#report('A commit failed and was rolled back', cause);
@@ -300,6 +403,11 @@ export class LmdbBackend implements Backend {
       const end = Buffer.concat([start, Buffer.alloc(12, 0xff)]);
       for (const { key, value } of this.#tables.lk.getRange({ start, end }))
         keys.set(key.toString('latin1'), new Uint8Array(value));
+      for (const { key, value } of this.#applier.unapplied(this.#tables.lk)) {
+        if (key.readBigInt64BE(0) !== id) continue;
+        if (value) keys.set(key.toString('latin1'), new Uint8Array(value));
+        else keys.delete(key.toString('latin1'));
+      }
       this.#leaseKeys.set(id, keys);
     }
     return keys;
@@ -307,10 +415,21 @@ export class LmdbBackend implements Backend {
 
   #loadLeases(): void {
     this.#leases.clear();
-    for (const { key, value } of this.#tables.lease.getRange({})) {
+    const load = (key: Buffer, value: Buffer | undefined): void => {
       const id = key.readBigInt64BE(0);
-      this.#leases.set(id, { id, ttlSeconds: value.readDoubleBE(0) });
-    }
+      if (value) this.#leases.set(id, { id, ttlSeconds: value.readDoubleBE(0) });
+      else this.#leases.delete(id);
+    };
+    for (const { key, value } of this.#tables.lease.getRange({})) load(key, value);
+    for (const { key, value } of this.#applier.unapplied(this.#tables.lease)) load(key, value);
+  }
+
+  /** What the table has, or will have. */
+  #stored(table: Table, key: Buffer): Buffer | undefined {
+    let value = table.get(key);
+    const text = key.toString('latin1');
+    for (const write of this.#applier.unapplied(table)) if (write.key.toString('latin1') === text) value = write.value;
+    return value;
   }
 
   #startSweep(): void {
@@ -321,14 +440,19 @@ export class LmdbBackend implements Backend {
   async #sweep(): Promise<void> {
     const commit = async (writes: readonly TableWrite[]): Promise<void> => {
       this.#assertWritable();
-      this.#commits.group.writes.push(...writes);
+      const place = writes.find(({ table, key }) => table === this.#tables.meta && key === metaKeys.sweep);
+      if (place) this.#sweepFrom = place.value;
+      // No record is needed: what a crash undoes is swept again.
+      if (this.#log) this.#applier.add(writes, [], 0);
+      else this.#commits.group.writes.push(...writes);
       await this.flush();
-      if (this.#full) this.#checkSize();
+      await this.#applier.drained();
     };
     try {
       while (this.#sweepWanted) {
         this.#sweepWanted = false;
-        await sweep(this.#tables, this.#latest, commit, this.#stopping.signal);
+        await this.#applier.drained();
+        await sweep(this.#tables, this.#latest, () => this.#compacted, commit, this.#stopping.signal);
       }
     } catch (error) {
       // The place to go on from is stored: the next compaction, or the next start, takes it up.
@@ -340,7 +464,7 @@ export class LmdbBackend implements Backend {
 
   #checkSize(): void {
     this.#bytesSinceSizeCheck = 0;
-    this.#full = environmentSize(this.#tables).inUse >= this.#quotaBytes;
+    this.#full = environmentSize(this.#tables).inUse + this.#applier.bytes >= this.#quotaBytes;
   }
 
   #assertWritable(): void {

@@ -1,6 +1,6 @@
 import type { Transaction } from 'lmdb';
-import type { Span, View } from '../engine/index.ts';
-import type { Overlay } from './overlay.ts';
+import { type Span, type View, keyText } from '../engine/index.ts';
+import { type Overlay, newestRows } from './overlay.ts';
 import { type RowId, type StoredRow, decodeRow, logKey, modRevisionOf, readLogKey } from './row-codec.ts';
 import { type Table, type Tables, maxKeyBytes } from './tables.ts';
 
@@ -9,21 +9,26 @@ interface ViewState {
   readonly compactRevision: number;
 }
 
+/** The rows that the tables lack, newest overlay first. */
+export type Overlays = () => readonly Overlay[];
+
 /**
- * Reads the tables, as of one read transaction or, with an overlay, as the next write finds them. An old revision is
+ * Reads the tables and what they do not have yet: as of one read transaction, or as the next write finds them. An old revision is
  * found from the newest row by walking back along `previous`: short for what a listing under way needs, long for a key
  * that was written very often since.
  */
 export class LmdbView implements View {
   readonly #tables: Tables;
   readonly #state: ViewState;
-  readonly #overlay: Overlay | undefined;
+  readonly #overlays: Overlays;
   readonly #options: { readonly transaction?: Transaction };
+  #captured: readonly StoredRow[] | undefined;
 
-  constructor(tables: Tables, state: ViewState, overlay?: Overlay, transaction?: Transaction) {
+  /** With a transaction the view is one reader's: it sees the overlays as they are at its first look at a range. */
+  constructor(tables: Tables, state: ViewState, overlays: Overlays, transaction?: Transaction) {
     this.#tables = tables;
     this.#state = state;
-    this.#overlay = overlay;
+    this.#overlays = overlays;
     this.#options = transaction ? { transaction } : {};
   }
 
@@ -54,15 +59,18 @@ export class LmdbView implements View {
   }
 
   row(id: RowId): StoredRow | undefined {
-    const unwritten = this.#overlay?.row(id);
-    if (unwritten) return unwritten;
+    for (const overlay of this.#overlays()) {
+      const unwritten = overlay.row(id);
+      if (unwritten) return unwritten;
+    }
     const encoded = id.revision > 0 ? this.#tables.log.get(logKey(id), this.#options) : undefined;
     return encoded && decodeRow(encoded);
   }
 
   *range(span: Span, revision?: number): Generator<StoredRow, void, void> {
-    if (this.#overlay) {
-      for (const row of mergeByKey(this.#onDisk(span, revision), this.#overlay.range(span), keyOfRow, keyOfRow)) {
+    const over = this.#over(span);
+    if (over.length > 0) {
+      for (const row of mergeByKey(this.#onDisk(span, revision), over, keyOfRow, keyOfRow)) {
         const at = revision === undefined ? row : this.#back(row, revision);
         if (at && !at.deleted) yield at;
       }
@@ -70,17 +78,37 @@ export class LmdbView implements View {
   }
 
   count(span: Span, revision?: number): number {
+    if (revision === undefined) return this.#tables.cur.getKeysCount(this.#rangeOptions(span)) + this.difference(span);
     let count = 0;
-    if (revision === undefined && !this.#overlay) return this.#tables.cur.getKeysCount(this.#rangeOptions(span));
     for (const _ of this.range(span, revision)) count++;
     return count;
   }
 
+  /** By how many keys of `span` the table has too few. */
+  difference(span: Span): number {
+    let difference = 0;
+    for (const row of this.#over(span)) {
+      const onDisk = this.#tables.cur.get(asBuffer(row.kv.key), this.#options) !== undefined;
+      difference += (row.deleted ? 0 : 1) - (onDisk ? 1 : 0);
+    }
+    return difference;
+  }
+
   #newest(key: Uint8Array): StoredRow | undefined {
-    const unwritten = this.#overlay?.newest(key);
-    if (unwritten) return unwritten;
+    let text: string | undefined;
+    for (const overlay of this.#overlays()) {
+      if (overlay.size === 0) continue;
+      const unwritten = overlay.newest((text ??= keyText(key)));
+      if (unwritten) return unwritten;
+    }
     const encoded = this.#tables.cur.get(asBuffer(key), this.#options);
     return encoded && decodeRow(encoded);
+  }
+
+  /** A reader that pauses must not see what is written meanwhile: its transaction does not have that either. */
+  #over(span: Span): readonly StoredRow[] {
+    if (!this.#options.transaction) return newestRows(this.#overlays(), span);
+    return (this.#captured ??= newestRows(this.#overlays(), span));
   }
 
   /** The live row at `revision`, from a newer one backwards. */

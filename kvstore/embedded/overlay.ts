@@ -2,27 +2,35 @@ import { type Change, type Span, keyText } from '../engine/index.ts';
 import type { RowId, StoredRow } from './row-codec.ts';
 
 /**
- * What is written but not yet on disk: the newest row of each such key, and the rows of the log. Later writes build on
- * it; readers and watchers never see it.
+ * Rows that the tables do not have yet: the newest of each key, and all of them by their place in the log. One holds what
+ * is not on disk, which later writes build on but no reader sees; others hold what the write-ahead log has.
  */
 export class Overlay {
   readonly #newest = new Map<string, StoredRow>();
   readonly #log = new Map<number, StoredRow[]>();
 
-  /** The newest unwritten row of the key, a deletion included. */
-  newest(key: Uint8Array): StoredRow | undefined {
-    return this.#newest.size === 0 ? undefined : this.#newest.get(keyText(key));
+  /** The newest row of the key, a deletion included. */
+  newest(text: string): StoredRow | undefined {
+    return this.#newest.get(text);
   }
 
   row(id: RowId): StoredRow | undefined {
     return this.#log.get(id.revision)?.[id.sub];
   }
 
-  /** Newest rows of the keys in `span`, in byte order. */
-  range(span: Span): StoredRow[] {
-    const rows: StoredRow[] = [];
-    for (const row of this.#newest.values()) if (span.contains(row.kv.key)) rows.push(row);
-    return rows.sort((a, b) => Buffer.compare(a.kv.key, b.kv.key));
+  get size(): number {
+    return this.#newest.size;
+  }
+
+  /** Newest rows by {@link keyText}. */
+  get rows(): ReadonlyMap<string, StoredRow> {
+    return this.#newest;
+  }
+
+  /** All rows from `revision` on, in order of revision and place. */
+  *log(revision: number): Generator<StoredRow, void, void> {
+    // Revisions come in order, and a map keeps it.
+    for (const [one, rows] of this.#log) if (one >= revision) yield* rows;
   }
 
   add(row: StoredRow): void {
@@ -45,4 +53,13 @@ export class Overlay {
     this.#newest.clear();
     this.#log.clear();
   }
+}
+
+/** The newest rows of the keys in `span` over several overlays, the newest of which comes first; in byte order. */
+export function newestRows(overlays: readonly Overlay[], span: Span): StoredRow[] {
+  const filled = overlays.filter(({ size }) => size > 0);
+  const newest = new Map<string, StoredRow>();
+  for (const { rows } of filled.toReversed())
+    for (const [text, row] of rows) if (span.contains(row.kv.key)) newest.set(text, row);
+  return [...newest.values()].sort((a, b) => Buffer.compare(a.kv.key, b.kv.key));
 }

@@ -14,23 +14,23 @@ const sliceRows = 200;
 export async function sweep(
   tables: Tables,
   view: LmdbView,
+  compacted: () => number,
   commit: (writes: readonly TableWrite[]) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
     signal.throwIfAborted();
-    const writes = nextSlice(tables, view);
+    const writes = nextSlice(tables, view, compacted());
     if (writes.length === 0) return;
     await commit(writes);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 
-function nextSlice(tables: Tables, view: LmdbView): TableWrite[] {
+function nextSlice(tables: Tables, view: LmdbView, compacted: number): TableWrite[] {
   const { log, dead, meta } = tables;
   const from = meta.get(metaKeys.sweep);
   if (!from) return [];
-  const compacted = view.compactRevision;
   const writes: TableWrite[] = [];
   let looked = 0;
   for (const { key, value } of log.getRange({ start: from })) {
@@ -47,9 +47,4 @@ function nextSlice(tables: Tables, view: LmdbView): TableWrite[] {
   }
   // Nothing is left below the compaction revision; the next compaction begins at this one, whose deletions were kept.
   return [...writes, { table: meta, key: metaKeys.sweep }];
-}
-
-/** Where the sweep of a compaction to a new revision has to begin, given what is compacted already. */
-export function sweepStart(tables: Tables, compactedBefore: number): Buffer {
-  return tables.meta.get(metaKeys.sweep) ?? logKey({ revision: Math.max(0, compactedBefore), sub: 0 });
 }

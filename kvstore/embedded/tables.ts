@@ -35,6 +35,8 @@ export const metaKeys = {
   cluster: Buffer.from('cluster'),
   member: Buffer.from('member'),
   revision: Buffer.from('revision'),
+  /** Number of the last record of the write-ahead log that the tables have. */
+  applied: Buffer.from('applied'),
   /** Revisions below it cannot be read any more. */
   compacted: Buffer.from('compacted'),
   /** How far the rows of that compaction are gone: the log key to go on from. */

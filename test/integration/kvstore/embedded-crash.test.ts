@@ -22,3 +22,13 @@ test('a store that drops a row is caught', async () => {
   const { violations } = await crashRepeatedly({ seed, rounds: 8, defect: 'drops-a-row' });
   expect(violations.join('\n')).toMatch(/history says|lists other keys/);
 });
+
+test('a log that lacks a row is caught', async () => {
+  const { violations } = await crashRepeatedly({ seed, rounds: 8, defect: 'logs-a-row-less' });
+  expect(violations.join('\n')).toMatch(/history says|lists other keys/);
+});
+
+test('a store that takes for written what is in its log only is caught', async () => {
+  const { violations } = await crashRepeatedly({ seed, rounds: 8, defect: 'marks-what-is-not-applied' });
+  expect(violations.join('\n')).toMatch(/lost|history says|no events|ahead/);
+});

@@ -1,7 +1,8 @@
 import { openSync, writeSync } from 'node:fs';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
-import { type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
+import { type TableWrite, type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
+import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { openTables } from '../../../../kvstore/embedded/tables.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
 import { randomFrom } from '../../../unit/kvstore/random.ts';
@@ -13,9 +14,19 @@ const [directory = '', file = '', seed = '0', defect = 'none'] = process.argv.sl
 const random = randomFrom(Number(seed));
 const notes = openSync(file, 'a');
 const tables = await openTables(directory);
+const log = openLog(tables);
 const writeToLmdb = lmdbWriter(tables);
+const lie = lies()[defect as Defect];
 const engine = new MvccEngine(
-  new LmdbBackend(tables, { write: writers(tables.cur)[defect as Defect] }),
+  new LmdbBackend(tables, {
+    log: {
+      append: (writes) => lie.append(writes),
+      release: (number) => log.release(number),
+      close: (keep) => log.close(keep),
+    },
+    write: lie.apply,
+    clock: systemClock,
+  }),
   {},
   { clock: systemClock },
 );
@@ -66,15 +77,34 @@ function note(acknowledged: Acknowledged): void {
   writeSync(notes, `${JSON.stringify(acknowledged)}\n`);
 }
 
-function writers(cur: unknown): Record<Defect, Writer> {
+/** How the two places where writes go, the log and the tables, are treated. */
+interface Lie {
+  readonly append: (writes: readonly TableWrite[]) => Promise<number>;
+  readonly apply: Writer;
+}
+
+function lies(): Record<Defect, Lie> {
+  const append = (writes: readonly TableWrite[]): Promise<number> => log.append(writes);
+  const withoutSome = (writes: readonly TableWrite[], often: number): readonly TableWrite[] => {
+    const dropped =
+      random() < often ? writes.findIndex(({ table, value }) => table === tables.cur && value !== undefined) : -1;
+    return writes.filter((_, i) => i !== dropped);
+  };
+  let number = 0;
   return {
-    none: writeToLmdb,
-    'acknowledges-early': async (writes) => {
-      setTimeout(() => void writeToLmdb(writes), 40);
+    none: { append, apply: writeToLmdb },
+    'acknowledges-early': {
+      append: async (writes) => {
+        setTimeout(() => void log.append(writes), 40);
+        return ++number;
+      },
+      apply: () => new Promise(() => undefined),
     },
-    'drops-a-row': (writes) => {
-      const dropped = random() < 0.05 ? writes.findIndex(({ table, value }) => table === cur && value) : -1;
-      return writeToLmdb(writes.filter((_, i) => i !== dropped));
+    'drops-a-row': { append, apply: (writes) => writeToLmdb(withoutSome(writes, 0.3)) },
+    'logs-a-row-less': { append: (writes) => append(withoutSome(writes, 0.3)), apply: writeToLmdb },
+    'marks-what-is-not-applied': {
+      append,
+      apply: (writes) => writeToLmdb(writes.filter(({ table }) => table === tables.meta)),
     },
   };
 }

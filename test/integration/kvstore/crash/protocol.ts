@@ -10,4 +10,4 @@ export type Acknowledged =
   | { readonly type: 'compacted'; readonly revision: number };
 
 /** Ways in which a store could lie; the harness must find out. */
-export type Defect = 'none' | 'acknowledges-early' | 'drops-a-row';
+export type Defect = 'none' | 'acknowledges-early' | 'drops-a-row' | 'logs-a-row-less' | 'marks-what-is-not-applied';

@@ -11,7 +11,7 @@ class Disk {
   readonly committed: string[][] = [];
   failures = 0;
   readonly group = new GroupCommit({
-    write: (writes) => {
+    write: ({ writes }) => {
       const end = Promise.withResolvers<void>();
       this.commits.push({ names: namesOf(writes), end });
       return end.promise;

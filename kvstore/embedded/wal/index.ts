@@ -1,0 +1,2 @@
+export { decodeWrites, loggedTables } from './record.ts';
+export { WriteAheadLog, type WriteLog, recordsBehind, removeLogs } from './write-ahead-log.ts';

@@ -1,0 +1,187 @@
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { TableWrite } from '../group-commit.ts';
+import { type FoundRecord, type LoggedTables, encodeRecord, noRecord, numberAt, recordAt } from './record.ts';
+
+/** What keeps writes safe until the tables have them. */
+export interface WriteLog {
+  /** Settles when the writes are on disk; gives the record's number. One at a time. */
+  append(writes: readonly TableWrite[]): Promise<number>;
+  /** The tables have, on disk, all records up to `number`: their place may be used again. */
+  release(number: number): void;
+  /** Ends it; `keep` leaves its records for the next start. */
+  close(keep: boolean): void;
+}
+
+interface Segment {
+  readonly path: string;
+  readonly file: number;
+  offset: number;
+  last: number;
+}
+
+/** A segment is left for the other one when it is this long and the other one is free. */
+const segmentBytes = 4 * 1024 * 1024;
+const namePrefix = 'writes-';
+/** More than a segment can have. */
+const maxRecords = 10_000_000;
+
+export interface WriteAheadLogOptions {
+  readonly directory: string;
+  readonly tables: LoggedTables;
+  /** Bytes of this store alone: a log that another store wrote has no valid record. */
+  readonly storeId: Buffer;
+  /** Number of the last record that the tables have. */
+  readonly applied: number;
+  /** Part of the files' names: no two processes ever write to the same ones. */
+  readonly owner: string;
+  /** Whether the store is still this process's. */
+  readonly owned: () => boolean;
+}
+
+/**
+ * Two files that are written in turn, over and over: records with ascending numbers and checksums. One record costs one
+ * write and one `fdatasync`. What stands behind the newest record is from an earlier turn, or torn, and has no valid
+ * checksum or a lower number: there the log ends.
+ */
+export class WriteAheadLog implements WriteLog {
+  readonly #tables: LoggedTables;
+  readonly #seed: number;
+  readonly #segments: readonly [Segment, Segment];
+  readonly #owned: () => boolean;
+  #active: 0 | 1 = 0;
+  #number: number;
+  #released: number;
+  #broken: unknown;
+
+  constructor(options: WriteAheadLogOptions) {
+    this.#tables = options.tables;
+    this.#seed = crc32(options.storeId);
+    this.#number = this.#released = options.applied;
+    this.#owned = options.owned;
+    const open = (place: 0 | 1): Segment => {
+      const path = join(options.directory, `${namePrefix}${options.owner}.${place}`);
+      return { path, file: openSync(path, 'wx', 0o600), offset: 0, last: 0 };
+    };
+    this.#segments = [open(0), open(1)];
+    const parent = openSync(options.directory, 'r');
+    fsyncSync(parent);
+    closeSync(parent);
+  }
+
+  async append(writes: readonly TableWrite[]): Promise<number> {
+    if (this.#broken !== undefined) throw this.#broken;
+    const record = encodeRecord(this.#tables, this.#seed, this.#number + 1, writes);
+    const segment = this.#segmentFor(record.length);
+    try {
+      writeWhole(segment.file, record, segment.offset);
+      await synced(segment.file);
+      // Whoever takes the store over enters itself first and reads this log then: so it has seen the record, or we see that.
+      if (!this.#owned()) throw (this.#broken = new Error('The store was taken over by another process'));
+    } catch (error) {
+      this.#takeBack(segment, error);
+      throw error;
+    }
+    segment.offset += record.length;
+    segment.last = this.#number += 1;
+    return this.#number;
+  }
+
+  release(number: number): void {
+    this.#released = number;
+  }
+
+  close(keep: boolean): void {
+    this.#broken ??= new Error('The log of writes is closed');
+    for (const { file, path } of this.#segments) {
+      closeSync(file);
+      if (!keep) unlinkSync(path);
+    }
+  }
+
+  #segmentFor(length: number): Segment {
+    const active = this.#segments[this.#active];
+    const other = this.#segments[this.#active === 0 ? 1 : 0];
+    if (active.offset + length <= segmentBytes || other.last > this.#released) return active;
+    this.#active = this.#active === 0 ? 1 : 0;
+    other.offset = 0;
+    return other;
+  }
+
+  /** The writes were refused to their client: no restart may bring them back. If that cannot be had, nothing is written any more. */
+  #takeBack(segment: Segment, cause: unknown): void {
+    if (this.#broken !== undefined) return;
+    try {
+      writeWhole(segment.file, noRecord, segment.offset);
+      fdatasyncSync(segment.file);
+    } catch {
+      this.#broken = cause;
+    }
+  }
+}
+
+/** Records behind `applied`, oldest first. @throws {RangeError} when one in between is missing or damaged. */
+export function recordsBehind(directory: string, storeId: Buffer, applied: number): FoundRecord[] {
+  const seed = crc32(storeId);
+  const found = logsIn(directory).flatMap((path) => recordsOf(readFileSync(path), seed));
+  const wanted = found.filter(({ number }) => number > applied).toSorted((a, b) => a.number - b.number);
+  for (const [i, { number }] of wanted.entries())
+    if (number !== applied + 1 + i) throw new RangeError(`Record ${applied + 1 + i} of the log of writes is missing`);
+  return wanted;
+}
+
+/** Forgets the logs of earlier processes; the tables must have all that is in them. */
+export function removeLogs(directory: string): void {
+  for (const path of logsIn(directory)) unlinkSync(path);
+}
+
+function logsIn(directory: string): string[] {
+  const names = readdirSync(directory).filter((name) => name.startsWith(namePrefix));
+  return names.toSorted().map((name) => join(directory, name));
+}
+
+function recordsOf(file: Buffer, seed: number): FoundRecord[] {
+  const records: FoundRecord[] = [];
+  let position = 0;
+  for (;;) {
+    const record = recordAt(file, position, seed);
+    const before = records.at(-1);
+    // A lower number is left from an earlier turn of the file.
+    if (!record || (before && record.number !== before.number + 1)) {
+      if (before) assertEnd(file, position, before.number, seed);
+      return records;
+    }
+    records.push(record);
+    position = record.end;
+  }
+}
+
+/** Only the last record can have been cut off: where a later one follows, something was damaged that had been answered. */
+function assertEnd(file: Buffer, start: number, last: number, seed: number): void {
+  for (let position = start + 1; position < file.length; position++) {
+    const number = numberAt(file, position);
+    if (number > last && number <= last + maxRecords && recordAt(file, position, seed))
+      throw new RangeError(`Record ${last + 1} of the log of writes is damaged`);
+  }
+}
+
+function writeWhole(file: number, bytes: Buffer, offset: number): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
+}
+
+function synced(file: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(file, (error) => (error ? reject(error) : resolve()));
+  });
+}
