@@ -36,8 +36,8 @@ needs('consul')('A Consul that denies by default', () => {
     await writer.put('other/a', 'x');
   }, 600_000);
   afterAll(async () => {
-    await server[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
+    await server[Symbol.asyncDispose]();
   });
 
   const listed = async (store: Store, prefix: string): Promise<number> => {

@@ -55,6 +55,21 @@ needs('consul')('A Consul in trouble', () => {
     expect(mirror.state.size).toBe(50);
   });
 
+  test('whose incarnation key changes is listed again, and loses nothing thereby', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, `${prefix}stable/`, 20);
+    await using mirror = await synced(prefix);
+    const mark = `/v1/kv/${prefix}.isthmus-incarnation`;
+    await server.call('PUT', mark, 'another');
+    await mirror.until(() => mirror.marks.includes('store-replaced') && mirror.watch.synced);
+    await server.call('DELETE', mark);
+    await mirror.until(() => mirror.marks.filter((entry) => entry === 'store-replaced').length === 2);
+    await mirror.agreesWith(store, prefix);
+    expect(mirror.watch.counts.removes).toBe(0);
+    expect((await server.call('GET', mark)).status).toBe(200);
+    expect([...mirror.state.keys()].some((key) => key.includes('incarnation'))).toBe(false);
+  });
+
   test('that was restored from a snapshot ends with the state of the snapshot', async () => {
     const prefix = `t${++prefixes}/`;
     await writeMany(store, prefix, 20, () => 'saved');

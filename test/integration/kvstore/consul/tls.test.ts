@@ -26,8 +26,8 @@ needs('consul')('A Consul that asks for certificates', () => {
     address = `https://127.0.0.1:${httpsPort}`;
   }, 600_000);
   afterAll(async () => {
-    await server[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
+    await server[Symbol.asyncDispose]();
   });
   const clientWith = (tls: TlsFiles) => clientOf(server, { addresses: [address], tls, callTimeoutMs: 500 });
 
