@@ -1,4 +1,3 @@
-import { statfsSync } from 'node:fs';
 import { type Clock, systemClock } from '../../runtime/clock/index.ts';
 import {
   type Backend,
@@ -15,6 +14,7 @@ import { type Group, GroupCommit, type TableWrite, type Writer, lmdbWriter } fro
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
+import { environmentSize, isOutOfSpace, keysIn, noRoomBytes, roomIn } from './space.ts';
 import { sweep } from './sweep.ts';
 import {
   type Table,
@@ -45,8 +45,6 @@ const defaultQuotaBytes = 2 * 1024 ** 3;
 /** The size of the environment is looked at again after this many bytes of rows. */
 const sizeCheckBytes = 1024 ** 2;
 
-/** A file system with less than this cannot take a group of writes for certain. */
-const noRoomBytes = 16 * 1024 ** 2;
 /** With less than this the tables might not be able to take what the log has: then no write goes by the log. */
 const tightBytes = 4 * noRoomBytes;
 /** Writers wait while the tables are behind the log by more than this. */
@@ -151,7 +149,7 @@ export class LmdbBackend implements Backend {
 
   sizes(): { readonly total: number; readonly inUse: number; readonly keys: number } {
     const { total, inUse } = environmentSize(this.#tables);
-    const keys = statsOf(this.#tables.cur).entryCount + this.#latest.difference(new Span(everyKey));
+    const keys = keysIn(this.#tables.cur) + this.#latest.difference(new Span(everyKey));
     const { bytes } = this.#applier;
     return { total: total + bytes, inUse: inUse + bytes, keys };
   }
@@ -472,31 +470,6 @@ export class LmdbBackend implements Backend {
   }
 }
 
-/** Pages in use are those of the tables: LMDB keeps free ones in the file for later. */
-function environmentSize(tables: Tables): { readonly total: number; readonly inUse: number } {
-  const { pageSize, lastPageNumber, root } = statsOf(tables.root);
-  const { cur, log, dead, lk, lease, meta } = tables;
-  const trees = [root, ...[cur, log, dead, lk, lease, meta].map(statsOf)];
-  const pages = trees.reduce(
-    (sum, tree) => sum + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,
-    0,
-  );
-  return { total: (lastPageNumber + 1) * pageSize, inUse: pages * pageSize };
-}
-
-/** What `getStats` of lmdb-js gives; its own type says nothing. */
-interface TreeStats {
-  readonly pageSize: number;
-  readonly treeBranchPageCount: number;
-  readonly treeLeafPageCount: number;
-  readonly overflowPages: number;
-  readonly entryCount: number;
-}
-
-function statsOf(table: Table): TreeStats & { readonly lastPageNumber: number; readonly root: TreeStats } {
-  return table.getStats() as TreeStats & { readonly lastPageNumber: number; readonly root: TreeStats };
-}
-
 function keyBuffer(row: StoredRow): Buffer {
   const { key } = row.kv;
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength);
@@ -506,21 +479,4 @@ function idBuffer(id: bigint): Buffer {
   const key = Buffer.allocUnsafeSlow(8);
   key.writeBigInt64BE(id, 0);
   return key;
-}
-
-/** LMDB reports a write that was cut short as EIO, whatever the reason: so look whether there is room. */
-function isOutOfSpace(error: unknown, directory: string): boolean {
-  if (!(error instanceof Error)) return false;
-  if (/MDB_MAP_FULL|ENOSPC|No space left/i.test(error.message)) return true;
-  if (!/input\/output error/i.test(error.message)) return false;
-  return roomIn(directory) < noRoomBytes;
-}
-
-function roomIn(directory: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(directory);
-    return bavail * bsize;
-  } catch {
-    return Infinity;
-  }
 }
