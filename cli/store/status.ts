@@ -5,7 +5,7 @@ import { addressFrom, openNamed, storeDescription, storeOptions } from './named-
 
 /** `isthmus store status` */
 export const storeStatus = defineCommand({
-  description: `Which store answers, how far it has come, and how much it holds.\n${storeDescription}`,
+  description: `Which store answers, how far it has come, and how much it holds. Exit code 1 when it takes no writes, or\nits server is alarmed.\n${storeDescription}`,
   options: defineOptions({ ...storeOptions, ...outputOptions }),
   examples: ['isthmus store status', 'isthmus store status --store consul:/etc/isthmus/consul.yaml -o json'],
   run: async (context, { options }) => {
@@ -23,10 +23,11 @@ export const storeStatus = defineCommand({
           keys: status.keys,
           size: status.sizeBytes === undefined ? undefined : formatBytes(status.sizeBytes),
           'in use': status.sizeInUseBytes === undefined ? undefined : formatBytes(status.sizeInUseBytes),
+          problem: status.problem,
           answered: `within ${status.answerMs} ms`,
         }),
       );
-    return 0;
+    return status.problem === undefined ? 0 : 1;
   },
 });
 

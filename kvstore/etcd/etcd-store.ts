@@ -44,6 +44,8 @@ export interface EtcdStatus {
   readonly dbSizeInUse: number;
   readonly revision: number;
   readonly keys: number;
+  /** What it is alarmed about, in its own words. */
+  readonly errors: readonly string[];
 }
 
 /** The {@link Store} contract over etcd's v3 API. Connects when it is first needed, and again as often as needed. */
@@ -184,10 +186,10 @@ export class EtcdStore implements Store {
   /** Maintenance/Status of the member that is connected, and how many keys there are. */
   async status(options: CallOptions = {}): Promise<EtcdStatus> {
     const settings = { ...settingsOf('ask for the status', options), repeatable: true };
-    const { header, version, dbSize, dbSizeInUse } = await this.#session.call(methods.status, {}, settings);
+    const { header, version, dbSize, dbSizeInUse, errors } = await this.#session.call(methods.status, {}, settings);
     const all = { ...rangeOf(toBytes('')), countOnly: true };
     const { count } = await this.#session.call(methods.range, all, { ...settings, what: 'count the keys' });
-    return { version, dbSize, dbSizeInUse, revision: revisionOf(header), keys: count };
+    return { version, dbSize, dbSizeInUse, revision: revisionOf(header), keys: count, errors };
   }
 
   /** Forgets what was before `revision`. @throws {CompactedError} {@link FutureRevisionError} */

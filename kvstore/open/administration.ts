@@ -15,8 +15,9 @@ export interface Administration {
 export function engineAdministration(engine: Engine): Administration {
   return {
     status: async () => {
-      const { version, dbSize, dbSizeInUse, keys } = await engine.status();
-      return { version, revision: engine.revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
+      const { version, dbSize, dbSizeInUse, keys, problem } = await engine.status();
+      const sizes = { sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
+      return { version, revision: engine.revision, keys, ...sizes, problem: problem?.message };
     },
     compact: async (revision) => {
       try {
@@ -33,8 +34,9 @@ export function engineAdministration(engine: Engine): Administration {
 export function etcdAdministration(store: EtcdStore): Administration {
   return {
     status: async (options) => {
-      const { version, dbSize, dbSizeInUse, revision, keys } = await store.status(options);
-      return { version, revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
+      const { version, dbSize, dbSizeInUse, revision, keys, errors } = await store.status(options);
+      const problem = errors.length === 0 ? undefined : errors.join('; ');
+      return { version, revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse, problem };
     },
     compact: (revision, options) => store.compact(revision, options),
     defragment: (options) => store.defragment(options),
@@ -50,6 +52,7 @@ export function consulAdministration(store: ConsulStore): Administration {
       revision: store.health().revision,
       sizeBytes: undefined,
       sizeInUseBytes: undefined,
+      problem: undefined,
     }),
     compact: () => refuse('Consul keeps no history that could be compacted'),
     defragment: () => refuse('Consul has no file to defragment'),

@@ -13,6 +13,8 @@ export interface StoreStatus {
   /** Bytes on disk, and those of them in use, where the store tells. */
   readonly sizeBytes: number | undefined;
   readonly sizeInUseBytes: number | undefined;
+  /** Why the store takes no writes, or what its server is alarmed about; undefined when it is well. */
+  readonly problem: string | undefined;
   /** How long the store took to answer. */
   readonly answerMs: number;
 }

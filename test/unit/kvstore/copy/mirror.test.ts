@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { copiesPrefix } from '../../../../kvstore/index.ts';
-import { TwoStores, eventually, valueOf } from './two-stores.ts';
+import { SourceReplacedError, UnavailableError, type WatchBatch, copiesPrefix } from '../../../../kvstore/index.ts';
+import { TwoStores, entryOf, eventually, valueOf } from './two-stores.ts';
 
 describe('copying a store', () => {
   test('brings every key, with leases where the source has them', async () => {
@@ -108,6 +108,31 @@ describe('copying a store', () => {
     await a.put('k/new', '1');
     expect(await stores.differences()).toEqual([]);
   });
+
+  test.each(['told', 'seen by its id'] as const)(
+    'a source that was replaced ends the copy, and the target stays (%s)',
+    async (how) => {
+      await using stores = new TwoStores();
+      const { a, b } = stores;
+      await a.put('k', '1');
+      await stores.copyOnce();
+      let storeId = 'first';
+      const from = {
+        health: () => ({ ...a.health(), storeId }),
+        async *listAndWatch(): AsyncGenerator<WatchBatch, void, void> {
+          yield { type: 'restart', reason: 'start' };
+          if (storeId === 'first')
+            yield { type: 'changes', events: [{ type: 'put', entry: await entryOf(a, 'k') }], revision: 2 };
+          yield { type: 'synced', revision: 2 };
+          if (how === 'told') yield { type: 'restart', reason: 'store-replaced' };
+          storeId = 'second';
+          throw new UnavailableError('The connection was lost');
+        },
+      };
+      await expect(stores.copyOnce({ from, once: false })).rejects.toThrow(SourceReplacedError);
+      expect(await valueOf(b, 'k')).toBe('1');
+    },
+  );
 
   test('copies a prefix and leaves the rest alone', async () => {
     await using stores = new TwoStores();

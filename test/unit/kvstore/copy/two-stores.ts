@@ -1,5 +1,6 @@
 import {
   EngineStore,
+  type KeyValue,
   MemoryEngine,
   type MirrorOptions,
   type MirrorProgress,
@@ -74,4 +75,10 @@ export async function eventually<T>(look: () => Promise<T | undefined>): Promise
 export async function valueOf(store: Store, key: string): Promise<string | undefined> {
   const entry = await store.get(key);
   return entry && toText(entry.value);
+}
+
+export async function entryOf(store: Store, key: string): Promise<KeyValue> {
+  const entry = await store.get(key);
+  if (!entry) throw new Error(`No key ${key}`);
+  return entry;
 }
