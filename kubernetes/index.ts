@@ -1,4 +1,5 @@
 export type * from './objects/index.ts';
+export { mayDescribe } from './objects/index.ts';
 export { FieldError, FieldReader } from './manifests/field-reader.ts';
 export { serviceNameLabel } from './manifests/endpoint-slice.ts';
 export { type Normalised, flattenLists, normaliseObject } from './manifests/normalise.ts';

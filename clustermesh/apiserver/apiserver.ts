@@ -1,9 +1,9 @@
-import { IdentityAllocator, WatchStore } from '../../kvstore/index.ts';
+import { IdentityAllocator, WatchStore, toText } from '../../kvstore/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { identityRange } from '../../values/identity/index.ts';
-import { allKinds } from '../../kubernetes/index.ts';
+import { type SourceProblem, allKinds, mayDescribe } from '../../kubernetes/index.ts';
 import {
   type OwnKind,
   type Resource,
@@ -25,7 +25,8 @@ import { OwnSetGate } from './own-set-gate.ts';
 import { Publisher } from './publisher.ts';
 import type { ApiserverStatus } from './status.ts';
 import { type Channel, openChannels } from './sync-channels.ts';
-import type { UnitKind } from './units.ts';
+import { unitOfKey } from './unit-of-key.ts';
+import { type UnitKind, needs } from './units.ts';
 import { Wake } from './wake.ts';
 
 /** A canary, and what must be complete before it is written. */
@@ -38,6 +39,9 @@ interface Milestone {
   /** Its keys are the agents': all of them must have said so. */
   readonly gated?: boolean;
 }
+
+/** How often a source with problems is asked whether it still has them. */
+const problemPollMs = 1_000;
 
 const ownKindOf: Readonly<Record<Exclude<UnitKind, 'shared'>, OwnKind>> = {
   Service: 'services',
@@ -95,6 +99,11 @@ export class Apiserver implements AsyncDisposable {
         Pod: Pod.sync,
       },
       allocator: this.#allocator,
+      problems: () => this.#problems(),
+      stored: async (key, signal) => {
+        const entry = await store.get(key, { signal });
+        return entry && toText(entry.value);
+      },
       clock,
       log,
       idle: () => this.#wake.notify(),
@@ -135,6 +144,7 @@ export class Apiserver implements AsyncDisposable {
     tasks.run((running) => this.#followOwnSets(running));
     tasks.run((running) => this.#followSource(running));
     tasks.run((running) => this.#finishAll(running));
+    tasks.run((running) => this.#tend(running));
     await tasks.wait();
   }
 
@@ -161,7 +171,7 @@ export class Apiserver implements AsyncDisposable {
       lastHeartbeat: this.#lastHeartbeat,
       queued: Object.values(this.#channels).reduce((sum, { sync }) => sum + sync.queued, 0),
       errors: [
-        ...(source.problems?.() ?? []),
+        ...this.#problems().map(({ object, reason }) => ({ object, reason })),
         ...[...this.#publisher.skipped]
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
@@ -275,29 +285,44 @@ export class Apiserver implements AsyncDisposable {
     });
   }
 
+  #problems(): readonly SourceProblem[] {
+    return this.#options.source.problems?.() ?? [];
+  }
+
   /** Writes each canary as soon as its set is complete, in whatever order that happens. */
   async #finishAll(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     await using finishing = new TaskGroup(signal);
     const started = new Set<string>();
+    const held = new Set<string>();
+    const start = (milestone: Milestone, finish: (running: AbortSignal) => Promise<void>): void => {
+      finishing.run((running) =>
+        retry(finish, {
+          clock,
+          signal: running,
+          schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
+          onFailure: (error) =>
+            this.#log.warn('Cannot write a canary, will be repeated', {
+              [fields.key]: milestone.key,
+              [fields.error]: error,
+            }),
+        }),
+      );
+    };
     while (started.size < this.#milestones.length) {
+      // What was kept for want of knowledge is decided on first: a canary does not speak of the past.
+      this.#publisher.reconsider();
       for (const milestone of this.#milestones) {
         if (started.has(milestone.key) || !this.#isComplete(milestone)) continue;
-        started.add(milestone.key);
-        finishing.run((running) =>
-          retry((attempt) => this.#finish(milestone, attempt), {
-            clock,
-            signal: running,
-            schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
-            onFailure: (error) =>
-              this.#log.warn('Cannot write a canary, will be repeated', {
-                [fields.key]: milestone.key,
-                [fields.error]: error,
-              }),
-          }),
-        );
+        if (!this.#isDoubtful(milestone)) {
+          started.add(milestone.key);
+          start(milestone, (running) => this.#finish(milestone, running));
+        } else if (!held.has(milestone.key)) {
+          held.add(milestone.key);
+          start(milestone, (running) => this.#hold(milestone, running));
+        }
       }
-      const dueMs = this.#gate.nextChangeMs();
+      const dueMs = this.#nextLookMs();
       using _timer = dueMs === undefined ? undefined : clock.timer(dueMs, () => this.#wake.notify());
       if (started.size < this.#milestones.length) await this.#wake.next(signal);
     }
@@ -310,13 +335,21 @@ export class Apiserver implements AsyncDisposable {
     return !gated || (this.#ownSetsListed && this.#gate.waitingFor().length === 0);
   }
 
-  async #finish({ key, scope, channel }: Milestone, signal: AbortSignal): Promise<void> {
+  /** True while something that belongs to the set may be in what the source could not read. */
+  #isDoubtful({ unit }: Milestone): boolean {
+    const problems = this.#problems();
+    return needs[unit].some((kind) => mayDescribe(problems, { kind }));
+  }
+
+  /** A source does not say when a problem is over: it is asked. */
+  #nextLookMs(): number | undefined {
+    const due = this.#gate.nextChangeMs();
+    return this.#problems().length === 0 ? due : Math.min(problemPollMs, due ?? problemPollMs);
+  }
+
+  async #finish({ key, scope, unit, channel }: Milestone, signal: AbortSignal): Promise<void> {
     const { clock, clusterName, metrics } = this.#options;
-    if (channel) {
-      await channel.sync.synced(signal);
-      // Nobody else writes under this prefix: what is not wished is of an earlier life.
-      await channel.sync.sweep(channel.prefix, () => true, signal);
-    }
+    if (channel) await this.#sweep(unit, channel, signal);
     const { sync } = this.#channels.meta;
     sync.set(key, encodeTime(clock.now()));
     await sync.synced(signal);
@@ -331,19 +364,60 @@ export class Apiserver implements AsyncDisposable {
       .set(1, { scope, source_cluster: clusterName, action: 'write' });
   }
 
+  /**
+   * The set could not be read completely. What an earlier life left of it goes on under our lease, and so does its canary:
+   * that life had read the set. A canary of our own has to wait.
+   */
+  async #hold(milestone: Milestone, signal: AbortSignal): Promise<void> {
+    const { key, unit, channel } = milestone;
+    this.#log.warn('A set is not complete: the source could not be read completely', { [fields.key]: key });
+    if (channel) await this.#sweep(unit, channel, signal);
+    const before = await this.#options.store.get(key, { signal });
+    // Meanwhile it may have been completed.
+    if (before && this.#isDoubtful(milestone) && !this.#written.has(key))
+      this.#channels.meta.sync.set(key, before.value.slice());
+  }
+
+  /** Takes away what an earlier life left, and takes over what may not be taken away. Nobody else writes under the prefix. */
+  async #sweep(kind: UnitKind, { prefix, sync }: Channel, signal: AbortSignal): Promise<void> {
+    await sync.synced(signal);
+    await sync.sweep(
+      prefix,
+      (key, { value }) => {
+        const unit = unitOfKey(kind, key.slice(prefix.length));
+        if (!unit || !this.#publisher.isUncertain(unit)) return true;
+        this.#publisher.keep(unit, key, value.slice());
+        return false;
+      },
+      signal,
+    );
+    await sync.synced(signal);
+  }
+
   async #allWritten(signal: AbortSignal): Promise<void> {
     const { clock, clusterName, metrics } = this.#options;
     const { sync } = this.#channels.meta;
     // Canaries of sets that an earlier version exported would promise what nobody keeps up.
     await sync.sweep(syncedPrefix(clusterName), () => true, signal);
     await sync.sweep(ownSyncedPrefix, () => true, signal);
-    this.#allocator.startCollecting();
+    this.#collectIdentities();
     metrics
       ?.gauge({ name: 'bootstrap_seconds', help: 'Time from start until every set was complete' })
       .set((clock.monotonicMs() - this.#startedMs) / 1_000);
+  }
+
+  /** Every reference must be known: what was kept of a pod refers to a number that nobody has asked for in this life. */
+  #collectIdentities(): void {
+    if (this.ready && ![...this.#publisher.kept.values()].some(({ kind }) => kind === 'Pod'))
+      this.#allocator.startCollecting();
+  }
+
+  async #tend(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await clock.sleep(60_000, signal);
+      await this.#options.clock.sleep(60_000, signal);
       this.#publisher.retryIdentities();
+      this.#publisher.reconsider();
+      this.#collectIdentities();
     }
   }
 
@@ -352,7 +426,9 @@ export class Apiserver implements AsyncDisposable {
     const nodes = this.#written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
       : this.#gate.waitingFor().map((node) => `own-set of node ${node}`);
-    return [...kinds, ...nodes];
+    const open = this.#milestones.some(({ key }) => !this.#written.has(key));
+    const unread = open ? this.#problems().map(({ object, reason }) => `${object}: ${reason}`) : [];
+    return [...kinds, ...nodes, ...unread];
   }
 }
 

@@ -1,10 +1,12 @@
 import type { IdentityAllocator, SyncStore } from '../../kvstore/index.ts';
 import { RangeExhaustedError } from '../../kvstore/index.ts';
+import { type KubernetesKind, type SourceProblem, mayDescribe } from '../../kubernetes/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { CoalescingQueue } from '../../runtime/queue/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import {
+  decodeService,
   encodeIdentity,
   encodeLocalEndpoints,
   encodeLocalService,
@@ -34,6 +36,10 @@ export interface PublisherOptions {
   /** Where the keys of each kind of unit go. */
   readonly channels: Readonly<Record<UnitKind, Pick<SyncStore, 'set' | 'delete'>>>;
   readonly allocator: IdentityAllocator;
+  /** What the source could not read, as of now. */
+  readonly problems: () => readonly SourceProblem[];
+  /** What is stored under a key, by whichever life. */
+  readonly stored: (key: string, signal: AbortSignal) => Promise<string | undefined>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Called whenever nothing waits any more. */
@@ -49,6 +55,9 @@ const batchSize = 128;
  * Turns units into keys: looks at what is known now, computes the record, and wishes it into the sync store of its kind.
  * A unit that cannot be decided on yet, because a kind that it needs has not been listed, waits; one that makes no valid
  * record is skipped with a reason, and what was published of it before stays.
+ *
+ * While the source has problems, what an earlier life published and this one cannot confirm is *kept*: wished as it is
+ * stored. A kept unit is decided on as soon as nothing that could not be read may speak for it any more.
  */
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -59,6 +68,8 @@ export class Publisher {
   readonly #identities = new Map<string, string>();
   readonly #withoutIdentity = new Map<string, Unit>();
   readonly #skipped = new Map<string, string>();
+  /** Units published as an earlier life left them. */
+  readonly #kept = new Map<string, Unit>();
   #busy = false;
 
   constructor(options: PublisherOptions) {
@@ -68,6 +79,34 @@ export class Publisher {
   /** Units without a valid record, with the reason. */
   get skipped(): ReadonlyMap<string, string> {
     return this.#skipped;
+  }
+
+  /** Units that stand as an earlier life left them, since the source could not be read completely. */
+  get kept(): ReadonlyMap<string, Unit> {
+    return this.#kept;
+  }
+
+  /**
+   * Whether a key that an earlier life left, of a unit that has none in this life, may not be taken away: the unit made no
+   * valid record, or may be in what the source could not read.
+   */
+  isUncertain(unit: Unit): boolean {
+    const id = unitId(unit);
+    if (this.#published.has(id)) return false;
+    return this.#skipped.has(id) || this.#isHidden(unit);
+  }
+
+  /** Wishes what an earlier life left of a unit, unchanged. */
+  keep(unit: Unit, key: string, value: string | Uint8Array): void {
+    const id = unitId(unit);
+    this.#options.channels[unit.kind].set(key, value);
+    this.#published.set(id, key);
+    this.#kept.set(id, unit);
+  }
+
+  /** Decides on what was kept, as far as that is certain now. */
+  reconsider(): void {
+    this.look([...this.#kept.values()].filter((unit) => !this.#isOpen(unit)));
   }
 
   /** Keys published of a kind. */
@@ -123,12 +162,71 @@ export class Publisher {
   async #decide(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
     try {
       if (unit.kind === 'Pod') await this.#decidePod(id, unit, signal);
-      else this.#publish(id, unit.kind, this.#recordOf(unit));
+      else if (unit.kind === 'shared') await this.#decideShared(id, unit, signal);
+      else this.#decideOwn(id, unit);
       if (!this.#withoutIdentity.has(id)) this.#skipped.delete(id);
     } catch (error) {
       if (signal.aborted) throw error;
       this.#skip(id, error);
     }
+  }
+
+  #decideOwn(id: string, unit: Unit): void {
+    const publication = this.#recordOf(unit);
+    if (!publication && this.#stays(id, unit)) return;
+    this.#publish(id, unit.kind, publication);
+  }
+
+  /**
+   * A shared service follows from several objects. Of those that may be hidden, a namespace could forbid the export, and a
+   * slice could name backends: the record of an earlier life, which knew them, stays until they have been read.
+   */
+  async #decideShared(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
+    const { problems, stored } = this.#options;
+    const publication = this.#recordOf(unit);
+    if (!publication) {
+      if (!this.#stays(id, unit)) this.#publish(id, unit.kind, undefined);
+      return;
+    }
+    if (problems().length === 0 || (this.#published.has(id) && !this.#kept.has(id))) {
+      this.#publish(id, unit.kind, publication);
+      return;
+    }
+    const { namespace, name } = unit;
+    const noNamespace = this.#isNamespaceHidden(namespace);
+    const noSlice = mayDescribe(problems(), { kind: 'EndpointSlice', namespace });
+    const before = noNamespace || noSlice ? await stored(publication.key, signal) : undefined;
+    if (before !== undefined && (noNamespace || losesBackends(`${namespace}/${name}`, before, publication.value)))
+      this.keep(unit, publication.key, before);
+    else if (noNamespace) this.#publish(id, unit.kind, undefined);
+    else this.#publish(id, unit.kind, publication);
+  }
+
+  /** What was kept of a unit is not given up before everything that may speak for it has been read. */
+  #stays(id: string, unit: Unit): boolean {
+    return this.#kept.has(id) && this.#isHidden(unit);
+  }
+
+  /** True when the unit's object is not known, and may be in what the source could not read. */
+  #isHidden({ kind, namespace, name }: Unit): boolean {
+    const { objects, problems } = this.#options;
+    const of: KubernetesKind = kind === 'shared' ? 'Service' : kind;
+    return !objects.get(of, namespace, name) && mayDescribe(problems(), { kind: of, namespace, name });
+  }
+
+  #isNamespaceHidden(namespace: string): boolean {
+    const { objects, problems } = this.#options;
+    if (objects.get('Namespace', '', namespace)) return false;
+    return mayDescribe(problems(), { kind: 'Namespace', namespace: '', name: namespace });
+  }
+
+  /** Whether what a unit follows from is still not known completely. */
+  #isOpen(unit: Unit): boolean {
+    const { kind, namespace } = unit;
+    if (this.#skipped.has(unitId(unit)) || this.#isHidden(unit)) return true;
+    if (kind !== 'shared' && kind !== 'Pod') return false;
+    if (this.#isNamespaceHidden(namespace)) return true;
+    return kind === 'shared' && mayDescribe(this.#options.problems(), { kind: 'EndpointSlice', namespace });
   }
 
   #recordOf(unit: Unit): Publication {
@@ -177,6 +275,7 @@ export class Publisher {
     const pod = objects.get('Pod', unit.namespace, unit.name);
     const node = pod && endpointNodeOf(pod);
     const held = this.#identities.get(id);
+    if (!pod && this.#stays(id, unit)) return;
     if (!pod || node === undefined) {
       this.#publish(id, 'Pod', undefined);
       this.#identities.delete(id);
@@ -185,6 +284,7 @@ export class Publisher {
       return;
     }
     const namespace = objects.get('Namespace', '', unit.namespace)?.metadata.labels ?? {};
+    if (await this.#keepPod(id, unit, node, signal)) return;
     const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace, cluster.name) });
     const identity =
       (text === held ? allocator.idOf(text) : undefined) ?? (await this.#allocate(id, unit, text, signal));
@@ -193,6 +293,18 @@ export class Publisher {
     if (identity === 0 || text === held) return;
     this.#identities.set(id, text);
     if (held !== undefined) allocator.release(held);
+  }
+
+  /** The labels of a namespace that could not be read are part of an identity: the one that the pod had stays. */
+  async #keepPod(id: string, unit: Unit, node: string, signal: AbortSignal): Promise<boolean> {
+    const { namespace, name } = unit;
+    if (this.#published.has(id) && !this.#kept.has(id)) return false;
+    if (!this.#isNamespaceHidden(namespace)) return false;
+    const key = keyOfWorkload({ node, namespace, name });
+    const before = await this.#options.stored(key, signal);
+    if (before === undefined) return false;
+    this.keep(unit, key, before);
+    return true;
   }
 
   /** 0 when no number is free: the endpoint stays `reserved:init`, and the pod is named in the status. */
@@ -224,6 +336,7 @@ export class Publisher {
   #publish(id: string, kind: UnitKind, publication: Publication): void {
     const channel = this.#options.channels[kind];
     const before = this.#published.get(id);
+    this.#kept.delete(id);
     if (publication) {
       channel.set(publication.key, publication.value);
       this.#published.set(id, publication.key);
@@ -236,5 +349,15 @@ export class Publisher {
     if (this.#skipped.get(id) === reason) return;
     this.#skipped.set(id, reason);
     this.#options.log.warn('An object was skipped', { object: id, [fields.error]: error });
+  }
+}
+
+/** Whether a record lacks a backend that the stored one has. What cannot be decoded is nothing to hold on to. */
+function losesBackends(name: string, stored: string, next: string): boolean {
+  try {
+    const after = decodeService(name, next).backends;
+    return Object.keys(decodeService(name, stored).backends).some((address) => !Object.hasOwn(after, address));
+  } catch {
+    return false;
   }
 }

@@ -33,35 +33,43 @@ type Table = ReadonlyMap<string, KubernetesObject>;
  * Workloads (Deployment, …) need a scheduler and are not for this source: they are counted in the log.
  */
 export function manifestSource(options: ManifestSourceOptions): KubernetesSource {
-  let problems: readonly SourceProblem[] = [];
-  const report = (found: readonly SourceProblem[]): void => void (problems = found);
+  const accepted: Accepted = { files: new Map(), problems: [] };
   return {
     description: `manifests:${options.directory}`,
-    watch: (signal) => follow(options, report, signal),
-    problems: () => problems,
+    watch: (signal) => follow(options, accepted, signal),
+    problems: () => accepted.problems,
   };
+}
+
+/** What outlives a watch: whoever watches anew is told what was accepted of a file that is broken now. */
+interface Accepted {
+  files: ReadonlyMap<string, FileState>;
+  problems: readonly SourceProblem[];
 }
 
 async function* follow(
   options: ManifestSourceOptions,
-  report: (problems: readonly SourceProblem[]) => void,
+  accepted: Accepted,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
   const { directory, clock, log = silentLogger, debounceMs = 100, rescanMs = 10_000 } = options;
   using changes = new FolderChanges(directory);
-  let files: ReadonlyMap<string, FileState> = new Map();
   let table: Table | undefined;
   let failure = '';
   try {
     while (!signal.aborted) {
       changes.clear();
       try {
-        files = await readFolder(directory, files, log);
-        report([...files.values()].flatMap((file) => file.problems));
+        const files = await readFolder(directory, accepted.files, log);
+        const found = [...files.values()].flatMap((file) => file.problems);
+        accepted.files = files;
+        // What is mended stays a problem until its objects have been taken: in between nothing may be concluded.
+        accepted.problems = [...new Set([...accepted.problems, ...found])];
         const next = mergeFiles(files);
         yield* differences(table ?? new Map(), next);
         if (!table) for (const kind of allKinds) yield { type: 'synced', kind };
         table = next;
+        accepted.problems = found;
         failure = '';
       } catch (error) {
         if (isAbort(error, signal)) return;
@@ -107,9 +115,10 @@ function accept(text: string, parsed: Manifests, known: FileState | undefined, l
   const read = parsed.objects.map(
     (object) => [objectId(object.kind, object.metadata.namespace, object.metadata.name), object] as const,
   );
-  const problems = parsed.errors.map(({ file, document, message }) => ({
+  const problems = parsed.errors.map(({ file, document, message, about }) => ({
     object: `${file}, document ${document}`,
     reason: message,
+    ...(about ? { about } : {}),
   }));
   return { text, objects: new Map([...kept, ...read]), problems };
 }

@@ -1,9 +1,10 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
-import type { KubernetesObject, Workload } from '../objects/index.ts';
+import type { KubernetesObject, ProblemSubject, Workload } from '../objects/index.ts';
 import { FieldError } from './field-reader.ts';
 import { type Normalised, flattenLists, normaliseObject } from './normalise.ts';
+import { subjectOf } from './subject.ts';
 
 /** One document that could not be taken in; the rest of its file was. */
 export interface ManifestProblem {
@@ -15,6 +16,8 @@ export interface ManifestProblem {
   /** Line in the file, where it is known. */
   readonly line?: number;
   readonly message: string;
+  /** What the document describes, as far as that can be said. */
+  readonly about?: ProblemSubject;
 }
 
 export interface Manifests {
@@ -75,7 +78,8 @@ export function parseManifests(file: string, text: string): Manifests {
         try {
           take(normaliseObject(item.raw, item.path));
         } catch (cause) {
-          errors.push(problem(file, number, line, cause));
+          const about = subjectOf(item.raw, item.path, cause);
+          errors.push({ ...problem(file, number, line, cause), ...(about ? { about } : {}) });
         }
       }
     } catch (cause) {

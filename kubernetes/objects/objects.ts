@@ -139,12 +139,27 @@ export interface KubernetesSource {
   readonly description: string;
   /** All objects, then what changes, until `signal` aborts. After a reconnection, what is gone comes as deletes. */
   watch(signal: AbortSignal): AsyncIterable<KubernetesEvent>;
-  /** Objects that the source has left out because they are not valid, as of now. */
+  /**
+   * Objects that the source has left out because they are not valid, as of now. A problem is here before the `synced` of
+   * its kind is handed over, and stays until the events of the version without it have been taken.
+   */
   problems?(): readonly SourceProblem[];
 }
 
+/** Something that could not be taken in. What it describes may exist although no event names it. */
 export interface SourceProblem {
   /** File and document, or whatever leads to the object. */
   readonly object: string;
   readonly reason: string;
+  /** What it describes, as far as that can be said; without a kind it may be anything. */
+  readonly about?: ProblemSubject;
+}
+
+export interface ProblemSubject {
+  /** As written; may be a kind that plays no role. */
+  readonly kind: string;
+  /** Absent together with `namespace`: any object of the kind. */
+  readonly name?: string;
+  /** Empty for cluster-scoped kinds. */
+  readonly namespace?: string;
 }

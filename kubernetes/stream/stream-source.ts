@@ -6,7 +6,9 @@ import { type Schedule, exponential } from '../../runtime/retry/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import { objectId } from '../manifests/read-manifests.ts';
 import type { KubernetesEvent, KubernetesKind, KubernetesSource } from '../objects/index.ts';
+import { mayDescribe } from '../objects/index.ts';
 import { maxLineBytes, parseLine } from './line-protocol.ts';
+import { RefusedLines } from './refused-lines.ts';
 
 export interface StreamSourceOptions {
   /** Path of the Unix socket that `serveSource` (or anybody who speaks its format) listens on. */
@@ -29,23 +31,37 @@ interface Known {
  * not say before a kind's `synced` comes as deletes then, never earlier.
  */
 export function streamSource(options: StreamSourceOptions): KubernetesSource {
-  return { description: `stream:${options.socket}`, watch: (signal) => follow(options, signal) };
+  const refused = new RefusedLines();
+  return {
+    description: `stream:${options.socket}`,
+    watch: (signal) => follow(options, refused, signal),
+    problems: () => refused.problems(),
+  };
 }
 
-async function* follow(options: StreamSourceOptions, signal: AbortSignal): AsyncGenerator<KubernetesEvent, void, void> {
+async function* follow(
+  options: StreamSourceOptions,
+  refused: RefusedLines,
+  signal: AbortSignal,
+): AsyncGenerator<KubernetesEvent, void, void> {
   const { clock, log = silentLogger, schedule = exponential({ firstMs: 100, maxMs: 5_000 }) } = options;
   const known = new Map<string, Known>();
   const announced = new Set<KubernetesKind>();
   for (let connection = 1, failures = 0; !signal.aborted; connection++) {
+    refused.connect();
     try {
-      for await (const event of events(options, log, signal)) {
+      for await (const event of events(options, refused, log, signal)) {
         failures = 0;
         if (event.type === 'synced') {
-          yield* goneOf(known, event.kind, connection);
-          if (announced.has(event.kind)) continue;
+          yield* goneOf(known, event.kind, connection, refused);
+          if (!announced.has(event.kind)) yield event;
           announced.add(event.kind);
-        } else remember(known, event, connection);
+          refused.listed(event.kind);
+          continue;
+        }
+        remember(known, event, connection);
         yield event;
+        refused.replaced(event);
       }
       throw new Error('The source closed the connection');
     } catch (error) {
@@ -79,9 +95,16 @@ function remember(
   else known.delete(id);
 }
 
-function* goneOf(known: Map<string, Known>, kind: KubernetesKind, connection: number): Generator<KubernetesEvent> {
+function* goneOf(
+  known: Map<string, Known>,
+  kind: KubernetesKind,
+  connection: number,
+  refused: RefusedLines,
+): Generator<KubernetesEvent> {
   for (const [id, entry] of known) {
     if (entry.kind !== kind || entry.connection === connection) continue;
+    // It may be in a line that could not be read: the version before stays.
+    if (mayDescribe(refused.problems(), entry)) continue;
     known.delete(id);
     yield { type: 'delete', kind, namespace: entry.namespace, name: entry.name };
   }
@@ -90,6 +113,7 @@ function* goneOf(known: Map<string, Known>, kind: KubernetesKind, connection: nu
 /** Events of one connection, until it ends. A line that says nonsense is reported and left out. */
 async function* events(
   options: StreamSourceOptions,
+  refused: RefusedLines,
   log: Logger,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
@@ -106,6 +130,7 @@ async function* events(
       } catch (error) {
         if (!greeted) throw new Error(`${options.socket} does not serve Kubernetes objects`, { cause: error });
         log.warn('An object of the source was skipped', { [fields.error]: error });
+        refused.add(text, error);
         continue;
       }
       if (line.type === 'event') yield line.event;

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type Socket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -214,6 +214,35 @@ describe('A served source', () => {
     expect(listener.heard).toEqual(['+a']);
     stop.abort();
     await listener.done;
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('that comes back with an object it cannot say keeps that object, until it says it well', async () => {
+    await mkdir(join(folder, 'run'));
+    const line = (name: string, labels: string): string =>
+      `{"type":"upsert","object":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"${name}","labels":${labels}}}}\n`;
+    const kinds = allKinds.map((kind) => `{"type":"synced","kind":"${kind}"}\n`).join('');
+    const said = [line('a', '{}') + line('b', '{}'), line('a', '7') + line('z', '{}')];
+    const sockets: Socket[] = [];
+    const server = createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+      socket.write(`{"type":"hello","format":"isthmus-objects/v1"}\n${said[sockets.length - 1] ?? ''}${kinds}`);
+    });
+    await new Promise<void>((resolve) => server.listen(path(), resolve));
+    const source = streamSource({ socket: path(), clock: systemClock, schedule: () => 5 });
+    const listener = new Listener(source);
+    await listener.until(lastSynced);
+    listener.take();
+    sockets[0]?.destroy();
+    await listener.until('+z');
+    await systemClock.sleep(20);
+    // Which object it is cannot be believed where its metadata are at fault: none of the kind is gone.
+    expect(listener.heard).toEqual(['+z']);
+    expect(source.problems?.()).toMatchObject([{ about: { kind: 'Namespace' } }]);
+    stop.abort();
+    await listener.done;
+    for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
 });
