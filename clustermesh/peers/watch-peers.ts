@@ -14,9 +14,13 @@ export interface PeerWatchOptions {
   readonly rescanMs?: number;
 }
 
+const confirmMs = 500;
+
 /**
  * Follows the configuration directory until `signal` aborts: what is there, `listed`, then what changes. A file that
- * changes by a byte is added anew; rewriting the same bytes is nothing.
+ * changes by a byte is added anew; rewriting the same bytes is nothing. A configuration counts as removed once two looks
+ * half a second apart found none: whoever writes a file in place truncates it first, and all that was learnt of a cluster
+ * goes with its removal.
  */
 export async function* watchPeers(
   options: PeerWatchOptions,
@@ -25,9 +29,11 @@ export async function* watchPeers(
   const { directory, ownCluster, clock, log, rescanMs = 30_000 } = options;
   const known = new Map<string, string>();
   const named = new Set<string>();
+  /** Since when clusters that are known have no configuration, in monotonic time. */
+  const missing = new Map<string, number>();
   let first = true;
   using look = new Doorbell(clock, signal);
-  for (; !signal.aborted; await look.rung(rescanMs)) {
+  for (; !signal.aborted; await look.rung(missing.size > 0 ? Math.min(confirmMs, rescanMs) : rescanMs)) {
     look.follow(directory, log);
     const scan = await scanDirectory(directory).catch((error: unknown) => {
       log.warn('Cannot read the directory of remote clusters', { directory, [fields.error]: error });
@@ -41,11 +47,17 @@ export async function* watchPeers(
         [fields.hint]: 'Cluster names have 1 to 32 lower-case letters, digits and dashes',
       });
     }
-    for (const cluster of known.keys())
-      if (!scan.configs.has(cluster)) {
-        known.delete(cluster);
-        yield { type: 'remove', cluster };
-      }
+    const now = clock.monotonicMs();
+    for (const cluster of missing.keys()) if (scan.configs.has(cluster)) missing.delete(cluster);
+    for (const cluster of known.keys()) {
+      if (scan.configs.has(cluster)) continue;
+      const since = missing.get(cluster) ?? now;
+      missing.set(cluster, since);
+      if (now - since < confirmMs) continue;
+      missing.delete(cluster);
+      known.delete(cluster);
+      yield { type: 'remove', cluster };
+    }
     for (const [cluster, config] of scan.configs) {
       if (cluster === ownCluster || known.get(cluster) === config.hash) continue;
       known.set(cluster, config.hash);

@@ -82,4 +82,41 @@ describe('the directory of remote clusters', () => {
     controller.abort();
     expect((await events.next()).done).toBe(true);
   });
+
+  test('does not lose a cluster whose file is written in place, however often it is looked at meanwhile', async () => {
+    const path = join(directory, 'west');
+    await writeFile(path, yaml('west'));
+    const controller = new AbortController();
+    const clock = new VirtualClock();
+    const options = { directory, ownCluster: 'east', clock, log: silentLogger, rescanMs: 100 };
+    const shown: string[] = [];
+    const following = (async () => {
+      for await (const event of watchPeers(options, controller.signal))
+        shown.push(event.type === 'add' ? `add ${event.config.text.trim().split('/').at(-1)}` : event.type);
+    })();
+    const pass = async (ms: number): Promise<void> => {
+      for (let i = 0; i < ms / 100; i++) {
+        await clock.advance(100);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    const until = async (last: string): Promise<void> => {
+      while (shown.at(-1) !== last) await pass(100);
+    };
+    await until('listed');
+    await writeFile(path, '');
+    await pass(400);
+    await writeFile(path, yaml('elsewhere'));
+    await until('add elsewhere:2379');
+    // It counts anew each time.
+    await writeFile(path, '');
+    await pass(400);
+    await writeFile(path, yaml('elsewhere'));
+    await pass(1_000);
+    expect(shown).toEqual(['add west:2379', 'listed', 'add elsewhere:2379']);
+    await rm(path);
+    await until('remove');
+    controller.abort();
+    await following;
+  });
 });
