@@ -119,11 +119,13 @@ export class LmdbView implements View {
   }
 
   *#onDisk(span: Span, revision: number | undefined): Generator<StoredRow, void, void> {
-    const live = this.#tables.cur.getRange(this.#rangeOptions(span));
     if (revision === undefined) {
-      for (const { value } of live) yield decodeRow(value);
+      const { table, arena } = this.#tables.walk;
+      arena.begin();
+      for (const { value } of table.getRange(this.#rangeOptions(span))) yield decodeRow(value);
       return;
     }
+    const live = this.#tables.cur.getRange(this.#rangeOptions(span));
     const buried = this.#tables.dead.getRange(this.#rangeOptions(span));
     for (const entry of mergeByKey(live, buried, keyOfEntry, keyOfEntry)) {
       if (entry.value.length !== graveBytes && modRevisionOf(entry.value) <= revision) yield decodeRow(entry.value);

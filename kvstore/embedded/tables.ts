@@ -6,14 +6,23 @@ import { StoreDirectoryError } from './directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { checkDirectory, markDirectory, storeFormat } from './directory.ts';
 import { readLogKey, readRevision, writeRevision } from './row-codec.ts';
+import { RowArena } from './row-arena.ts';
 
 export type Table = Database<Buffer, Buffer>;
+
+export interface Walk {
+  readonly table: Table;
+  /** Where the values lie that it gives. */
+  readonly arena: RowArena;
+}
 
 /** The LMDB environment and its tables; the README says what each one holds. */
 export interface Tables {
   readonly directory: string;
   readonly root: RootDatabase<Buffer, Buffer>;
   readonly cur: Table;
+  /** The same table, for those who read its values in order and need no keys. */
+  readonly walk: Walk;
   readonly log: Table;
   readonly dead: Table;
   readonly lk: Table;
@@ -80,6 +89,7 @@ async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tab
       directory: path,
       root,
       cur: table('cur'),
+      walk: openWalk(root),
       log: table('log'),
       dead: table('dead'),
       lk: table('lk'),
@@ -98,6 +108,21 @@ async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tab
     await root.close();
     throw error;
   }
+}
+
+/** A key that nobody looks at is not made, and values share pieces of memory. */
+function openWalk(root: RootDatabase<Buffer, Buffer>): Walk {
+  const arena = new RowArena();
+  const keyEncoder = {
+    writeKey: (key: Buffer, target: Buffer, position: number): number => position + key.copy(target, position),
+    readKey: (): undefined => undefined,
+  };
+  const encoder = {
+    encode: (value: Buffer): Buffer => value,
+    decode: (bytes: Buffer, length: number): Buffer => arena.copy(bytes, length),
+  };
+  const table = root.openDB<Buffer, Buffer>({ name: 'cur', keyEncoder, encoder } as never);
+  return { table, arena };
 }
 
 export async function closeTables(tables: Tables): Promise<void> {

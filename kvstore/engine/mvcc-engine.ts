@@ -23,6 +23,7 @@ import {
 import type { Backend } from './backend.ts';
 import { engineErrors } from './engine-errors.ts';
 import { Lessor } from './lessor.ts';
+import { PageCounts } from './page-counts.ts';
 import { rangeSteps, readRange } from './read.ts';
 import * as validate from './validate.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -60,6 +61,7 @@ export class MvccEngine implements Engine {
   readonly #limits: validate.Limits;
   readonly #lessor: Lessor;
   readonly #hub: WatchHub;
+  readonly #pageCounts = new PageCounts();
   readonly #broken = new AbortController();
   #closed = false;
 
@@ -108,8 +110,8 @@ export class MvccEngine implements Engine {
     this.#assertOpen();
     validate.checkRange(request);
     using snapshot = this.#backend.snapshot();
-    if (!snapshot.stable) return readRange(snapshot, request);
-    const steps = rangeSteps(snapshot, request);
+    if (!snapshot.stable) return readRange(snapshot, request, this.#pageCounts);
+    const steps = rangeSteps(snapshot, request, this.#pageCounts);
     let started = performance.now();
     for (;;) {
       const step = steps.next();

@@ -1,5 +1,6 @@
 import type { KeyValue, RangeRequest, RangeResponse } from '../contract/index.ts';
 import { engineErrors } from './engine-errors.ts';
+import type { PageCounts } from './page-counts.ts';
 import { type View, plainKeyValue } from './row.ts';
 import { sortKeyValues } from './sort.ts';
 import { Span } from './span.ts';
@@ -9,8 +10,8 @@ const nothing = new Uint8Array(0);
 const sliceRows = 512;
 
 /** Runs a read in one go: inside a transaction, or on a view that would change under a reader that pauses. */
-export function readRange(view: View, request: RangeRequest): RangeResponse {
-  const steps = rangeSteps(view, request);
+export function readRange(view: View, request: RangeRequest, counts?: PageCounts): RangeResponse {
+  const steps = rangeSteps(view, request, counts);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -22,7 +23,11 @@ export function readRange(view: View, request: RangeRequest): RangeResponse {
  * the limit, otherwise all is fetched, filtered, sorted and cut. `count` always counts the whole range. Yields now and
  * then, so that a caller on a stable snapshot can let other work run.
  */
-export function* rangeSteps(view: View, request: RangeRequest): Generator<void, RangeResponse, void> {
+export function* rangeSteps(
+  view: View,
+  request: RangeRequest,
+  counts?: PageCounts,
+): Generator<void, RangeResponse, void> {
   const span = new Span(request);
   const wanted = request.revision ?? 0;
   const revision = view.revision;
@@ -42,7 +47,13 @@ export function* rangeSteps(view: View, request: RangeRequest): Generator<void, 
     if (kvs.length > limit) break;
     if (kvs.length % sliceRows === 0) yield;
   }
-  const count = kvs.length > limit ? view.count(span, at) : kvs.length;
+  let count = kvs.length;
+  if (count > limit) {
+    const asOf = at ?? revision;
+    count = counts?.get(span, asOf) ?? view.count(span, at);
+    const last = kvs[limit - 1];
+    if (last) counts?.remember(span, asOf, last.key, count, limit);
+  }
   return finish(request, revision, kvs, count);
 }
 

@@ -23,16 +23,22 @@ import {
   methods,
   type putRequest,
   type rangeRequest,
+  sizeOfKeyValues,
 } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** The KV service. Shapes are turned here; what a request may ask for, the engine checks. */
 export const kvCalls: readonly [string, UnaryCall][] = [
-  unaryCall(methods.range, async ({ engine, header }, request) => {
-    const { revision, ...answer } = await engine.range(toRange(request));
-    return { ...answer, header: header(revision) };
-  }),
+  unaryCall(
+    methods.range,
+    async ({ engine, header }, request) => {
+      const { revision, ...answer } = await engine.range(toRange(request));
+      return { ...answer, header: header(revision) };
+    },
+    // A large answer that has to grow is copied again and again.
+    ({ kvs }) => 64 + sizeOfKeyValues(kvs ?? []),
+  ),
   unaryCall(methods.put, async ({ engine, header }, request) => {
     const { revision, prevKv } = await engine.put(toPut(request));
     return { header: header(revision), prevKv };

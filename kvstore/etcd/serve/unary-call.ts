@@ -8,12 +8,14 @@ export type UnaryCall = (context: ServeContext, payload: Uint8Array) => Promise<
 export function unaryCall<Request, Response>(
   method: Method<Request, never, unknown, Response>,
   handle: (context: ServeContext, request: Request) => Promise<Response> | Response,
+  sizeHint?: (response: Response) => number,
 ): [path: string, call: UnaryCall] {
   return [
     method.path,
     async (context, payload) => {
       const request = decode(method.request, payload);
-      return encodeFrame(method.response, await handle(context, request));
+      const response = await handle(context, request);
+      return encodeFrame(method.response, response, sizeHint?.(response));
     },
   ];
 }

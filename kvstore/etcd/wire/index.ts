@@ -4,7 +4,7 @@ export { type Codec, type Decoded, type Encodable, decode, encode } from './mess
 export { FrameReader, MessageTooLargeError, encodeFrame } from './frame.ts';
 export { decodeGrpcMessage, encodeGrpcMessage, grpcStatus } from './status.ts';
 export { type ResponseHeader, responseHeader } from './header.ts';
-export { event, keyValue } from './key-value.ts';
+export { event, keyValue, sizeOfKeyValues } from './key-value.ts';
 export * from './kv.ts';
 export * from './watch.ts';
 export * from './lease.ts';

@@ -28,6 +28,7 @@ export const keyValue: Codec<KeyValue> = {
     }
     return { key, value, createRevision, modRevision, version, lease };
   },
+  size: (kv) => (isEncoded(kv) ? kv.messageLength : undefined),
   write(writer, kv) {
     if (isEncoded(kv)) return writer.encoded(kv);
     writeBytes(writer, tag.key, kv.key);
@@ -41,6 +42,13 @@ export const keyValue: Codec<KeyValue> = {
     }
   },
 };
+
+/** Bytes that a list of `kvs` takes at most; what is not known counts as nothing. */
+export function sizeOfKeyValues(kvs: readonly KeyValue[]): number {
+  let size = 0;
+  for (const kv of kvs) size += isEncoded(kv) ? kv.messageLength + 6 : 0;
+  return size;
+}
 
 /** From the embedded store: the bytes are there already. */
 function isEncoded(kv: KeyValue): kv is EncodedKeyValue {

@@ -7,6 +7,8 @@ export interface Codec<Out, In = Out> {
   /** Reads fields until the reader's message is done. */
   read(reader: ProtoReader): Out;
   write(writer: ProtoWriter, value: In): void;
+  /** How many bytes `write` will write, where that is known without writing. */
+  size?(value: In): number | undefined;
 }
 
 /** What decoding gives. */
@@ -225,7 +227,10 @@ export function nested<Out, In>(
     write(writer, value) {
       if (value === undefined) return;
       writer.tag(number, wireType.bytes);
-      writer.nested(value, writeInner);
+      const size = get().size?.(value);
+      if (size === undefined) return writer.nested(value, writeInner);
+      writer.uint32(size);
+      writeInner(writer, value);
     },
   };
 }
