@@ -1,8 +1,13 @@
+import type { Datapath } from '../datapath/index.ts';
 import type { Metrics } from '../runtime/metrics/index.ts';
 import type { AgentStatus } from './api/index.ts';
 
 /** Metrics of an agent, named as Cilium names them (clustermesh-behaviour §14) where it has the same. */
-export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Disposable {
+export function agentMetrics(
+  metrics: Metrics,
+  status: () => AgentStatus,
+  datapath: Pick<Datapath, 'dropCounters' | 'forwardCounters'>,
+): Disposable {
   const perCluster = ['target_cluster'] as const;
   const remotes = metrics.gauge({ name: 'clustermesh_remote_clusters', help: 'Remote clusters that are configured' });
   const gauge = (name: string, help: string) =>
@@ -32,8 +37,10 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
     help: '1 once a set of a remote cluster was listed on the present connection',
     labels: ['scope', 'source_cluster', 'action'],
   });
+  const traffic = trafficMetrics(metrics, datapath);
   let shown = new Set<string>();
   return metrics.onScrape(() => {
+    traffic();
     const now = status();
     remotes.set(now.clusters.length);
     ready.set(now.ready ? 1 : 0);
@@ -80,3 +87,43 @@ export function agentMetrics(metrics: Metrics, status: () => AgentStatus): Dispo
 
 /** Third and fourth segment of the keys of each kind. */
 const scopes = { nodes: 'nodes/v1', endpoints: 'ip/v1', identities: 'identities/v1', services: 'services/v1' } as const;
+
+/** Counters of the kernel since its maps were made; a map that began anew counts from nothing. */
+function trafficMetrics(metrics: Metrics, datapath: Pick<Datapath, 'dropCounters' | 'forwardCounters'>): () => void {
+  const dropPackets = metrics.counter({
+    name: 'drop_packets_total',
+    help: 'Packets, and calls at the socket level, that the datapath refused',
+    labels: ['reason'],
+  });
+  const dropBytes = metrics.counter({
+    name: 'drop_bytes_total',
+    help: 'Bytes that the datapath refused',
+    labels: ['reason'],
+  });
+  const forwardPackets = metrics.counter({
+    name: 'forward_packets_total',
+    help: 'Packets that the datapath handed on',
+    labels: ['event'],
+  });
+  const forwardBytes = metrics.counter({
+    name: 'forward_bytes_total',
+    help: 'Bytes that the datapath handed on',
+    labels: ['event'],
+  });
+  const counted = new Map<string, number>();
+  const growth = (series: string, value: number): number => {
+    const before = counted.get(series) ?? 0;
+    counted.set(series, value);
+    return value >= before ? value - before : value;
+  };
+  return () => {
+    for (const { name, packets, bytes } of datapath.dropCounters()) {
+      dropPackets.add(growth(`drop packets ${name}`, packets), { reason: name });
+      dropBytes.add(growth(`drop bytes ${name}`, bytes), { reason: name });
+    }
+    for (const { name, packets, bytes } of datapath.forwardCounters()) {
+      forwardPackets.add(growth(`forward packets ${name}`, packets), { event: name });
+      forwardBytes.add(growth(`forward bytes ${name}`, bytes), { event: name });
+    }
+  };
+}

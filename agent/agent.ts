@@ -4,7 +4,7 @@ import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
 import { TaskGroup, isAbort } from '../runtime/tasks/index.ts';
 import { RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
-import type { SyncStore } from '../kvstore/index.ts';
+import { type SyncStore, storeMetrics } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
 import type { AgentDeps, AgentOptions, RunningAgent } from './agent-options.ts';
 import { type AgentStatus, agentRoutes } from './api/index.ts';
@@ -70,6 +70,7 @@ export class Agent implements RunningAgent {
         clock,
         log,
         onChange: () => this.#notify(),
+        onSilence: () => storeMetrics(deps.metrics).quorumError('no event received'),
       },
     );
     this.#tables = makeTables({

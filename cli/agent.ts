@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { etcdRemoteStores, runAgent } from '../agent/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
-import { openStore } from '../kvstore/index.ts';
+import { measureStore, openStore, storeMetrics } from '../kvstore/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { openAgentKernel } from './agent-kernel.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
@@ -92,6 +92,7 @@ export const agent = defineCommand({
     // The agent serves health itself, since readiness is what it knows best.
     await using daemon = await openDaemon(context, { ...options, metricsAddress: undefined }, 'agent');
     const { log, metrics } = daemon;
+    const kvstoreMetrics = storeMetrics(metrics);
     const kind = options.store === 'consul' ? 'consul' : 'etcd';
     await using opened = await openStore({ kind, configFile: storeConfig }, { clock, log });
     const { kernel, apiRoutes } = await openAgentKernel(options, log);
@@ -111,9 +112,9 @@ export const agent = defineCommand({
         ...(metricsAddress === undefined ? {} : { health: metricsAddress }),
       },
       {
-        store: opened.store,
+        store: measureStore(opened.store, clock, kvstoreMetrics),
         kernel,
-        openRemoteStore: etcdRemoteStores({ clock, log }),
+        openRemoteStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics }),
         clock,
         log,
         metrics,

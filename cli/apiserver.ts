@@ -1,4 +1,5 @@
 import { Apiserver } from '../clustermesh/index.ts';
+import { measureStore, storeMetrics } from '../kvstore/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
@@ -73,7 +74,7 @@ export const apiserver = defineCommand({
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     await using publishing = new Apiserver({
       ...cluster,
-      store: own.store,
+      store: measureStore(own.store, clock, storeMetrics(metrics)),
       source,
       leaseTtlSeconds,
       silentNodeMs: options.silentNodeAfterMs,

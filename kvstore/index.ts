@@ -19,6 +19,13 @@ export {
   type WatchableStore,
   WatchStore,
 } from './watch/index.ts';
+export {
+  type EventAction,
+  type StoreMetrics,
+  type StoreOperation,
+  measureStore,
+  storeMetrics,
+} from './measured/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
 export {
   type EtcdConfig,

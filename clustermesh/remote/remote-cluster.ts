@@ -45,6 +45,8 @@ export interface RemoteClusterDeps {
   readonly log: Logger;
   /** Called after every change of the status. */
   readonly onChange?: () => void;
+  /** A remote that is connected has not shown a heartbeat for too long. */
+  readonly onSilence?: () => void;
 }
 
 interface Feed {
@@ -259,7 +261,10 @@ export class RemoteCluster implements Rememberable {
     const connectedAt = clock.monotonicMs();
     for (;;) {
       const silentMs = Math.min(this.#heartbeat.ageMs ?? Infinity, clock.monotonicMs() - connectedAt);
-      if (silentMs > heartbeatLimitMs) throw new HeartbeatLostError(Math.round(silentMs / 1000));
+      if (silentMs > heartbeatLimitMs) {
+        this.#deps.onSilence?.();
+        throw new HeartbeatLostError(Math.round(silentMs / 1000));
+      }
       await clock.sleep(heartbeatLimitMs - silentMs + 1000, signal);
     }
   }

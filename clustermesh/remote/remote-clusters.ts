@@ -29,6 +29,8 @@ export interface RemoteClustersDeps {
   readonly log: Logger;
   /** Called whenever a status may have changed. */
   readonly onChange?: () => void;
+  /** A remote that is connected has not shown a heartbeat for too long. */
+  readonly onSilence?: () => void;
 }
 
 interface Member {

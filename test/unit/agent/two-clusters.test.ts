@@ -123,7 +123,7 @@ describe('agents of two clusters', () => {
     const lines = async (): Promise<string[]> =>
       (await e1.metrics.text())
         .split('\n')
-        .filter((line) => /^isthmus_(clustermesh|agent_ready|kvstore_initial)/.test(line));
+        .filter((line) => /^isthmus_(clustermesh|agent_ready|kvstore_initial|drop|forward)/.test(line));
     expect(await lines()).toEqual(
       expect.arrayContaining([
         'isthmus_clustermesh_remote_clusters 1',
@@ -133,6 +133,10 @@ describe('agents of two clusters', () => {
         'isthmus_clustermesh_remote_cluster_failures{target_cluster="west"} 0',
         'isthmus_kvstore_initial_sync_completed{scope="ip/v1",source_cluster="west",action="read"} 1',
         'isthmus_agent_ready 1',
+        'isthmus_drop_packets_total{reason="no backend"} 0',
+        'isthmus_drop_bytes_total{reason="spoofed source"} 0',
+        'isthmus_forward_packets_total{event="to overlay"} 0',
+        'isthmus_forward_bytes_total{event="to overlay"} 0',
       ]),
     );
     await removeDirectory(`${directory}/e1/mesh/west`);
