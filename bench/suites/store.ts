@@ -1,12 +1,7 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { type BinarySpec, builtBinary } from '../../test/support/built-binary.ts';
 import { etcdVersion, startEtcd } from '../../test/support/etcd.ts';
 import { type RowSpec, type Suite, type SuiteContext, median } from '../suite.ts';
+import { loadGenerator } from './embedded/load.ts';
+import { startStore } from './embedded/store-process.ts';
 
 const rival = `etcd ${etcdVersion}`;
 const rounds = 3;
@@ -37,13 +32,12 @@ export const suite: Suite = {
   rows,
   measure: async (context) => {
     context.note('building the load generator and etcd (cached afterwards)');
-    const load = await builtBinary(loadBinary, context.note);
+    const load = await loadGenerator(context);
     await using etcd = await startEtcd({ fsync: true });
     await using ours = await startStore();
     const servers = { ours: ours.endpoint, theirs: etcd.endpoint };
     const rate = async (endpoint: string, ...args: readonly (string | number)[]): Promise<number> => {
-      const { stdout } = await promisify(execFile)(load, [endpoint, ...args.map(String)], { signal: context.signal });
-      const { count, seconds } = JSON.parse(stdout) as { readonly count: number; readonly seconds: number };
+      const { count, seconds } = await load(endpoint, ...args);
       return count / seconds;
     };
     for (const [inFlight, count] of Object.entries(puts))
@@ -53,14 +47,6 @@ export const suite: Suite = {
     for (const endpoint of Object.values(servers)) await rate(endpoint, 'fill', rangeKeys);
     await compare(context, rangeName, servers, (endpoint) => rate(endpoint, 'range', rangeKeys, 5));
   },
-};
-
-const loadBinary: BinarySpec = {
-  name: 'etcdload',
-  version: etcdVersion,
-  module: new URL('../rivals/etcdload/', import.meta.url),
-  mainPackage: '.',
-  override: 'ISTHMUS_BENCH_ETCDLOAD',
 };
 
 /** Runs in turn, so that a busy moment of the machine meets both. */
@@ -82,39 +68,4 @@ async function compare(
   } catch (error) {
     context.fail(name, error);
   }
-}
-
-/** `isthmus store serve` as anybody would start it. */
-async function startStore(): Promise<AsyncDisposable & { readonly endpoint: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'isthmus-bench-'));
-  const command = fileURLToPath(new URL('../../bin/isthmus', import.meta.url));
-  const child = spawn(command, ['store', 'serve', '--data-dir', join(folder, 'data'), '--listen', '127.0.0.1:0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ISTHMUS_LOG_LEVEL: 'warn' },
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const end = async (): Promise<void> => {
-    child.kill('SIGTERM');
-    await exited;
-    await rm(folder, { recursive: true, force: true });
-  };
-  try {
-    return { endpoint: `http://${await addressOf(child)}`, [Symbol.asyncDispose]: end };
-  } catch (error) {
-    await end();
-    throw error;
-  }
-}
-
-function addressOf(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
-      const found = /on (127\.0\.0\.1:\d+),/.exec(said);
-      if (found?.[1]) resolve(found[1]);
-    });
-    child.once('exit', (code) => reject(new Error(`isthmus store serve ended with ${code}`)));
-    child.once('error', reject);
-  });
 }
