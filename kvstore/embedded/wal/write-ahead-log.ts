@@ -67,7 +67,7 @@ export class WriteAheadLog implements WriteLog {
 
   constructor(options: WriteAheadLogOptions) {
     this.#tables = options.tables;
-    this.#seed = crc32(options.storeId);
+    this.#seed = seedOf(options.storeId, options.owner);
     this.#number = this.#released = options.applied;
     this.#owned = options.owned;
     const open = (place: 0 | 1): Segment => {
@@ -133,12 +133,21 @@ export class WriteAheadLog implements WriteLog {
 
 /** Records behind `applied`, oldest first. @throws {RangeError} when one in between is missing or damaged. */
 export function recordsBehind(directory: string, storeId: Buffer, applied: number): FoundRecord[] {
-  const seed = crc32(storeId);
-  const found = logsIn(directory).flatMap((path) => recordsOf(readFileSync(path), seed));
+  const found = logsIn(directory).flatMap((path) =>
+    recordsOf(readFileSync(path), seedOf(storeId, path.slice(path.lastIndexOf(namePrefix) + namePrefix.length, -2))),
+  );
   const wanted = found.filter(({ number }) => number > applied).toSorted((a, b) => a.number - b.number);
   for (const [i, { number }] of wanted.entries())
     if (number !== applied + 1 + i) throw new RangeError(`Record ${applied + 1 + i} of the log of writes is missing`);
   return wanted;
+}
+
+/**
+ * What checksums begin with. The owner is random and on no wire: a client cannot make a value that would pass for a record
+ * where an old value is left behind the end.
+ */
+function seedOf(storeId: Buffer, owner: string): number {
+  return crc32(owner, crc32(storeId));
 }
 
 /** Forgets the logs of earlier processes; the tables must have all that is in them. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
@@ -80,6 +80,8 @@ describe('the write-ahead log', () => {
     writeFileSync(path, full);
     expect(found()).toHaveLength(2);
     expect(recordsBehind(directory, Buffer.from('87654321'), 0)).toEqual([]);
+    renameSync(path, join(directory, 'writes-you.0'));
+    expect(found()).toEqual([]);
   });
 
   test('uses its two files over and over, and finds what the tables lack at every moment', async () => {
