@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { TableWrite } from '../group-commit.ts';
+import { Pace } from './pace.ts';
 import { type FoundRecord, type LoggedTables, encodeRecord, noRecord, numberAt, recordAt } from './record.ts';
 
 /** What keeps writes safe until the tables have them. */
@@ -60,6 +61,7 @@ export class WriteAheadLog implements WriteLog {
   readonly #seed: number;
   readonly #segments: readonly [Segment, Segment];
   readonly #owned: () => boolean;
+  readonly #pace = new Pace();
   #active: 0 | 1 = 0;
   #number: number;
   #released: number;
@@ -86,7 +88,9 @@ export class WriteAheadLog implements WriteLog {
     const segment = this.#segmentFor(record.length);
     try {
       writeWhole(segment.file, record, segment.offset);
-      await synced(segment.file);
+      if (this.#pace.alone()) fdatasyncSync(segment.file);
+      else await synced(segment.file);
+      this.#pace.ended();
       // Whoever takes the store over enters itself first and reads this log then: so it has seen the record, or we see that.
       if (!this.#owned()) throw (this.#broken = new Error('The store was taken over by another process'));
     } catch (error) {
