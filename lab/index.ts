@@ -4,5 +4,15 @@ export { ManifestsError } from './plan/index.ts';
 export { type LabReport, isHealthy, reportText, textTable } from './report/index.ts';
 export { LabIsLiveError, LabNameError, type RunLabOptions, checkLab, cleanDead, withLab } from './run-lab.ts';
 export { commandsToTry, kernelLinesOf, runLiveScreen } from './screen/index.ts';
-export { type LabState, apiserverPaths, isLive, labNames, labPaths, nodePaths, readLabState } from './state/index.ts';
+export { PlacementError } from './scheduler/index.ts';
+export {
+  ForeignDirectoryError,
+  type LabState,
+  apiserverPaths,
+  isLive,
+  labNames,
+  labPaths,
+  nodePaths,
+  readLabState,
+} from './state/index.ts';
 export { TopologyError } from './topology/index.ts';

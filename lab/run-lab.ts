@@ -9,7 +9,7 @@ import { Lab } from './lab.ts';
 import { labNamePattern } from './network/index.ts';
 import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
 import { type LabReport, clusterReports } from './report/index.ts';
-import { type Cleaner, cleanLab, isLive, labPaths, readLabState } from './state/index.ts';
+import { type Cleaner, cleanLab, isLive, labPaths, makePrivateDirectory, readLabState } from './state/index.ts';
 import { type LabSubstrate, LinuxSubstrate, MemorySubstrate } from './substrate/index.ts';
 
 export interface RunLabOptions extends LabPlanInput {
@@ -58,7 +58,7 @@ export async function withLab<T>(
       await using control = await serveControl({
         lab,
         log: options.log,
-        ...(options.kernel === 'linux' ? { checkPeer: checkPeerUid } : {}),
+        ...(process.platform === 'linux' ? { checkPeer: checkPeerUid } : {}),
         onDown: () => ending.abort(new DOMException('The lab was asked to end', 'AbortError')),
       });
       void control;
@@ -68,7 +68,7 @@ export async function withLab<T>(
       await lab[Symbol.asyncDispose]();
     }
   } finally {
-    await cleanDead(options.name, options.kernel);
+    await removeLab(options.name, options.kernel);
   }
   return { result, downMs: performance.now() - downStarted };
 }
@@ -121,7 +121,8 @@ export async function cleanDead(name: string, kernel?: 'linux' | 'memory'): Prom
 async function claimName({ name, onProgress }: RunLabOptions): Promise<void> {
   if (!labNamePattern.test(name)) throw new LabNameError(name);
   const { directory } = labPaths(name);
-  await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
+  await makePrivateDirectory(dirname(dirname(directory)));
+  await makePrivateDirectory(dirname(directory));
   const claim = (): Promise<boolean> =>
     mkdir(directory, { mode: 0o700 }).then(
       () => true,
@@ -134,8 +135,13 @@ async function claimName({ name, onProgress }: RunLabOptions): Promise<void> {
   const state = readLabState(name);
   if (state ? isLive(state) : await isFresh(directory)) throw new LabIsLiveError(name);
   onProgress(`cleaning what the dead lab ${name} left`);
-  if (!(await cleanDead(name))) await rm(directory, { recursive: true, force: true });
+  await removeLab(name);
   if (!(await claim())) throw new LabIsLiveError(name);
+}
+
+/** Also removes a directory that a lab claimed and never wrote its state into. */
+async function removeLab(name: string, kernel?: 'linux' | 'memory'): Promise<void> {
+  if (!(await cleanDead(name, kernel))) await rm(labPaths(name).directory, { recursive: true, force: true });
 }
 
 /** A directory without a state file is somebody who has just begun, unless it is old: then somebody died that early. */

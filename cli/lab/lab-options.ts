@@ -1,7 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { type OptionValues, UsageError, defineOptions } from '../../runtime/options/index.ts';
-import { LabIsLiveError, LabNameError, ManifestsError, type RunLabOptions, TopologyError } from '../../lab/index.ts';
+import {
+  LabIsLiveError,
+  LabNameError,
+  ManifestsError,
+  type RunLabOptions,
+  TopologyError,
+  ForeignDirectoryError,
+  PlacementError,
+} from '../../lab/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
+import { MissingFeatureError } from '../../kernel/index.ts';
 import type { CommandContext } from '../command.ts';
 
 const shop = fileURLToPath(new URL('../../examples/online-boutique/', import.meta.url));
@@ -51,6 +60,10 @@ export const labOptions = defineOptions({
 
 /** The options as the lab takes them. */
 export function runLabOptions(values: OptionValues<typeof labOptions>, context: CommandContext): RunLabOptions {
+  if (values.kernel === 'linux' && process.getuid?.() !== 0)
+    throw new UsageError('Network namespaces and eBPF need root', {
+      hint: 'run it as root, or without packets: --kernel memory',
+    });
   const own = values.manifests !== undefined && values.manifests.length > 0;
   const topologyFile = values.topology ?? (own ? undefined : `${shop}topology.yaml`);
   return {
@@ -70,7 +83,15 @@ export async function asUsage<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    const callers = [LabIsLiveError, LabNameError, ManifestsError, TopologyError];
+    const callers = [
+      ForeignDirectoryError,
+      LabIsLiveError,
+      LabNameError,
+      ManifestsError,
+      MissingFeatureError,
+      PlacementError,
+      TopologyError,
+    ];
     if (error instanceof Error && callers.some((kind) => error instanceof kind))
       throw new UsageError(error.message, { cause: error });
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT')

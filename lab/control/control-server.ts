@@ -3,7 +3,7 @@ import type { Logger } from '../../runtime/log/index.ts';
 import { type UnixApiServer, serveUnixApi } from '../../runtime/serve/index.ts';
 import type { Lab } from '../lab.ts';
 import { processUsage } from '../processes/index.ts';
-import { clusterReports } from '../report/index.ts';
+import { type ClusterReport, clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
 import type { LabStatus } from './lab-status.ts';
 
@@ -55,7 +55,7 @@ async function labStatus(lab: Lab, signal: AbortSignal): Promise<LabStatus> {
     kernel: lab.substrate.sendsPackets ? 'linux' : 'memory',
     upMs: lab.upMs,
     firstCrossClusterMs: lab.firstCrossClusterMs,
-    clusters: await clusterReports(lab.paths, lab.plan.topology, signal),
+    clusters: (await clusterReports(lab.paths, lab.plan.topology, signal)).map((cluster) => withDead(lab, cluster)),
     pods: lab.plan.pods.map((pod) => ({ path: podPath(pod), node: pod.node, ip: pod.ip, state: lab.stateOf(pod) })),
     processes: [
       { role: 'lab', pid: process.pid, restarts: 0, ...usage(process.pid) },
@@ -67,6 +67,14 @@ async function labStatus(lab: Lab, signal: AbortSignal): Promise<LabStatus> {
       })),
     ],
   };
+}
+
+/** A process that ended and is not started again makes its cluster not ready. */
+function withDead(lab: Lab, cluster: ClusterReport): ClusterReport {
+  const dead = lab.children().filter(({ process: child }) => child.ended && child.role.startsWith(`${cluster.name}/`));
+  const troubles = dead.map(({ process: child }) => `${child.role} ended`);
+  if (troubles.length === 0) return cluster;
+  return { ...cluster, state: [...(cluster.state === 'ready' ? [] : [cluster.state]), ...troubles].join('; ') };
 }
 
 function usage(pid: number): { rssBytes: number; pssBytes: number; cpuMs: number } {

@@ -47,6 +47,8 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   const topology = topologyFile ? parseTopology(await readFile(topologyFile, 'utf8'), topologyFile) : defaultTopology();
   const manifests = await readManifests(input.manifests);
   if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map(problemText));
+  if (manifests.objects.length + manifests.workloads.length === 0)
+    throw new ManifestsError([`${input.manifests.join(', ')}: no object that the lab can run was found`]);
   const network = planNetwork(input.name, topology);
   const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod')).toSorted(
     byCluster(topology),

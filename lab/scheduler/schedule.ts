@@ -7,6 +7,11 @@ import type { PlacedPod } from './placed-pod.ts';
 /** Pod addresses of a node start here; the ones below are the node's own. */
 const firstPodNumber = 10;
 
+/** More pods than the nodes have addresses for. */
+export class PlacementError extends Error {
+  override readonly name = 'PlacementError';
+}
+
 /** Block of pod addresses of a cluster's n-th node. */
 export function nodePodCidr(cluster: LabCluster, nodeIndex: number): Prefix {
   const length = Math.max(24, cluster.podCidr.length + 4);
@@ -24,8 +29,14 @@ export function schedule(topology: Topology, workloads: readonly Workload[], pod
     const chosen = node ?? leastLoaded(cluster, used);
     const key = `${cluster.name}/${chosen}`;
     const number = used.get(key) ?? 0;
+    const cidr = nodePodCidr(cluster, cluster.nodes.indexOf(chosen));
+    const room = 2 ** (32 - cidr.length) - firstPodNumber - 1;
+    if (number >= room)
+      throw new PlacementError(
+        `${objectPath(pod)}: node ${key} has addresses for ${room} pods only; ask for fewer replicas or more nodes`,
+      );
     used.set(key, number + 1);
-    const ip = nthAddress(nodePodCidr(cluster, cluster.nodes.indexOf(chosen)), firstPodNumber + number);
+    const ip = nthAddress(cidr, firstPodNumber + number);
     placed.push({
       cluster: cluster.name,
       node: chosen,

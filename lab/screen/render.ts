@@ -51,9 +51,8 @@ export function renderScreen(model: ScreenModel, columns: number, rows: number):
   ];
   const room = rows - head.length - answers.length - foot.length - 1;
   const middle = model.sendsPackets ? matrixLines(model, columns, room) : model.kernelLines.slice(0, Math.max(0, room));
-  return [...head, ...middle, ...(middle.length > 0 ? [''] : []), ...answers, ...foot]
-    .slice(0, rows)
-    .map((line) => fit(line, columns));
+  const body = [...head, ...middle, ...(middle.length > 0 ? [''] : []), ...answers];
+  return [...body.slice(0, Math.max(0, rows - foot.length)), ...foot].slice(-rows).map((line) => fit(line, columns));
 }
 
 /** One row and one column a pod; where that does not fit, one row and one column a cluster. */

@@ -18,4 +18,5 @@ export {
   writeLabState,
   writeLabStateSync,
 } from './lab-state.ts';
+export { ForeignDirectoryError, makePrivateDirectory } from './private-directory.ts';
 export { type ProcessId, isAlive, processId, signalProcess } from './process-id.ts';

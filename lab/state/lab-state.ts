@@ -1,7 +1,8 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { labPaths, labsRoot } from './lab-directory.ts';
+import { ForeignDirectoryError } from './private-directory.ts';
 import { type ProcessId, isAlive } from './process-id.ts';
 
 /**
@@ -56,6 +57,8 @@ export function readLabState(name: string): LabState | undefined {
   const { stateFile } = labPaths(name);
   let text: string;
   try {
+    if (lstatSync(stateFile).uid !== (process.getuid?.() ?? lstatSync(stateFile).uid))
+      throw new ForeignDirectoryError(dirname(stateFile));
     text = readFileSync(stateFile, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;

@@ -69,6 +69,13 @@ describe('bad input to the lab', () => {
     expect(outcome.stderr).toMatch(/\.yaml.*document 2.*spec\.ports\[0\]\.port/);
   });
 
+  test('manifests in which nothing can be run are refused rather than called well', async () => {
+    const path = file('# nothing here\n');
+    const outcome = await isthmus('lab', 'run', '--once', '--kernel', 'memory', '--name', name, '--manifests', path);
+    expect([outcome.code, outcome.stderr]).toEqual([2, expect.stringContaining(`${path}: no object`)]);
+    expect(leftovers(name)).toEqual([]);
+  });
+
   test('a file that is not there ends with 2 and its name', async () => {
     const outcome = await isthmus(
       'lab',

@@ -46,6 +46,12 @@ describe('the scheduler', () => {
     expect(names).toEqual(['db-0', 'db-1']);
   });
 
+  test('refuses more pods than the nodes have addresses for, naming the workload and the node', () => {
+    expect(() => schedule(defaultTopology(), [workload('web', 1000)], [])).toThrow(
+      /^shop\/web-\S+: node east\/node-1 has addresses for 245 pods only/,
+    );
+  });
+
   test('keeps names and addresses between runs, and gives no name twice', () => {
     const workloads = [workload('a', 5), workload('b', 3)];
     const once = schedule(defaultTopology(), workloads, [pod('bare')]);

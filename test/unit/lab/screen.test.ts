@@ -85,6 +85,18 @@ describe('the live screen', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
   });
 
+  test.each([80, 60])('keeps the commands to try at the end of a terminal of %s by 12', (columns) => {
+    const lines = renderScreen(model, columns, 12);
+    expect(lines.length).toBeLessThanOrEqual(12);
+    expect(lines.slice(-5)).toEqual([
+      'Try, in another terminal:',
+      '  bin/isthmus lab stop east/shop/a',
+      '  bin/isthmus lab cut east west',
+      '  bin/isthmus get ips',
+      'Ctrl-C ends the lab and removes everything it made.',
+    ]);
+  });
+
   test('says plainly that an in-memory kernel sends no packet, and shows its state', () => {
     const { connectivity: _, ...rest } = model;
     const lines = renderScreen(
