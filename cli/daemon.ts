@@ -36,6 +36,8 @@ export interface Daemon extends AsyncDisposable {
 }
 
 export async function openDaemon(context: CommandContext, values: DaemonValues, component: string): Promise<Daemon> {
+  // Stores, state and sockets of ours are nobody else's business.
+  process.umask(0o077);
   const log = createLogger(
     { level: values.logLevel, format: values.logFormat, clock: context.clock, write: context.stderr },
     { component },

@@ -3,7 +3,10 @@
 case $(uname -m) in x86_64) arch=x64 ;; aarch64 | arm64) arch=arm64 ;; *) arch=none ;; esac
 if [ ! "$top/node_modules/.package-lock.json" -nt "$top/package-lock.json" ]; then
   echo "isthmus: installing npm packages (npm install) …" >&2
-  (cd "$top" && npm install --no-audit --no-fund --loglevel=error >&2) || exit 2
+  # Older npm rewrites the lock file in its own manner; the checkout stays as it was.
+  cp "$top/package-lock.json" "$top/package-lock.json.kept"
+  (cd "$top" && npm install --no-audit --no-fund --loglevel=error >&2) || { mv "$top/package-lock.json.kept" "$top/package-lock.json"; exit 2; }
+  mv "$top/package-lock.json.kept" "$top/package-lock.json"
   touch "$top/node_modules/.package-lock.json"
 fi
 ISTHMUS_NODE=
