@@ -88,6 +88,7 @@ export class LmdbBackend implements Backend {
   /** The last commit found no room on the disk. */
   #noRoom = false;
   #broken: Error | undefined;
+  #closed = false;
   #sweeping: Promise<void> | undefined;
   #sweepWanted = false;
   #onCommit: CommitListener = () => undefined;
@@ -278,6 +279,9 @@ export class LmdbBackend implements Backend {
       () => false,
     );
     this.#applier.stop();
+    // What began before the end was told still finds open tables.
+    await this.#commits.idle();
+    this.#closed = true;
     this.#log?.close(!applied);
     await closeTables(this.#tables);
   }
@@ -354,13 +358,21 @@ export class LmdbBackend implements Backend {
 
   /** Nothing of what was appended is on disk: back to the last commit. A full disk heals, anything else does not. */
   #rollBack(cause: unknown): Error {
+    // Nobody reads any more, and the tables cannot be read.
+    if (this.#closed) return engineErrors.stopped(cause);
     this.#overlay.clear();
-    this.#tables.root.resetReadTxn();
     this.#appended = this.#committed;
     this.#compacting = this.#compacted;
-    this.#sweepFrom = this.#stored(this.#tables.meta, metaKeys.sweep);
     this.#leaseKeys.clear();
-    this.#loadLeases();
+    try {
+      this.#tables.root.resetReadTxn();
+      this.#sweepFrom = this.#stored(this.#tables.meta, metaKeys.sweep);
+      this.#loadLeases();
+    } catch (error) {
+      // What is on disk cannot even be read back: there is nothing left to go on from.
+      this.#report('A commit failed and the tables cannot be read', error);
+      return this.#break(cause);
+    }
     this.#report('A commit failed and was rolled back', cause);
     this.#onRollback();
     if (!isOutOfSpace(cause, this.#tables.directory)) return this.#break(cause);
