@@ -1,5 +1,5 @@
 import { describe, expect, jest, test } from '@jest/globals';
-import { type Store, toBytes, toText } from '../../../../kvstore/index.ts';
+import { type Store, UnavailableError, toBytes, toText } from '../../../../kvstore/index.ts';
 import { Position, follow } from '../../../../kvstore/etcd/list-watch/index.ts';
 import { EtcdSession } from '../../../../kvstore/etcd/session/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
@@ -19,12 +19,12 @@ class FromHeader extends Position {
   }
 }
 
-/** Has its link cut the moment that a watch is created. */
-function cutWhenCreated(position: Position, cut: () => void): Position {
+/** Has its link cut the moment that a watch is created: what has arrived behind that answer is lost with the link. */
+function cutWhenCreated(position: Position, cut: () => boolean): Position {
   const apply = position.applyNotice.bind(position);
   position.applyNotice = (notice) => {
     apply(notice);
-    if (notice.created) cut();
+    if (notice.created && cut()) throw new UnavailableError('The link was cut');
   };
   return position;
 }
@@ -59,8 +59,10 @@ async function tryWith(
   await using session = new EtcdSession({ endpoints: [proxy.endpoint], ...common });
   await writeMany(direct, `${prefix}stable/`, 20);
   let cuts = 0;
-  const cut = (): void => {
-    if (proxy.connections > 1 && ++cuts <= 3) proxy.cut();
+  const cut = (): boolean => {
+    if (proxy.connections <= 1 || ++cuts > 3) return false;
+    proxy.cut();
+    return true;
   };
   await using mirror = new Mirror(
     {
@@ -99,8 +101,12 @@ async function tryWith(
   }
 }
 
-const writeSome = async ({ direct }: { readonly direct: Store }): Promise<void> =>
-  void (await writeMany(direct, `${prefix}new/`, 3000));
+/** Far more than fits into the buffers between server and client, so that a cut meets the middle of it. */
+const writeSome = async ({ direct }: { readonly direct: Store }): Promise<void> => {
+  await writeMany(direct, `${prefix}new/`, 3000);
+  for (let i = 0; i < 32; i++) await direct.put(`${prefix}new/large-${i}`, new Uint8Array(768 * 1024));
+  await writeMany(direct, `${prefix}newer/`, 300);
+};
 
 describe('the tests of the etcd client', () => {
   test('find nothing wrong with the client as it is', async () => {
