@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
-import { TaskGroup, isAbort } from '../runtime/tasks/index.ts';
+import { Condition, TaskGroup, isAbort } from '../runtime/tasks/index.ts';
 import { RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import { type SyncStore, storeMetrics } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
 import type { AgentDeps, AgentOptions, RunningAgent } from './agent-options.ts';
 import { type AgentStatus, agentRoutes } from './api/index.ts';
-import { Condition } from './condition.ts';
 import { EndpointFile, EndpointManager } from './endpoints/index.ts';
 import { Knowledge } from './knowledge.ts';
 import { LocalCluster, localFeeds } from './local/index.ts';

@@ -1,7 +1,6 @@
 import type { Clock } from '../runtime/clock/index.ts';
 import { type Logger, fields } from '../runtime/log/index.ts';
-import { linkedController } from '../runtime/tasks/index.ts';
-import type { Condition } from './condition.ts';
+import { type Condition, linkedController } from '../runtime/tasks/index.ts';
 import type { ReconcileLoop } from './reconcile/index.ts';
 
 export interface StartupDeps {

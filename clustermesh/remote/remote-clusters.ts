@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
-import { isAbort, linkedController } from '../../runtime/tasks/index.ts';
+import { Condition, isAbort, linkedController } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { Store } from '../../kvstore/index.ts';
 import { type PeerConfig, type PeerEvent } from '../peers/index.ts';
@@ -47,7 +47,7 @@ export class RemoteClusters {
   readonly #slots: SyncSlots;
   readonly #members = new Map<string, Member>();
   #listed = false;
-  #waiting: Array<() => void> = [];
+  readonly #change = new Condition();
 
   constructor(options: RemoteClustersOptions, deps: RemoteClustersDeps) {
     this.#options = options;
@@ -107,21 +107,7 @@ export class RemoteClusters {
 
   /** Settles when {@link waitingFor} is empty. @throws the signal's reason when it aborts first. */
   async synced(signal: AbortSignal): Promise<void> {
-    while (this.waitingFor().length > 0) {
-      signal.throwIfAborted();
-      await new Promise<void>((resolve, reject) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', onAbort);
-          resolve();
-        };
-        const onAbort = (): void => {
-          this.#waiting = this.#waiting.filter((other) => other !== done);
-          reject(signal.reason as Error);
-        };
-        this.#waiting.push(done);
-        signal.addEventListener('abort', onAbort, { once: true });
-      });
-    }
+    if (this.waitingFor().length > 0) await this.#change.until(() => this.waitingFor().length === 0, signal);
   }
 
   async #add(config: PeerConfig, signal: AbortSignal): Promise<void> {
@@ -173,9 +159,7 @@ export class RemoteClusters {
   }
 
   #changed(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    this.#change.notify();
     this.#deps.onChange?.();
   }
 }

@@ -1,3 +1,4 @@
 export { TaskGroup } from './task-group.ts';
 export { linkedController } from './linked-controller.ts';
 export { abortReason, isAbort } from './abort.ts';
+export { Condition } from './condition.ts';
