@@ -1,6 +1,6 @@
 import { linkedController } from '../../runtime/tasks/index.ts';
-import type { Compare, KeyValue, Lease, Lock, LockOptions } from '../contract/index.ts';
-import { LeaseNotFoundError } from '../contract/index.ts';
+import type { KeyValue, Lease, Lock, LockOptions } from '../contract/index.ts';
+import { HeldLock, LeaseNotFoundError } from '../contract/index.ts';
 
 /** A lock's own lease lives as long as Cilium's. */
 const lockTtlSeconds = 25;
@@ -34,7 +34,14 @@ export async function acquireLock(deps: LockDependencies, name: string, options:
       const rival = all
         .filter((entry) => entry.lease !== 0n && entry.createRevision < createRevision)
         .reduce<KeyValue | undefined>((a, b) => (a && a.createRevision > b.createRevision ? a : b), undefined);
-      if (!rival) return new ConsulLock(mine.key, createRevision, lease);
+      // That the session still holds the key: `check-session` in the transaction itself.
+      if (!rival)
+        return new HeldLock(mine.key, createRevision, lease, {
+          key: mine.key,
+          target: 'lease',
+          result: 'equal',
+          value: lease.id,
+        });
       await deps.untilGone(rival.key, waiting.signal);
     }
   } catch (error) {
@@ -43,34 +50,5 @@ export async function acquireLock(deps: LockDependencies, name: string, options:
     throw error;
   } finally {
     lease.lost.removeEventListener('abort', onLost);
-  }
-}
-
-class ConsulLock implements Lock {
-  readonly key: Uint8Array;
-  readonly createRevision: number;
-  readonly #lease: Lease;
-
-  constructor(key: Uint8Array, createRevision: number, lease: Lease) {
-    this.key = key;
-    this.createRevision = createRevision;
-    this.#lease = lease;
-  }
-
-  get lost(): AbortSignal {
-    return this.#lease.lost;
-  }
-
-  /** That the session still holds the key: `check-session` in the transaction itself. */
-  fence(): Compare {
-    return { key: this.key, target: 'lease', result: 'equal', value: this.#lease.id };
-  }
-
-  release(): Promise<void> {
-    return this.#lease.revoke();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
   }
 }

@@ -1,6 +1,7 @@
 export { prefixEnd, toBytes, toText } from './bytes.ts';
 export * from './engine.ts';
 export * from './errors.ts';
+export { HeldLock } from './held-lock.ts';
 export type { StoreHealth } from './health.ts';
 export type { Lease, LeaseOptions, Lock, LockOptions } from './lease.ts';
 export type * from './key-value.ts';

@@ -1,6 +1,6 @@
 import {
-  type Compare,
   type Engine,
+  HeldLock,
   type Lease,
   LeaseNotFoundError,
   type Lock,
@@ -31,39 +31,16 @@ export async function acquireLock(deps: LockDependencies, name: Uint8Array, opti
     const { kvs } = await deps.call(() => deps.engine.range({ key }));
     if (kvs[0]?.createRevision !== put.revision)
       throw new LeaseNotFoundError(`Lock ${toText(name)} was lost while waiting for it`);
-    return new EngineLock(key, put.revision, lease);
+    return new HeldLock(key, put.revision, lease, {
+      key,
+      target: 'create',
+      result: 'equal',
+      value: put.revision,
+    });
   } catch (error) {
     // Nobody shall wait for a candidate that gave up.
     await lease.revoke().catch(() => undefined);
     throw error;
-  }
-}
-
-class EngineLock implements Lock {
-  readonly key: Uint8Array;
-  readonly createRevision: number;
-  readonly #lease: Lease;
-
-  constructor(key: Uint8Array, createRevision: number, lease: Lease) {
-    this.key = key;
-    this.createRevision = createRevision;
-    this.#lease = lease;
-  }
-
-  get lost(): AbortSignal {
-    return this.#lease.lost;
-  }
-
-  fence(): Compare {
-    return { key: this.key, target: 'create', result: 'equal', value: this.createRevision };
-  }
-
-  release(): Promise<void> {
-    return this.#lease.revoke();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
   }
 }
 

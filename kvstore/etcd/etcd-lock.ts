@@ -1,5 +1,5 @@
-import type { Compare, KeyValue, Lease, Lock, LockOptions, WatchBatch } from '../contract/index.ts';
-import { LeaseNotFoundError, toText } from '../contract/index.ts';
+import type { KeyValue, Lease, Lock, LockOptions, WatchBatch } from '../contract/index.ts';
+import { HeldLock, LeaseNotFoundError, toText } from '../contract/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
 
 /** A lock's own lease lives as long as Cilium's. */
@@ -36,41 +36,18 @@ export async function acquireLock(deps: LockDependencies, name: Uint8Array, opti
     const mine = await deps.get(key, waiting.signal);
     if (mine?.createRevision !== createRevision)
       throw new LeaseNotFoundError(`Lock ${toText(name)} was lost while waiting for it`);
-    return new EtcdLock(key, createRevision, lease);
+    return new HeldLock(key, createRevision, lease, {
+      key,
+      target: 'create',
+      result: 'equal',
+      value: createRevision,
+    });
   } catch (error) {
     // Nobody shall wait for a candidate that gave up; if it cannot be told now, its lease expires.
     await lease.revoke().catch(() => undefined);
     throw error;
   } finally {
     lease.lost.removeEventListener('abort', onLost);
-  }
-}
-
-class EtcdLock implements Lock {
-  readonly key: Uint8Array;
-  readonly createRevision: number;
-  readonly #lease: Lease;
-
-  constructor(key: Uint8Array, createRevision: number, lease: Lease) {
-    this.key = key;
-    this.createRevision = createRevision;
-    this.#lease = lease;
-  }
-
-  get lost(): AbortSignal {
-    return this.#lease.lost;
-  }
-
-  fence(): Compare {
-    return { key: this.key, target: 'create', result: 'equal', value: this.createRevision };
-  }
-
-  release(): Promise<void> {
-    return this.#lease.revoke();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
   }
 }
 
