@@ -11,12 +11,16 @@ const cure = 'apt-get install -y --no-install-recommends libbpf1';
 
 let folder: string;
 beforeEach(() => {
-  // Where everybody may read it; the script never gets beyond its first checks here.
+  // Where everybody may read it, under any umask; the script never gets beyond its first checks here.
   folder = mkdtempSync(join(tmpdir(), 'isthmus-start-'));
   chmodSync(folder, 0o755);
-  mkdirSync(join(folder, 'deploy'));
-  cpSync(script, join(folder, 'deploy/start.sh'));
-  mkdirSync(join(folder, 'bin'));
+  for (const name of ['deploy', 'bin']) {
+    mkdirSync(join(folder, name));
+    chmodSync(join(folder, name), 0o755);
+  }
+  const copy = join(folder, 'deploy/start.sh');
+  cpSync(script, copy);
+  chmodSync(copy, 0o755);
 });
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -24,7 +28,9 @@ afterEach(() => {
 
 /** A command of this name that stands before the system's own. */
 function fake(name: string, text: string): void {
-  writeFileSync(join(folder, 'bin', name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  const command = join(folder, 'bin', name);
+  writeFileSync(command, `#!/bin/sh\n${text}\n`);
+  chmodSync(command, 0o755); // whatever the umask is
 }
 
 function start(words: readonly string[], within: readonly string[] = []) {
@@ -42,6 +48,7 @@ function withoutLibbpf(): string[] {
   const hide = join(folder, 'hide');
   mkdirSync(hide);
   const script = `set -e
+    umask 022
     mount -t tmpfs none ${hide}
     for lib in /usr/lib/$(uname -m)-linux-gnu; do
       mkdir ${hide}/upper ${hide}/work
