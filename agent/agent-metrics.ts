@@ -21,7 +21,10 @@ export function agentMetrics(
   const heartbeatAge = gauge('heartbeat_age_seconds', 'Seconds since the last heartbeat of a remote cluster');
   const refused = gauge('refused_records', 'Records of a remote cluster that were refused');
   const restored = gauge('restored', '1 while a remote cluster is served from what an earlier life knew of it');
-  const ready = metrics.gauge({ name: 'agent_ready', help: '1 once the first full pass is done' });
+  const ready = metrics.gauge({
+    name: 'agent_ready',
+    help: '1 after the first full pass, while the own store can be reached',
+  });
   const pending = metrics.gauge({
     name: 'agent_table_pending',
     help: 'Changes that wait to be written to a table of the datapath',

@@ -180,9 +180,14 @@ export class Agent implements RunningAgent {
     });
   }
 
+  /**
+   * What `/readyz` says: the first full pass is done, and the own store answers. An agent without its store harms nobody,
+   * so liveness does not follow; but no change reaches its node, and a roll-out must not go on to the next one.
+   */
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
-    const ready = this.#startup?.ready ?? false;
-    return { ready, waitingFor: ready ? [] : this.#waitingFor() };
+    if (this.#startup?.ready !== true) return { ready: false, waitingFor: this.#waitingFor() };
+    const lost = this.#lostStore();
+    return { ready: lost.length === 0, waitingFor: lost };
   }
 
   status(): AgentStatus {
@@ -200,8 +205,8 @@ export class Agent implements RunningAgent {
       nodeIp: own.ip,
       pid: process.pid,
       uptimeSeconds: Math.floor((this.#deps.clock.monotonicMs() - this.#startedMs) / 1000),
-      ready: this.#startup?.ready ?? false,
-      waitingFor: this.#waitingFor(),
+      ready: this.readiness().ready,
+      waitingFor: [...this.#lostStore(), ...this.#waitingFor()],
       store: this.#deps.store.health(),
       counts: {
         nodes: Math.max(0, view.counts.nodes - remote('num-nodes')),
@@ -266,6 +271,12 @@ export class Agent implements RunningAgent {
       if (isAbort(error, signal)) throw error;
       this.#parts.log.error('Keys of an earlier life could not be looked at', { [fields.error]: error });
     }
+  }
+
+  /** The own store while it cannot be reached; before the first full pass its listings are waited for instead. */
+  #lostStore(): string[] {
+    const { connected, endpoint } = this.#deps.store.health();
+    return connected || this.#startup?.ready !== true ? [] : [`connection to own store ${endpoint}`];
   }
 
   #waitingFor(): string[] {

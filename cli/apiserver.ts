@@ -91,7 +91,12 @@ export const apiserver = defineCommand({
           });
     daemon.reportReadiness(async () => {
       const { ready, waitingFor = [] } = own.engine ? await engineReadiness(own.engine) : { ready: true };
-      return { ready: ready && publishing.ready, waitingFor: [...waitingFor, ...publishing.status().waitingFor] };
+      const { store, waitingFor: unpublished } = publishing.status();
+      const lost = store.connected ? [] : [`connection to store ${store.endpoint}`];
+      return {
+        ready: ready && store.connected && publishing.ready,
+        waitingFor: [...waitingFor, ...lost, ...unpublished],
+      };
     });
     context.stdout(
       own.servedAt === undefined

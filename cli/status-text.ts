@@ -25,7 +25,7 @@ function agentText(status: AgentStatus): string {
   const ready = status.clusters.filter((cluster) => cluster.ready).length;
   return lines([
     `agent ${status.cluster}/${status.node} (${status.nodeIp}): ${readiness(status)}, up ${status.uptimeSeconds} s`,
-    `  Store:         ${store.endpoint}: ${store.connected ? 'connected' : `not connected (${store.error ?? 'not yet'})`}, revision ${store.revision}, ${store.reconnections} reconnections, ID: ${store.storeId ?? 'unknown'}`,
+    `  Store:         ${store.endpoint}: ${connectionText(store)}, revision ${store.revision}, ${store.reconnections} reconnections, ID: ${store.storeId ?? 'unknown'}`,
     `  Own cluster:   ${counts.nodes} nodes, ${counts.endpoints} endpoints (${counts.localEndpoints} here), ${counts.identities} identities, ${counts.services} services`,
     `  Kernel:        ${status.tables.map(tableText).join(', ')}; ${status.routes} routes; services at the socket level: ${status.socketLevel ? 'yes' : 'no'}`,
     `  Published:     ${status.registration.keys} keys, ${status.registration.queued} queued`,
@@ -38,7 +38,7 @@ function apiserverText(status: ApiserverStatus): string {
   const { counts, store, errors } = status;
   return lines([
     `apiserver ${status.clusterName} (id ${status.clusterId}): ${readiness(status)}`,
-    `  Store:         ${store.endpoint}: ${store.connected ? 'connected' : `not connected (${store.error ?? 'not yet'})`}`,
+    `  Store:         ${store.endpoint}: ${connectionText(store)}`,
     `  Source:        ${status.source}`,
     `  Published:     ${counts.nodes} nodes, ${counts.endpoints} endpoints, ${counts.identities} identities, ${counts.localServices} services, ${counts.services} of them shared global, ${counts.namespaces} namespaces; ${status.queued} queued`,
     `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
@@ -71,6 +71,12 @@ function remoteLines(remote: RemoteClusterStatus): string[] {
   if (remote.failure !== undefined)
     shown.push(`   └  ${remote.failure}${remote.hint === undefined ? '' : ` (${remote.hint})`}`);
   return shown;
+}
+
+function connectionText(store: ApiserverStatus['store']): string {
+  if (store.connected) return 'connected';
+  const since = store.lostSinceMs === undefined ? '' : ` since ${new Date(store.lostSinceMs).toISOString()}`;
+  return `not connected${since} (${store.error ?? 'not yet'})`;
 }
 
 function tableText({ name, pending, error }: AgentStatus['tables'][number]): string {

@@ -7,7 +7,8 @@ import { findTargets, targetOptions } from './targets.ts';
 
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({
-  description: 'Exit code 1 when a process does not answer, is not ready, or a remote cluster is not ready.',
+  description:
+    'Exit code 1 when a process does not answer, is not ready, cannot reach its own store, or a remote cluster is not ready.',
   options: defineOptions({ ...targetOptions, ...outputOptions }),
   examples: ['isthmus status', 'isthmus status --name default -o json'],
   run: async (context, { options }) => {
@@ -29,5 +30,11 @@ export const status = defineCommand({
 
 function isReady(answer: unknown): boolean {
   if (typeof answer !== 'object' || answer === null || !('ready' in answer) || answer.ready !== true) return false;
+  // Whoever lost its store does not learn of changes, however well it goes on with what it knows.
+  if ('store' in answer && !isConnected(answer.store)) return false;
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
+}
+
+function isConnected(store: unknown): boolean {
+  return typeof store === 'object' && store !== null && 'connected' in store && store.connected === true;
 }

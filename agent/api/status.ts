@@ -10,9 +10,9 @@ export interface AgentStatus {
   readonly nodeIp: string;
   readonly pid: number;
   readonly uptimeSeconds: number;
-  /** The first full pass is done: what was known then is in the kernel. */
+  /** The first full pass is done, so that what was known then is in the kernel, and the own store can be reached. */
   readonly ready: boolean;
-  /** What is still to be read; nothing is removed from the kernel before this is empty. */
+  /** What is still to be read, or cannot be; nothing is removed from the kernel before this was empty once. */
   readonly waitingFor: readonly string[];
   readonly store: StoreHealth;
   /** Of the own cluster, as this agent sees it. */

@@ -180,6 +180,7 @@ export class Apiserver implements AsyncDisposable {
         connected: health.connected,
         endpoint: health.endpoint,
         ...(health.error === undefined ? {} : { error: health.error }),
+        ...(health.lostSinceMs === undefined ? {} : { lostSinceMs: health.lostSinceMs }),
       },
     };
   }

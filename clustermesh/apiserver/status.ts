@@ -28,5 +28,11 @@ export interface ApiserverStatus {
   readonly queued: number;
   /** Objects that were left out, with the reason. */
   readonly errors: readonly { readonly object: string; readonly reason: string }[];
-  readonly store: { readonly connected: boolean; readonly endpoint: string; readonly error?: string };
+  readonly store: {
+    readonly connected: boolean;
+    readonly endpoint: string;
+    readonly error?: string;
+    /** Clock time (ms) since when it cannot be reached. */
+    readonly lostSinceMs?: number;
+  };
 }

@@ -11,5 +11,7 @@ export interface StoreHealth {
   readonly endpoint: string;
   /** The last failure, in words; absent while connected. */
   readonly error?: string;
+  /** Clock time (ms) since when it cannot be reached; absent while connected. */
+  readonly lostSinceMs?: number;
   readonly reconnections: number;
 }

@@ -3,10 +3,20 @@ import { type LabPaths, apiserverPaths, nodePaths } from '../state/index.ts';
 import type { Topology } from '../topology/index.ts';
 import type { ClusterReport } from './report.ts';
 
+/** What this file reads of a process's own store. */
+interface OwnStore {
+  readonly connected?: boolean;
+  readonly endpoint?: string;
+  readonly error?: string;
+  /** Clock time (ms). */
+  readonly lostSinceMs?: number;
+}
+
 /** What this file reads of an apiserver's `GET /v1/status`. */
 interface ApiserverStatus {
   readonly ready?: boolean;
   readonly waitingFor?: readonly string[];
+  readonly store?: OwnStore;
   readonly counts?: {
     readonly nodes?: number;
     readonly endpoints?: number;
@@ -20,6 +30,7 @@ interface ApiserverStatus {
 interface AgentStatus {
   readonly ready?: boolean;
   readonly waitingFor?: readonly string[];
+  readonly store?: OwnStore;
   readonly clusters?: readonly {
     readonly name: string;
     readonly ready?: boolean;
@@ -80,7 +91,14 @@ async function ask<T>(socket: string, signal?: AbortSignal): Promise<T | undefin
 
 function trouble(who: string, status: ApiserverStatus | AgentStatus | undefined): string[] {
   if (!status) return [`${who} does not answer`];
+  // While it is still starting, the store is one of many things that it waits for.
+  if (status.store?.lostSinceMs !== undefined && status.store.connected === false) return [lossText(who, status.store)];
   return status.ready === false ? [`${who} waits for ${status.waitingFor?.join(', ') ?? 'something'}`] : [];
+}
+
+function lossText(who: string, { endpoint = 'its own', error, lostSinceMs = 0 }: OwnStore): string {
+  const since = new Date(lostSinceMs).toISOString();
+  return `${who} lost store ${endpoint} at ${since}${error === undefined ? '' : ` (${error})`}`;
 }
 
 function remoteTrouble(cluster: string, node: string, remote: string, status: AgentStatus | undefined): string[] {

@@ -61,6 +61,7 @@ export class ConsulHttp implements AsyncDisposable {
   #reconnections = 0;
   #lastContactMs: number | undefined;
   #error: string | undefined;
+  #lostSinceMs: number | undefined;
   #revision = 0;
   storeId: string | undefined;
 
@@ -110,6 +111,7 @@ export class ConsulHttp implements AsyncDisposable {
       ...(this.storeId === undefined ? {} : { storeId: this.storeId }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
       ...(this.#connected || this.#error === undefined ? {} : { error: this.#error }),
+      ...(this.#connected || this.#lostSinceMs === undefined ? {} : { lostSinceMs: this.#lostSinceMs }),
     };
   }
 
@@ -238,6 +240,7 @@ export class ConsulHttp implements AsyncDisposable {
   #answered(): void {
     if (!this.#connected && this.#everConnected) this.#reconnections += 1;
     this.#connected = true;
+    this.#lostSinceMs = undefined;
     this.#everConnected = true;
     this.#lastContactMs = this.#clock.now();
   }
@@ -245,6 +248,7 @@ export class ConsulHttp implements AsyncDisposable {
   /** The next call tries the next address. */
   #failed(address: ConsulAddress, error: Error): void {
     this.#connected = false;
+    this.#lostSinceMs ??= this.#clock.now();
     this.#error = error.message;
     if (address === this.#address()) this.#current += 1;
   }

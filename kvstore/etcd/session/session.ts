@@ -50,6 +50,7 @@ export class EtcdSession implements AsyncDisposable {
   #storeId: string | undefined;
   #revision = 0;
   #lastContactMs: number | undefined;
+  #lostSinceMs: number | undefined;
   #replaced: StoreReplacedError | undefined;
 
   constructor(options: EtcdSessionOptions) {
@@ -82,6 +83,7 @@ export class EtcdSession implements AsyncDisposable {
       ...(this.#storeId === undefined ? {} : { storeId: this.#storeId }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
       ...(error ? { error: error.message } : {}),
+      ...(connected || this.#lostSinceMs === undefined ? {} : { lostSinceMs: this.#lostSinceMs }),
     };
   }
 
@@ -269,11 +271,13 @@ export class EtcdSession implements AsyncDisposable {
     try {
       const { endpoint, dialed } = await this.#dialer.connect(attempt.signal, (error) => {
         this.#lastError = error;
+        this.#lostSinceMs ??= this.#options.clock.now();
         if (this.#waiting.size === 0) attempt.abort(error);
       });
       const { clock, log, pingIntervalMs = 6000, pingTimeoutMs = 3000 } = this.#options;
       this.#connections += 1;
       this.#lastError = undefined;
+      this.#lostSinceMs = undefined;
       this.#connection = new Connection(endpoint, dialed, {
         clock,
         keepAlive: { intervalMs: pingIntervalMs, timeoutMs: pingTimeoutMs },
@@ -294,6 +298,7 @@ export class EtcdSession implements AsyncDisposable {
     this.#connection = undefined;
     if (this.#closing.signal.aborted) return;
     this.#dialer.failed();
+    this.#lostSinceMs ??= this.#options.clock.now();
     this.#lastError =
       error instanceof UnavailableError
         ? error

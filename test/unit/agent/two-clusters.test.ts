@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ipKey } from '../../../clustermesh/index.ts';
 import { EngineStore, MemoryEngine, toText } from '../../../kvstore/index.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
+import { linkTo } from '../clustermesh/remote/support.ts';
 import { TestCluster, TestNode, removeDirectory, temporaryDirectory, until } from './support.ts';
 
 /** `10.1.1.5/32 65537 via 192.168.2.1 key 0`, sorted: what a node's ipcache map holds. */
@@ -232,6 +233,23 @@ describe('agents of two clusters', () => {
     await settled(async () => (await ipcache(e1)).some((line) => line.startsWith('10.1.2.9/32')));
     expect(e1.agent?.readiness().ready).toBe(false);
     expect(await backends(e1)).toEqual(['10.1.1.5', '10.2.1.5', '10.2.2.5']);
+  });
+
+  test('that lose their own store are not ready and name it, and leave the kernel as it is', async () => {
+    await pruned();
+    const link = linkTo(east.engine, clock);
+    east.store = link.store;
+    await e1.stop();
+    await e1.start(['west', 'east']);
+    await settled(() => e1.status().ready && e1.status().waitingFor.length === 0);
+    await pruned();
+    const before = await e1.kernel.describe();
+    link.cut();
+    expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor: ['connection to own store memory'] });
+    expect(e1.status()).toMatchObject({ ready: false, waitingFor: ['connection to own store memory'] });
+    expect(e1.status().clusters.map(({ ready }) => ready)).toEqual([true]);
+    await clock.advance(30_000);
+    expect(await e1.kernel.describe()).toBe(before);
   });
 
   test('that find what they remembered damaged leave global services alone until the cluster was read', async () => {

@@ -129,6 +129,23 @@ describe('isthmus status', () => {
     expect(stdout).toContain('not ready, waiting for nodes of west');
   });
 
+  test('exits 1 when somebody has lost its own store, and says since when and why', async () => {
+    const store = {
+      connected: false,
+      revision: 7,
+      endpoint: 'http://store',
+      reconnections: 1,
+      error: 'Cannot connect: ECONNREFUSED',
+      lostSinceMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+    };
+    const socket = await serve('east', agentRoutes('east', { store }));
+    const { code, stdout } = await run('status', '--api-socket', socket);
+    expect(code).toBe(1);
+    expect(stdout).toContain(
+      'Store:         http://store: not connected since 2026-01-02T03:04:05.000Z (Cannot connect: ECONNREFUSED)',
+    );
+  });
+
   test('exits 1 when somebody does not answer, and still shows the others', async () => {
     const socket = await serve('east', agentRoutes('east'));
     const absent = join(folder, 'absent.sock');
