@@ -41,6 +41,9 @@
 
 #define TUNNEL_TTL 64
 
+/* 169.254.42.1, Cilium's: whom a pod that is its own backend seems to talk to at the tc level. */
+#define HAIRPIN_ADDRESS bpf_htonl(0xa9fe2a01)
+
 /* A SYN of a known flow younger than this is a retransmission and keeps its backend; an older one chooses anew, so
  * that a used-again source port, and a client whose backend does not answer, get a backend of now. */
 #define SYN_KEEPS_BACKEND_NS 2000000000ull

@@ -21,11 +21,16 @@ static __always_inline int flow_holds(const struct nat_value *flow, const struct
          backend->port == flow->backend_port;
 }
 
+/* The pod whose flow it is: one that is its own backend is known to itself by another address. */
+static __always_inline __be32 client_of(const struct nat_reverse_key *key) {
+  return key->client == HAIRPIN_ADDRESS ? key->backend : key->client;
+}
+
 /* Is the port's flow over? */
 static __always_inline int port_is_free(const struct nat_reverse_key *key, const struct nat_reverse_value *value,
                                         __u64 now) {
   struct nat_key forward = {
-    .client = key->client,
+    .client = client_of(key),
     .service = value->service,
     .client_port = value->client_port,
     .service_port = value->service_port,
@@ -63,7 +68,7 @@ static __always_inline enum drop_reason translate_service(struct __sk_buff *skb,
   };
   struct service_value *master = service_of(p->destination, p->destination_port, p->protocol);
   struct nat_value *flow;
-  __be32 backend;
+  __be32 backend, source;
   __be16 backend_port, nat_port;
   __u64 now;
   if (!master) return DROP_NONE;
@@ -80,19 +85,18 @@ static __always_inline enum drop_reason translate_service(struct __sk_buff *skb,
   } else {
     struct client client = {.id = p->source};
     struct selection chosen;
-    struct nat_reverse_key reverse = {.client = p->source, .protocol = p->protocol};
+    struct nat_reverse_key reverse = {.protocol = p->protocol};
     struct nat_reverse_value value = {
       .service = p->destination,
       .service_port = p->destination_port,
       .client_port = p->source_port,
     };
     struct nat_value fresh = {.created = now, .last_used = now};
-    select_backend(master, p->destination, p->destination_port, p->protocol, &client, p->source, &chosen);
+    select_backend(master, p->destination, p->destination_port, p->protocol, &client, &chosen);
     if (!chosen.backend) return DROP_NO_BACKEND;
     backend = chosen.backend->address;
     backend_port = chosen.backend->port;
-    /* A pod that is its own backend would get an answer from itself; the socket level can do this, tc cannot. */
-    if (backend == p->source) return DROP_HAIRPIN;
+    reverse.client = backend == p->source ? HAIRPIN_ADDRESS : p->source;
     reverse.backend = backend;
     reverse.backend_port = backend_port;
     nat_port = take_port(&reverse, &value, now);
@@ -103,8 +107,10 @@ static __always_inline enum drop_reason translate_service(struct __sk_buff *skb,
     fresh.backend_id = chosen.backend_id;
     if (bpf_map_update_elem(&isthmus_nat4, &key, &fresh, BPF_ANY)) return DROP_NO_NAT_PORT;
   }
+  /* A pod that is its own backend would throw a packet away that comes from itself, and would answer without us. */
+  source = backend == p->source ? HAIRPIN_ADDRESS : p->source;
   if (rewrite_destination(skb, p, backend, backend_port)) return DROP_REWRITE;
-  if (rewrite_source(skb, p, p->source, nat_port)) return DROP_REWRITE;
+  if (rewrite_source(skb, p, source, nat_port)) return DROP_REWRITE;
   count_forward(FORWARD_SERVICE_TC, skb->len);
   return DROP_NONE;
 }
@@ -119,6 +125,7 @@ static __always_inline enum drop_reason reverse_service(struct __sk_buff *skb, s
     .protocol = p->protocol,
   };
   struct nat_reverse_value *found, value;
+  __be32 client = client_of(&key);
   __u16 port = bpf_ntohs(p->destination_port);
   /* Only these ports are ever given out: most packets need no look-up. */
   if (!p->has_ports || port < config.nat_port_min || port > config.nat_port_max) return DROP_NONE;
@@ -127,7 +134,7 @@ static __always_inline enum drop_reason reverse_service(struct __sk_buff *skb, s
   value = *found;
   if (p->tcp_flags & (TCP_RST | TCP_FIN)) {
     struct nat_key forward = {
-      .client = p->destination,
+      .client = client,
       .service = value.service,
       .client_port = value.client_port,
       .service_port = value.service_port,
@@ -137,7 +144,7 @@ static __always_inline enum drop_reason reverse_service(struct __sk_buff *skb, s
     if (flow && flow->nat_port == key.nat_port) flow->flags |= p->tcp_flags & TCP_RST ? FLOW_RST : FLOW_PEER_FIN;
   }
   if (rewrite_source(skb, p, value.service, value.service_port)) return DROP_REWRITE;
-  if (rewrite_destination(skb, p, p->destination, value.client_port)) return DROP_REWRITE;
+  if (rewrite_destination(skb, p, client, value.client_port)) return DROP_REWRITE;
   count_forward(FORWARD_REVERSE_TC, skb->len);
   return DROP_NONE;
 }

@@ -25,6 +25,7 @@ volatile const struct node_config config = {};
 #include "packet.h"
 #include "lookup.h"
 #include "forward.h"
+#include "refuse.h"
 #include "select.h"
 #include "nat.h"
 #include "socket.h"

@@ -32,10 +32,9 @@ static __always_inline __u32 affine_backend(const struct affinity_key *key, __u3
   return bpf_map_lookup_elem(&isthmus_lb4_afm, &match) ? match.backend_id : 0;
 }
 
-/* Chooses a backend of the service: the client's own while it has affinity, else any by chance. `avoid` (0: nobody) is
- * taken only when there is no other. */
+/* Chooses a backend of the service: the client's own while it has affinity, else any by chance. */
 static __always_inline void select_backend(const struct service_value *master, __be32 address, __be16 port,
-                                           __u8 protocol, const struct client *client, __be32 avoid,
+                                           __u8 protocol, const struct client *client,
                                            struct selection *chosen) {
   struct service_key key = {.address = address, .port = port, .protocol = protocol};
   struct affinity_key affinity = {};
@@ -55,22 +54,12 @@ static __always_inline void select_backend(const struct service_value *master, _
   }
   for (int i = 0; i < SELECT_TRIES && !chosen->backend; i++) {
     struct service_value *slot;
-    struct backend_value *backend;
     /* The last try is slot 1, which is there as long as anything is. */
     key.slot = i == SELECT_TRIES - 1 ? 1 : bpf_get_prandom_u32() % count + 1;
     slot = bpf_map_lookup_elem(&isthmus_lb4_svc, &key);
     if (!slot) continue;
-    backend = backend_of(slot->backend_id);
-    if (!backend) continue;
-    if (backend->address == avoid && count > 1 && i < SELECT_TRIES - 1) {
-      key.slot = key.slot % count + 1;
-      slot = bpf_map_lookup_elem(&isthmus_lb4_svc, &key);
-      if (!slot) continue;
-      backend = backend_of(slot->backend_id);
-      if (!backend) continue;
-    }
     chosen->backend_id = slot->backend_id;
-    chosen->backend = backend;
+    chosen->backend = backend_of(slot->backend_id);
   }
   if (seconds && chosen->backend) {
     struct affinity_value value = {.last_used = bpf_ktime_get_ns(), .backend_id = chosen->backend_id};

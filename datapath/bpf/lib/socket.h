@@ -19,7 +19,7 @@ static __always_inline int socket_translate(struct bpf_sock_addr *ctx) {
   master = service_of(address, port, protocol);
   if (!master) return SOCKET_PASS;
   if (master->flags & SERVICE_AFFINITY) client.id = bpf_get_netns_cookie(ctx);
-  select_backend(master, address, port, protocol, &client, 0, &chosen);
+  select_backend(master, address, port, protocol, &client, &chosen);
   if (!chosen.backend) {
     count(&isthmus_drops, DROP_NO_BACKEND, 0);
     bpf_set_retval(-ECONNREFUSED);

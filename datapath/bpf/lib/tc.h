@@ -26,8 +26,15 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb) {
   if (!source || source->link != skb->ifindex) return drop(skb, DROP_SPOOFED_SOURCE);
   identity = source->identity;
 
+  if (p.destination == HAIRPIN_ADDRESS) {
+    /* What a pod that is its own backend answers to itself. */
+    reason = reverse_service(skb, &p);
+    if (!reason && p.destination == HAIRPIN_ADDRESS) reason = DROP_HAIRPIN;
+    return reason ? drop(skb, reason) : to_endpoint(skb, source);
+  }
   if (p.has_ports) {
     reason = translate_service(skb, &p);
+    if (reason == DROP_NO_BACKEND) return refuse(skb, &p, reason);
     if (reason) return drop(skb, reason);
   } else if (p.first_fragment && service_of(p.destination, p.destination_port, p.protocol)) {
     /* The fragments behind it have no ports and could not follow it to a backend. */

@@ -51,6 +51,27 @@ export function readFrame(bytes: Buffer): Flow & { readonly macs: string; readon
   return { ...flow, macs, checksumsHold };
 }
 
+/** An ICMP "port unreachable": between whom, whether its checksums are right, and the packet it is about. */
+export function readUnreachable(bytes: Buffer): {
+  readonly type: readonly [protocol: number, type: number, code: number];
+  readonly source: string;
+  readonly destination: string;
+  readonly macs: string;
+  readonly checksumsHold: boolean;
+  readonly quoted: string;
+} {
+  const ip = bytes.subarray(14, 34);
+  const icmp = bytes.subarray(34);
+  return {
+    type: [ip.readUInt8(9), icmp.readUInt8(0), icmp.readUInt8(1)],
+    source: ip.subarray(12, 16).join('.'),
+    destination: ip.subarray(16, 20).join('.'),
+    macs: `${bytes.toString('hex', 0, 6)} ${bytes.toString('hex', 6, 12)}`,
+    checksumsHold: checksum(ip) === 0 && checksum(icmp) === 0 && ip.readUInt16BE(2) === bytes.length - 14,
+    quoted: icmp.toString('hex', 8),
+  };
+}
+
 function frame({ source, destination }: Flow, protocol: number, transport: Buffer): Buffer {
   const ip = Buffer.alloc(20);
   ip.writeUInt8(0x45, 0);

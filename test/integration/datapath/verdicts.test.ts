@@ -7,7 +7,7 @@ import { ServiceDriver } from '../../../datapath/services/index.ts';
 import { type LinuxBpfObject, type TestRunInput, openLinuxKernel } from '../../../kernel/index.ts';
 import { hostPrefix, ipv4ToNumber, parsePrefix } from '../../../values/ip/index.ts';
 import { needs } from '../../support/probe.ts';
-import { type Flow, ipv4Tcp, ipv4Udp, readFrame } from './packets.ts';
+import { type Flow, ipv4Tcp, ipv4Udp, readFrame, readUnreachable } from './packets.ts';
 
 const describeIf = needs('root', 'libbpf', 'bpf');
 
@@ -85,6 +85,7 @@ describeIf('a packet', () => {
         },
         { address: vip, port: 81, protocol: 'TCP', backends: [{ address: pod.address, port: 8080, state: 'active' }] },
         { address: vip, port: 82, protocol: 'TCP', backends: [] },
+        { address: vip, port: 82, protocol: 'UDP', backends: [] },
       ],
     });
   });
@@ -154,8 +155,11 @@ describeIf('a packet', () => {
       packet: ipv4Udp(flow('10.1.0.200')),
       reason: 'unknown endpoint',
     },
-    { what: 'to a service without backends', packet: ipv4Tcp(flow(vip, 82), ['SYN']), reason: 'no backend' },
-    { what: 'to a service that is itself', packet: ipv4Tcp(flow(vip, 81), ['SYN']), reason: 'hairpin' },
+    {
+      what: 'to the address under which a pod meets itself, of no flow',
+      packet: ipv4Tcp(flow('169.254.42.1', 61_005, 8080), ['SYN']),
+      reason: 'hairpin',
+    },
     {
       what: 'that is not IPv4',
       packet: asEtherType(ipv4Udp(flow(remote.address)), 0x88b5),
@@ -213,6 +217,57 @@ describeIf('a packet', () => {
       });
     },
   );
+
+  test.each([
+    { name: 'TCP', packet: ipv4Tcp(flow(vip, 82), ['SYN']), quoted: 40 },
+    { name: 'UDP', packet: ipv4Udp(flow(vip, 82)), quoted: 28 },
+  ])('to a service without backends by $name is refused by ICMP, and counted', ({ packet, quoted }) => {
+    const { verdict, packet: answer, cb } = object.testRun('from_pod', { packet, link: lo });
+    expect({ verdict, link: cb[0], dropped: dropReasons[cb[3] ?? 0] }).toEqual({
+      verdict: REDIRECT,
+      link: lo,
+      dropped: 'no backend',
+    });
+    expect(readUnreachable(answer)).toEqual({
+      type: [1, 3, 3],
+      source: vip,
+      destination: pod.address,
+      macs: `${packet.toString('hex', 6, 12)} ${packet.toString('hex', 0, 6)}`,
+      checksumsHold: true,
+      quoted: packet.toString('hex', 14, 14 + quoted),
+    });
+  });
+
+  test('to a service without backends that carries IP options is dropped without a word', () => {
+    const packet = withIpOptions(ipv4Tcp(flow(vip, 82), ['SYN']));
+    expect(run('from_pod', packet)).toMatchObject({ verdict: SHOT, dropped: 'no backend' });
+  });
+
+  test('to a service that is the pod itself comes back from another address, and the answer from the service', () => {
+    const there = run('from_pod', ipv4Tcp(flow(vip, 81, 40_300), ['SYN']));
+    expect(there).toMatchObject({ verdict: REDIRECT, link: lo, tunnel: undefined, dropped: 'none' });
+    expect(there.frame).toMatchObject({
+      source: '169.254.42.1',
+      destination: pod.address,
+      destinationPort: 8080,
+      macs: '020000000011 020000000012',
+      checksumsHold: true,
+    });
+    const { sourcePort } = there.frame;
+    const back = run('from_pod', ipv4Tcp(flow('169.254.42.1', sourcePort, 8080), ['SYN', 'ACK']));
+    expect(back).toMatchObject({ verdict: REDIRECT, link: lo, dropped: 'none' });
+    expect(back.frame).toEqual({
+      source: vip,
+      sourcePort: 81,
+      destination: pod.address,
+      destinationPort: 40_300,
+      macs: '020000000011 020000000012',
+      checksumsHold: true,
+    });
+    // Its end is seen from both sides: the same client port gets another flow.
+    run('from_pod', ipv4Tcp(flow('169.254.42.1', sourcePort, 8080), ['RST']));
+    expect(run('from_pod', ipv4Tcp(flow(vip, 81, 40_300), ['SYN'])).frame.sourcePort).not.toBe(sourcePort);
+  });
 
   test('of an established connection keeps backend and port, and a retransmitted SYN does too', () => {
     const ports = (['SYN', 'SYN', 'ACK', 'ACK'] as const).map(
@@ -329,5 +384,11 @@ function asIpVersion(frame: Buffer, byte: number): Buffer {
 function asFragment(frame: Buffer): Buffer {
   const copy = Buffer.from(frame);
   copy.writeUInt16BE(0x2000, 14 + 6);
+  return copy;
+}
+
+function withIpOptions(frame: Buffer): Buffer {
+  const copy = Buffer.concat([frame.subarray(0, 34), Buffer.from([1, 1, 1, 0]), frame.subarray(34)]);
+  copy.writeUInt8(0x46, 14);
   return copy;
 }
