@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -25,20 +26,26 @@ export interface GuestKernel {
 
 /** Debian 12's own kernel, the oldest that isthmus supports. The name leads to the package of the current version. */
 const metaPackage = 'linux-image-amd64';
-/** Loaded in this order, behind what they depend on. */
-const modules = [
-  'virtio_pci',
-  'virtio_console',
-  '9pnet_virtio',
-  '9p',
-  'overlay',
-  'veth',
-  'vxlan',
-  'sch_ingress',
-  'cls_bpf',
-];
+const always = ['virtio_pci', '9pnet_virtio', '9p', 'overlay'];
+/** What a guest is for; its modules are loaded in this order, each behind what it depends on. */
+const purposes = {
+  datapath: [...always, 'virtio_console', 'veth', 'vxlan', 'sch_ingress', 'cls_bpf'],
+  disk: [...always, 'virtio_blk', 'ext4'],
+} as const;
+export type GuestPurpose = keyof typeof purposes;
 /** Parts of the package that hold them; the whole is 400 MB. */
-const subtrees = ['arch', 'crypto', 'drivers/char', 'drivers/net', 'drivers/virtio', 'fs', 'lib', 'mm', 'net'];
+const subtrees = [
+  'arch',
+  'crypto',
+  'drivers/block',
+  'drivers/char',
+  'drivers/net',
+  'drivers/virtio',
+  'fs',
+  'lib',
+  'mm',
+  'net',
+];
 
 /**
  * Debian's kernel, downloaded by apt and unpacked without being installed, once a machine and version; later calls take
@@ -49,7 +56,12 @@ export async function guestKernel(): Promise<GuestKernel> {
   const name = await packageName();
   const version = name.replace('linux-image-', '');
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'isthmus-test-servers');
-  const directory = join(cache, `guest-${version}`);
+  // Another list of modules is another guest.
+  const content = createHash('sha256')
+    .update(JSON.stringify([purposes, subtrees]))
+    .digest('hex')
+    .slice(0, 8);
+  const directory = join(cache, `guest-${version}-${content}`);
   if (!existsSync(directory)) await prepare(name, version, directory);
   const init = readFileSync(new URL('init.sh', import.meta.url));
   const initrd = join(directory, `initrd-${process.pid}`);
@@ -87,18 +99,20 @@ async function prepare(name: string, version: string, directory: string): Promis
     );
     await run('depmod', ['-b', join(work, 'root'), version]);
     mkdirSync(join(work, 'modules'));
-    const order: string[] = [];
-    for (const module of modules) {
-      const { stdout } = await run('modprobe', ['-d', join(work, 'root'), '-S', version, '--show-depends', module]);
-      for (const [, path = ''] of stdout.matchAll(/^insmod (\S+)/gm)) {
-        const file = basename(path).replace(/\.xz$/, '');
-        if (order.includes(file)) continue;
-        order.push(file);
-        copyFileSync(path, join(work, 'modules', basename(path)));
-        if (path.endsWith('.xz')) await run('unxz', [join(work, 'modules', basename(path))]);
+    for (const [purpose, modules] of Object.entries(purposes)) {
+      const order = new Set<string>();
+      for (const module of modules) {
+        const { stdout } = await run('modprobe', ['-d', join(work, 'root'), '-S', version, '--show-depends', module]);
+        for (const [, path = ''] of stdout.matchAll(/^insmod (\S+)/gm)) {
+          const file = basename(path).replace(/\.xz$/, '');
+          order.add(file);
+          if (existsSync(join(work, 'modules', file))) continue;
+          copyFileSync(path, join(work, 'modules', basename(path)));
+          if (path.endsWith('.xz')) await run('unxz', [join(work, 'modules', basename(path))]);
+        }
       }
+      writeFileSync(join(work, 'modules', `order-${purpose}`), `${[...order].join('\n')}\n`);
     }
-    writeFileSync(join(work, 'modules', 'order'), `${order.join('\n')}\n`);
     renameSync(join(work, 'root', 'boot', `vmlinuz-${version}`), join(work, 'vmlinuz'));
     rmSync(join(work, archive));
     rmSync(join(work, 'root'), { recursive: true });

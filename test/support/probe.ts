@@ -41,6 +41,11 @@ const probes = {
     ['dpkg-deb', 'depmod', 'modprobe', 'cpio', 'apt-get'].every((tool) => existsInPath(tool))
       ? undefined
       : 'dpkg-deb, kmod, cpio or apt-get is missing (apt-get install kmod cpio)',
+  /** Makes file systems, and reads them without mounting them. */
+  e2fsprogs: () =>
+    ['mkfs.ext4', 'e2fsck', 'debugfs'].every((tool) => existsInPath(tool))
+      ? undefined
+      : 'mkfs.ext4, e2fsck or debugfs is missing (apt-get install e2fsprogs)',
 } satisfies Record<string, Probe>;
 
 const results = new Map<Need, string | undefined>();

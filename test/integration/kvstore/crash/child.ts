@@ -1,4 +1,5 @@
-import { openSync, writeSync } from 'node:fs';
+import fs, { openSync, writeSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { type TableWrite, type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
@@ -6,13 +7,14 @@ import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { openTables } from '../../../../kvstore/embedded/tables.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
 import { randomFrom } from '../../../unit/kvstore/random.ts';
-import type { Acknowledged, Defect } from './protocol.ts';
+import { type Defect, type Note, valueOf } from './protocol.ts';
 
 // Writes without end to the store in a directory, from several writers at once, until it is killed:
 // `node child.ts DIRECTORY ACKNOWLEDGEMENTS SEED DEFECT`.
 const [directory = '', file = '', seed = '0', defect = 'none'] = process.argv.slice(2);
 const random = randomFrom(Number(seed));
 const notes = openSync(file, 'a');
+if (defect === 'never-syncs') switchSyncOff();
 const tables = await openTables(directory);
 const log = openLog(tables);
 const writeToLmdb = lmdbWriter(tables);
@@ -31,6 +33,20 @@ const engine = new MvccEngine(
   { clock: systemClock },
 );
 const leases: bigint[] = [...(await engine.leases())];
+engine.watch(
+  { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]), startRevision: engine.revision + 1 },
+  {
+    events: (events) => {
+      for (const [revision, some] of Map.groupBy(events, ({ kv }) => kv.modRevision)) {
+        const seen = some.map(
+          ({ type, kv }) => [text(kv.key), type === 'put' ? text(kv.value).trimEnd() : null] as const,
+        );
+        note({ type: 'seen', revision, events: Object.fromEntries(seen) });
+      }
+    },
+    compacted: () => undefined,
+  },
+);
 process.stdout.write('ready\n');
 await Promise.all(Array.from({ length: 6 }, (_, i) => writeForEver(i)));
 
@@ -38,9 +54,8 @@ async function writeForEver(writer: number): Promise<never> {
   for (let count = 0; ; count++) note(await step(writer, count));
 }
 
-async function step(writer: number, count: number): Promise<Acknowledged> {
+async function step(writer: number, count: number): Promise<Note> {
   const dice = random();
-  const value = `${seed}-${writer}-${count}`;
   if (dice < 0.02) {
     const { id } = await engine.leaseGrant({ id: 0n, ttl: 3600 });
     leases.push(id);
@@ -57,6 +72,7 @@ async function step(writer: number, count: number): Promise<Acknowledged> {
     return { type: 'write', revision: deleted > 0 ? revision : 0, puts: {}, deletes: deleted > 0 ? [key] : [] };
   }
   const keys = [...new Set(Array.from({ length: dice < 0.5 ? 1 : 1 + Math.floor(random() * 8) }, keyOf))];
+  const value = valueOf(seed, writer, count, keys.length);
   const lease = random() < 0.3 ? (leases[Math.floor(random() * leases.length)] ?? 0n) : 0n;
   const { revision } = await engine.txn({
     compare: [],
@@ -73,8 +89,20 @@ function keyOf(): string {
   return `key-${Math.floor(random() * 300)}`;
 }
 
-function note(acknowledged: Acknowledged): void {
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
+}
+
+function note(acknowledged: Note): void {
   writeSync(notes, `${JSON.stringify(acknowledged)}\n`);
+}
+
+/** Syncs of the write-ahead log succeed at once and do nothing. */
+function switchSyncOff(): void {
+  fs.fdatasyncSync = () => undefined;
+  fs.fdatasync = ((_file: number, done: (error: null) => void) =>
+    setImmediate(done, null)) as unknown as typeof fs.fdatasync;
+  syncBuiltinESMExports();
 }
 
 /** How the two places where writes go, the log and the tables, are treated. */
@@ -93,6 +121,7 @@ function lies(): Record<Defect, Lie> {
   let number = 0;
   return {
     none: { append, apply: writeToLmdb },
+    'never-syncs': { append, apply: writeToLmdb },
     'acknowledges-early': {
       append: async (writes) => {
         setTimeout(() => void log.append(writes), 40);

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomFrom } from '../../../unit/kvstore/random.ts';
-import type { Acknowledged, Defect } from './protocol.ts';
-import { verify } from './verify.ts';
+import { Ledger, readNotes } from './ledger.ts';
+import type { Defect } from './protocol.ts';
 
 export interface CrashOptions {
   readonly seed: number;
@@ -16,7 +16,10 @@ export interface CrashOptions {
 
 export interface CrashReport {
   readonly violations: readonly string[];
+  readonly kills: number;
   readonly acknowledged: number;
+  /** Revisions that the watcher was told of. */
+  readonly seen: number;
   readonly revision: number;
 }
 
@@ -31,18 +34,16 @@ export async function crashRepeatedly({ seed, rounds, defect = 'none' }: CrashOp
   const store = join(directory, 'store');
   const notes = join(directory, 'acknowledged');
   const random = randomFrom(seed);
-  let revision = 1;
-  let acknowledged: Acknowledged[] = [];
+  const ledger = new Ledger();
   try {
     for (let round = 0; round < rounds; round++) {
       await killAfter(20 + random() * 280, [store, notes, `${seed * 1000 + round}`, defect]);
-      acknowledged = readNotes(notes);
-      const found = await verify(store, acknowledged, revision);
-      revision = found.revision;
-      const violations = found.violations.map((violation) => `seed ${seed}, round ${round}: ${violation}`);
-      if (violations.length > 0) return { violations, acknowledged: acknowledged.length, revision };
+      ledger.add(readNotes(notes));
+      rmSync(notes, { force: true });
+      const violations = (await ledger.compare(store)).map((one) => `seed ${seed}, round ${round}: ${one}`);
+      if (violations.length > 0) return { violations, kills: round + 1, ...ledger.counts };
     }
-    return { violations: [], acknowledged: acknowledged.length, revision };
+    return { violations: [], kills: rounds, ...ledger.counts };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -60,11 +61,4 @@ async function killAfter(ms: number, args: readonly string[]): Promise<void> {
     writer.kill('SIGKILL');
     await exited;
   }
-}
-
-/** The last line may be torn: then its write was not acknowledged to anybody. */
-function readNotes(file: string): Acknowledged[] {
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n');
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as Acknowledged);
 }

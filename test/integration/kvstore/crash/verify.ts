@@ -1,32 +1,36 @@
-import { type Engine, type EngineEvent, openEmbeddedEngine } from '../../../../kvstore/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Engine, EngineEvent } from '../../../../kvstore/contract/index.ts';
+import { openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
-import type { Acknowledged } from './protocol.ts';
+import { type Note, keysWrittenWith } from './protocol.ts';
 
 const everything = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
 
 /** What the store in `directory` holds against what was acknowledged, and against itself. */
 export async function verify(
   directory: string,
-  acknowledged: readonly Acknowledged[],
+  notes: readonly Note[],
   revisionBefore: number,
-): Promise<{ readonly violations: string[]; readonly revision: number }> {
+): Promise<{ readonly violations: string[]; readonly revision: number; readonly compactRevision: number }> {
   await using engine = await openEmbeddedEngine({ directory, clock: systemClock, autoCompaction: { mode: 'off' } });
   const history = await eventsFrom(engine, Math.max(1, engine.compactRevision + 1));
   const violations = [
     ...(engine.revision < revisionBefore ? [`revision went back from ${revisionBefore} to ${engine.revision}`] : []),
-    ...lost(acknowledged, engine, history),
+    ...lost(notes, engine, history),
+    ...torn(history),
+    ...unseen(notes, engine, history),
     ...gaps(engine, history),
     ...(await stateViolations(engine, history)),
-    ...(await leaseViolations(engine, acknowledged)),
+    ...(await leaseViolations(engine, notes)),
   ];
-  return { violations: violations.slice(0, 5), revision: engine.revision };
+  return { violations: violations.slice(0, 5), revision: engine.revision, compactRevision: engine.compactRevision };
 }
 
-function lost(acknowledged: readonly Acknowledged[], engine: Engine, history: readonly EngineEvent[]): string[] {
+function lost(notes: readonly Note[], engine: Engine, history: readonly EngineEvent[]): string[] {
   const written = new Map<string, string>();
   for (const event of history) written.set(`${event.kv.modRevision} ${keyOf(event)}`, contentOf(event));
   const violations: string[] = [];
-  for (const one of acknowledged) {
+  for (const one of notes) {
     if (one.type === 'compacted' && engine.compactRevision < one.revision)
       violations.push(`compaction to ${one.revision} was acknowledged and is lost`);
     if (one.type !== 'write') continue;
@@ -36,6 +40,37 @@ function lost(acknowledged: readonly Acknowledged[], engine: Engine, history: re
       if (written.get(`${one.revision} ${key}`) !== value) violations.push(`put of ${key} in ${one.revision} is lost`);
     for (const key of one.deletes)
       if (written.get(`${one.revision} ${key}`) !== '') violations.push(`delete of ${key} in ${one.revision} is lost`);
+  }
+  return violations;
+}
+
+/** A transaction's keys are all there, or none: each value says with how many others it was written. */
+function torn(history: readonly EngineEvent[]): string[] {
+  const violations: string[] = [];
+  for (const [revision, events] of Map.groupBy(history, ({ kv }) => kv.modRevision)) {
+    const puts = events.filter(({ type }) => type === 'put');
+    const wanted = puts[0] ? keysWrittenWith(contentOf(puts[0])) : 1;
+    if (events.length !== wanted) violations.push(`revision ${revision} has ${events.length} keys of ${wanted}`);
+  }
+  return violations;
+}
+
+/** What a watcher was told stays true, and it was told every revision up to its last. */
+function unseen(notes: readonly Note[], engine: Engine, history: readonly EngineEvent[]): string[] {
+  const written = Map.groupBy(history, ({ kv }) => kv.modRevision);
+  const violations: string[] = [];
+  let last = 0;
+  for (const one of notes) {
+    if (one.type !== 'seen') continue;
+    if (one.revision <= last) violations.push(`the watcher saw revision ${one.revision} after ${last}`);
+    last = one.revision;
+    if (one.revision <= engine.compactRevision) continue;
+    const events = written.get(one.revision) ?? [];
+    const now = Object.fromEntries(
+      events.map((event) => [keyOf(event), event.type === 'put' ? contentOf(event) : null]),
+    );
+    if (!isDeepStrictEqual(now, one.events))
+      violations.push(`revision ${one.revision} is lost or not what the watcher saw`);
   }
   return violations;
 }
@@ -66,9 +101,9 @@ async function stateViolations(engine: Engine, history: readonly EngineEvent[]):
     .map((key) => `${key} is ${now.get(key)} but its history says ${state.get(key)}`);
 }
 
-async function leaseViolations(engine: Engine, acknowledged: readonly Acknowledged[]): Promise<string[]> {
+async function leaseViolations(engine: Engine, notes: readonly Note[]): Promise<string[]> {
   const known = new Set((await engine.leases()).map(String));
-  const violations = acknowledged.flatMap((one) =>
+  const violations = notes.flatMap((one) =>
     one.type === 'lease' && !known.has(one.id) ? [`lease ${one.id} was acknowledged and is lost`] : [],
   );
   const attached = new Map<string, string[]>();
