@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { processStartTime } from '../../kernel/index.ts';
 
 /** A process, told from a later one with the same number by its start time (clock ticks since boot; 0 where unknown). */
 export interface ProcessId {
@@ -7,7 +7,7 @@ export interface ProcessId {
 }
 
 export function processId(pid: number): ProcessId {
-  return { pid, startTime: startTimeOf(pid) ?? 0 };
+  return { pid, startTime: processStartTime(pid) ?? 0 };
 }
 
 export function isAlive({ pid, startTime }: ProcessId): boolean {
@@ -19,7 +19,7 @@ export function isAlive({ pid, startTime }: ProcessId): boolean {
       return false;
     }
   }
-  return startTimeOf(pid) === startTime;
+  return processStartTime(pid) === startTime;
 }
 
 /** Sends a signal only to that very process. */
@@ -29,16 +29,5 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
     return process.kill(id.pid, signal);
   } catch {
     return false;
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat; a zombie counts as gone. */
-function startTimeOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19]);
-  } catch {
-    return undefined;
   }
 }

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import {
   cgroupProcesses,
@@ -52,6 +53,21 @@ needs('linux')('who is at the other end', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
     expect(processStartTime(child.pid ?? 0)).toBeUndefined();
+  });
+
+  test('a process that has ended has none, although nobody has waited for it yet', async () => {
+    // The shell becomes `sleep`, which never asks what became of the child that the shell had started.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+      const zombie = Number(line.toString());
+      const state = (): string => readFileSync(`/proc/${zombie}/stat`, 'utf8').split(') ')[1]?.[0] ?? '';
+      while (state() !== 'Z') await sleep(10);
+      expect(processStartTime(zombie)).toBeUndefined();
+    } finally {
+      parent.kill('SIGKILL');
+      await once(parent, 'close');
+    }
   });
 });
 
