@@ -67,7 +67,7 @@ export class Knowledge {
     const address = hostAddressOf(prefix);
     const known = {
       local: address === undefined ? undefined : this.endpoints.at(address),
-      ip: this.view.ipSource(prefix),
+      ip: this.view.ipRow(prefix),
       node: this.#prefixes.get(prefix),
     };
     return ipcacheEntry(prefix, known, this.own);

@@ -13,6 +13,7 @@ export {
 } from './embedded/index.ts';
 export { MemoryEngine, type MemoryEngineOptions } from './memory/index.ts';
 export {
+  type RowObserver,
   type WatchObserver,
   type WatchStoreCounts,
   type WatchStoreOptions,
@@ -86,3 +87,4 @@ export {
   type IdentityAllocatorOptions,
   RangeExhaustedError,
 } from './allocator/index.ts';
+export { BytePool, type Column, type IndexedRows, RowIndex, mixed, roomFor, widened } from './tables/index.ts';

@@ -1,6 +1,6 @@
 import { reservedIdentities } from '../../values/identity/index.ts';
 import { type IpAddress, type Prefix, formatPrefix, hostPrefix, parsePrefix } from '../../values/ip/index.ts';
-import { type IpRecord, type Sourced, tunnelEndpointOf } from '../../clustermesh/index.ts';
+import { type IpRow, tunnelEndpointOf } from '../../clustermesh/index.ts';
 import type { IpcacheEntry } from '../../datapath/index.ts';
 import type { NodePrefix, NodeRole } from './node-prefixes.ts';
 import { type OwnNode, ownNodeKey } from './own-node.ts';
@@ -10,7 +10,7 @@ export interface PrefixKnowledge {
   /** An endpoint of this node, as its agent knows it. */
   readonly local: { readonly identity: number } | undefined;
   /** The mesh view's winner. */
-  readonly ip: Sourced<IpRecord> | undefined;
+  readonly ip: IpRow | undefined;
   /** The node that stands behind the prefix. */
   readonly node: NodePrefix | undefined;
 }
@@ -30,17 +30,12 @@ export function ipcacheEntry(prefix: string, known: PrefixKnowledge, own: OwnNod
   return fromIp ?? (node && nodeEntry(node, own));
 }
 
-function ipEntry({ record, origin }: Sourced<IpRecord>, own: OwnNode): IpcacheEntry | undefined {
-  const here = record.hostIp === own.ip;
+function ipEntry({ prefix, hostIp, identity, encryptKey, origin }: IpRow, own: OwnNode): IpcacheEntry | undefined {
+  const here = hostIp === own.ip;
   if (here && origin.cluster !== own.cluster) return undefined;
-  const covers = record.prefix.address === own.ip && record.prefix.length === 32;
+  const covers = prefix.address === own.ip && prefix.length === 32;
   if (covers && origin.cluster !== own.cluster) return undefined;
-  return {
-    prefix: record.prefix,
-    identity: record.identity,
-    ...(here ? {} : tunnelTo(record.hostIp, own)),
-    encryptKey: record.encryptKey,
-  };
+  return { prefix, identity, ...(here ? {} : tunnelTo(hostIp, own)), encryptKey };
 }
 
 const identityOf: Readonly<Record<NodeRole, number>> = {

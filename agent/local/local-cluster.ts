@@ -112,6 +112,7 @@ export class LocalCluster {
       prefix: feed.prefix,
       log,
       observer: {
+        ...(feed.rows ? { rows: feed.rows } : {}),
         upsert: (key, value) => this.#upsert(feed, key, value),
         remove: (key) => feed.remove(key),
         synced: () => {

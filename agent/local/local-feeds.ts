@@ -1,3 +1,4 @@
+import type { RowObserver } from '../../kvstore/index.ts';
 import {
   type LocalServiceWriter,
   type MeshWriter,
@@ -31,6 +32,8 @@ export interface LocalFeed {
   /** @throws {InvalidRecordError} when the value is refused. */
   upsert(key: string, value: Uint8Array): void;
   remove(key: string): void;
+  /** Where there may be a million: values in the ordinary form go here, as bytes. */
+  readonly rows?: RowObserver;
 }
 
 export interface LocalSinks {
@@ -91,6 +94,7 @@ export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks
         const prefix = prefixOfKey(key);
         if (prefix !== undefined) mesh.removeIp(prefix);
       },
+      rows: mesh.ipRows(origin),
     },
     {
       kind: 'services',

@@ -1,6 +1,6 @@
 export { ClusterIdConflictError, ClusterIds } from './cluster-ids.ts';
 export { ClusterConfigMissingError, ConnectTimeoutError, HeartbeatLostError, StoreChangedError } from './errors.ts';
-export { type RemoteKind, prefixOfKey, remoteKinds } from './kinds.ts';
+export { type RemoteKind, remoteKinds } from './kinds.ts';
 export type { Refusal } from './refusals.ts';
 export { RemoteCluster, type RemoteClusterDeps, type RemoteClusterOptions } from './remote-cluster.ts';
 export { RemoteClusters, type RemoteClustersDeps, type RemoteClustersOptions } from './remote-clusters.ts';

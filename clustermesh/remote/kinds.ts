@@ -1,8 +1,8 @@
 import { reservedIdentities } from '../../values/identity/index.ts';
-import { formatPrefix, hostPrefix, isIp, parsePrefix } from '../../values/ip/index.ts';
 import type { ClusterContent } from '../remembered/index.ts';
 import type { RemoteServiceWriter } from '../services/index.ts';
-import type { ClusterRecords, MeshWriter } from '../view/index.ts';
+import type { RowObserver } from '../../kvstore/index.ts';
+import { type ClusterRecords, type MeshWriter, prefixOfKey } from '../view/index.ts';
 import {
   type ClusterServiceRecord,
   type RemoteOrigin,
@@ -27,6 +27,8 @@ export interface KindSink {
   /** @throws {InvalidRecordError} when the value is refused. */
   upsert(key: string, value: Uint8Array): void;
   remove(key: string): void;
+  /** Where there may be a million: values in the ordinary form go here, as bytes, and never come to `upsert`. */
+  readonly rows?: RowObserver;
 }
 
 /** The readers' rules of kvstore-schema §4.3, §5, §6, §7, for one cluster. */
@@ -47,14 +49,13 @@ export function kindSinks(
     ip: {
       upsert: (key, value) => {
         const record = decodeIp(key, value, origin);
-        // A host of another cluster is a remote node to us (kvstore-schema §5).
-        const identity = record.identity === reservedIdentities.host ? reservedIdentities.remoteNode : record.identity;
-        mesh.upsertIp({ ...record, identity });
+        mesh.upsertIp({ ...record, identity: remoteIdentity(record.identity) });
       },
       remove: (key) => {
         const prefix = prefixOfKey(key);
         if (prefix !== undefined) mesh.removeIp(prefix);
       },
+      rows: mesh.ipRows(origin, remoteIdentity),
     },
     identities: {
       upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
@@ -65,9 +66,14 @@ export function kindSinks(
   };
 }
 
+/** A host of another cluster is a remote node to us (kvstore-schema §5). */
+function remoteIdentity(identity: number): number {
+  return identity === reservedIdentities.host ? reservedIdentities.remoteNode : identity;
+}
+
 /** The same in the other direction: what a cluster told, as its store would hold it. The least dispensable first. */
 export function contentOf(said: ClusterRecords, services: readonly ClusterServiceRecord[]): ClusterContent['kinds'] {
-  const lines = <T>(kind: RemoteKind, all: readonly T[], key: (item: T) => string, value: (item: T) => string) => ({
+  const lines = <T>(kind: RemoteKind, all: Iterable<T>, key: (item: T) => string, value: (item: T) => string) => ({
     kind,
     records: (function* () {
       for (const item of all) yield { key: key(item), value: value(item) };
@@ -79,14 +85,4 @@ export function contentOf(said: ClusterRecords, services: readonly ClusterServic
     lines('identities', said.identities, ({ id }) => String(id), encodeIdentity),
     lines('ip', said.ips, suffixOfIp, encodeIp),
   ];
-}
-
-/** The prefix that an address key stands for; undefined for a key that cannot have been accepted. */
-export function prefixOfKey(key: string): string | undefined {
-  if (isIp(key)) return formatPrefix(hostPrefix(key));
-  try {
-    return formatPrefix(parsePrefix(key));
-  } catch {
-    return undefined;
-  }
 }

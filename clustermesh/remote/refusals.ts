@@ -23,6 +23,11 @@ export class Refusals {
     return this.#total;
   }
 
+  /** How many keys are named. */
+  get size(): number {
+    return this.#named.size;
+  }
+
   list(): readonly Refusal[] {
     return [...this.#named.values()];
   }

@@ -3,7 +3,14 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import { type Store, type StoreHealth, UnavailableError, WatchStore, toBytes } from '../../kvstore/index.ts';
+import {
+  type RowObserver,
+  type Store,
+  type StoreHealth,
+  UnavailableError,
+  WatchStore,
+  toBytes,
+} from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
 import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
@@ -21,6 +28,7 @@ import { ConnectTimeoutError, HeartbeatLostError, hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
 import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
 import { type KindSink, type RemoteKind, contentOf, kindSinks, remoteKinds } from './kinds.ts';
+import { notedRows } from './noted-rows.ts';
 import { readClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
 import { type RemoteClusterStatus, neverFailed } from './status.ts';
@@ -336,6 +344,7 @@ export class RemoteCluster implements Rememberable {
           prefix: watchPrefix(kind, this.name, layout),
           log: this.#log,
           observer: {
+            ...this.#rowsOf(kind, sinks[kind]),
             upsert: (key, value) => this.#upsert(kind, sinks[kind], key, value),
             remove: (key) => {
               this.#changes++;
@@ -348,6 +357,12 @@ export class RemoteCluster implements Rememberable {
       };
       return feed;
     });
+  }
+
+  #rowsOf(kind: RemoteKind, { rows }: KindSink): { readonly rows?: RowObserver } {
+    if (!rows) return {};
+    const changed = (count: number): void => void (this.#changes += count);
+    return { rows: notedRows({ kind, rows, refusals: this.#refusals, changed }) };
   }
 
   #assume(kind: string, key: string, value: string): void {

@@ -1,3 +1,6 @@
+import type { Prefix } from '../../values/ip/index.ts';
+import type { RowObserver } from '../../kvstore/index.ts';
+import type { RemoteOrigin } from '../wire/index.ts';
 import type { IdentityRecord, IpRecord, NodeRecord } from '../wire/records.ts';
 import type { Origin, Sourced } from './origin.ts';
 
@@ -20,6 +23,10 @@ export interface MeshView {
   ipSource(prefix: string): Sourced<IpRecord> | undefined;
   ips(): Iterable<IpRecord>;
   ipSources(): Iterable<Sourced<IpRecord>>;
+  /** The winner of a prefix without what only people want to know of it: what a datapath needs, at a tenth of the cost. */
+  ipRow(prefix: string): IpRow | undefined;
+  /** All winners that way. */
+  ipRows(): Iterable<IpRow>;
   ipPrefixes(): Iterable<string>;
   identity(id: number): IdentityRecord | undefined;
   identities(): Iterable<IdentityRecord>;
@@ -39,10 +46,21 @@ export interface MeshView {
   writer(origin: Origin): MeshWriter;
 }
 
+/** What of an address leads packets to it. */
+export interface IpRow {
+  readonly prefix: Prefix;
+  /** Node address; empty when unknown. */
+  readonly hostIp: IpRecord['hostIp'];
+  readonly identity: number;
+  readonly encryptKey: number;
+  readonly origin: Origin;
+}
+
 /** The records of one cluster. */
 export interface ClusterRecords {
   readonly nodes: readonly NodeRecord[];
-  readonly ips: readonly IpRecord[];
+  /** Made one by one while they are read: there may be a million. */
+  readonly ips: Iterable<IpRecord>;
   readonly identities: readonly IdentityRecord[];
 }
 
@@ -64,6 +82,11 @@ export interface MeshWriter {
   upsertIp(record: IpRecord): void;
   /** By prefix text, host prefixes too (`10.1.0.7/32`). */
   removeIp(prefix: string): void;
+  /**
+   * The addresses of the cluster as rows that a watch store fills from bytes: what is in the ordinary form becomes no
+   * object. `origin` are the rules for another cluster's records; without, only the form is checked.
+   */
+  ipRows(origin?: RemoteOrigin, translate?: (identity: number) => number): RowObserver;
   upsertIdentity(record: IdentityRecord): void;
   removeIdentity(id: number): void;
   /** Withdraws everything that the cluster has said. O(size of the view): for removal of a cluster, never in the flow. */

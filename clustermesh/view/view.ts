@@ -1,10 +1,10 @@
-import { formatPrefix } from '../../values/ip/index.ts';
 import type { IdentityRecord, IpRecord, NodeRecord } from '../wire/records.ts';
-import { Interner } from './interner.ts';
+import { IpRows } from './ip-rows.ts';
+import { IpTable } from './ip-table.ts';
 import { MergedTable } from './merged-table.ts';
-import type { ClusterRecords, MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
+import type { ClusterRecords, IpRow, MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
 import type { Origin, Sourced } from './origin.ts';
-import { sameIdentity, sameIp, sameNode } from './same-record.ts';
+import { sameIdentity, sameNode } from './same-record.ts';
 import { VersionSource } from './version-source.ts';
 
 export interface MeshViewOptions {
@@ -26,13 +26,12 @@ export function nodeKeyOf(cluster: string, name: string): string {
 class MergedMeshView implements MeshView {
   readonly #versions = new VersionSource();
   readonly #nodes: MergedTable<string, NodeRecord>;
-  readonly #ips: MergedTable<string, IpRecord>;
+  readonly #ips: IpTable;
   readonly #identities: MergedTable<number, IdentityRecord>;
-  readonly #strings = new Interner();
 
   constructor({ ownCluster, logCapacity = 65_536 }: MeshViewOptions) {
     this.#nodes = new MergedTable(ownCluster, this.#versions, { same: sameNode, logCapacity });
-    this.#ips = new MergedTable(ownCluster, this.#versions, { same: sameIp, logCapacity });
+    this.#ips = new IpTable(ownCluster, this.#versions, logCapacity);
     this.#identities = new MergedTable(ownCluster, this.#versions, { same: sameIdentity, logCapacity });
   }
 
@@ -65,15 +64,23 @@ class MergedMeshView implements MeshView {
   }
 
   ips(): Iterable<IpRecord> {
-    return records(this.#ips.values());
+    return records(this.#ips.records());
   }
 
   ipSources(): Iterable<Sourced<IpRecord>> {
-    return this.#ips.values();
+    return this.#ips.records();
   }
 
   ipPrefixes(): Iterable<string> {
-    return this.#ips.keys();
+    return this.#ips.prefixes();
+  }
+
+  ipRow(prefix: string): IpRow | undefined {
+    return this.#ips.row(prefix);
+  }
+
+  ipRows(): Iterable<IpRow> {
+    return this.#ips.rowsInUse();
   }
 
   identity(id: number): IdentityRecord | undefined {
@@ -114,35 +121,24 @@ class MergedMeshView implements MeshView {
     const ips = this.#ips;
     const identities = this.#identities;
     const { cluster } = origin;
+    const scope = ips.scopeOf(origin);
     return {
       origin,
       upsertNode: (record) => nodes.upsert(origin, nodeKeyOf(cluster, record.name), record),
       removeNode: (name) => void nodes.remove(origin, nodeKeyOf(cluster, name)),
-      upsertIp: (record) => ips.upsert(origin, formatPrefix(record.prefix), this.#compact(record)),
-      removeIp: (prefix) => void ips.remove(origin, prefix),
+      upsertIp: (record) => ips.upsert(scope, record),
+      removeIp: (prefix) => void ips.remove(scope, prefix),
+      ipRows: (rules, translate) => new IpRows(ips, scope, rules, translate),
       upsertIdentity: (record) => identities.upsert(origin, record.id, record),
       removeIdentity: (id) => void identities.remove(origin, id),
       drain: () => {
         for (const key of nodes.claimedBy(origin)) nodes.remove(origin, key);
-        for (const key of ips.claimedBy(origin)) ips.remove(origin, key);
+        ips.drain(scope);
         for (const key of identities.claimedBy(origin)) identities.remove(origin, key);
       },
     };
   }
-
-  /** The same record with shared strings: what a node's pods have in common is held once. */
-  #compact(record: IpRecord): IpRecord {
-    return {
-      ...record,
-      hostIp: this.#strings.intern(record.hostIp),
-      namespace: this.#strings.intern(record.namespace),
-      serviceAccount: this.#strings.intern(record.serviceAccount),
-      namedPorts: record.namedPorts.length === 0 ? noPorts : record.namedPorts,
-    };
-  }
 }
-
-const noPorts: IpRecord['namedPorts'] = [];
 
 function* records<V>(sources: Iterable<Sourced<V>>): Iterable<V> {
   for (const source of sources) yield source.record;

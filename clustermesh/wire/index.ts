@@ -52,7 +52,8 @@ export type {
 export { type RemoteOrigin, isClusterName } from './remote-origin.ts';
 export { checkClusterConfig, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
 export { decodeNode, encodeNode, keyOfNode } from './node.ts';
-export { decodeIp, encodeIp, keyOfIp, suffixOfIp } from './ip.ts';
+export { decodeIp, encodeIp, identityBelongs, keyOfIp, suffixOfIp } from './ip.ts';
+export { IpScanner, suffixText } from './ip-scanner.ts';
 export { clusterLabel, decodeIdentity, decodeIdentityId, encodeIdentity, keyOfIdentity } from './identity.ts';
 export { decodeService, encodeService, keyOfService } from './service.ts';
 export { decodeTime, encodeTime } from './time-mark.ts';

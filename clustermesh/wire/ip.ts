@@ -83,7 +83,8 @@ export function readNamedPort(item: ObjectReader): NamedPort {
 
 const protocols = new Set(['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPV6', 'ANY']);
 
-function identityBelongs(identity: number, { clusterId, maxConnectedClusters = 255 }: RemoteOrigin): boolean {
+/** Whether another cluster may give an address this identity: one of its own range, or a reserved one. */
+export function identityBelongs(identity: number, { clusterId, maxConnectedClusters = 255 }: RemoteOrigin): boolean {
   if (identity < 256) return true;
   return identity < 2 ** 24 && clusterIdOf(identity, maxConnectedClusters) === clusterId;
 }

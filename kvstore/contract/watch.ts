@@ -17,8 +17,25 @@ export type WatchEvent =
  */
 export type WatchBatch =
   | { readonly type: 'restart'; readonly reason: RestartReason }
-  | { readonly type: 'changes'; readonly events: readonly WatchEvent[]; readonly revision: number }
+  | {
+      readonly type: 'changes';
+      readonly events: readonly WatchEvent[];
+      readonly revision: number;
+      /** The same once more, where the store has it at no cost; `events` are then made when they are asked for. */
+      readonly packed?: PackedChanges;
+    }
   | { readonly type: 'synced'; readonly revision: number };
+
+/**
+ * The changes of a batch as positions in the bytes that came, for whoever reads them without making objects. `spans` has
+ * four numbers a change: where key and value begin and end in its buffer; of a deletion, the value's are −1.
+ */
+export interface PackedChanges {
+  readonly length: number;
+  readonly buffers: readonly Uint8Array[];
+  readonly spans: readonly number[];
+  readonly revisions: readonly number[];
+}
 
 /** Why a listing begins: the first one, history compacted, the store's content replaced, or too far behind to replay. */
 export type RestartReason = 'start' | 'compacted' | 'store-replaced' | 'too-far-behind';

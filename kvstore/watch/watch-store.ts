@@ -1,8 +1,8 @@
 import { fields, type Logger } from '../../runtime/log/index.ts';
-import type { Bytes, RestartReason, Store, WatchBatch, WatchEvent } from '../contract/index.ts';
+import type { Bytes, PackedChanges, RestartReason, Store, WatchBatch, WatchEvent } from '../contract/index.ts';
 import { toBytes, toText } from '../contract/index.ts';
 import { KnownKeys } from './known-keys.ts';
-import type { WatchObserver } from './watch-observer.ts';
+import type { RowObserver, WatchObserver } from './watch-observer.ts';
 
 /** All that a watch store needs of a store. */
 export type WatchableStore = Pick<Store, 'listAndWatch'>;
@@ -29,12 +29,13 @@ export interface WatchStoreCounts {
 /**
  * Follows one prefix of one store and tells an observer, across restarts of the listing and across runs (also with
  * another store after a reconnect): nothing is removed before a listing is complete; then exactly what it lacked is.
- * Remembers keys, not values.
+ * Remembers keys, not values; of keys that an observer keeps as rows, nothing at all.
  */
 export class WatchStore {
   readonly #store: WatchableStore;
   readonly #prefix: Uint8Array;
   readonly #observer: WatchObserver;
+  readonly #rows: RowObserver | undefined;
   readonly #log: Logger;
   readonly #known = new KnownKeys();
   readonly #counts = { upserts: 0, removes: 0, swept: 0, restarts: 0, failures: 0 };
@@ -47,6 +48,7 @@ export class WatchStore {
     this.#store = options.store;
     this.#prefix = toBytes(options.prefix);
     this.#observer = options.observer;
+    this.#rows = options.observer.rows;
     this.#log = options.log.child({ [fields.prefix]: toText(this.#prefix) });
   }
 
@@ -57,7 +59,7 @@ export class WatchStore {
 
   /** Keys known at present. */
   get size(): number {
-    return this.#known.size;
+    return this.#known.size + (this.#rows?.size ?? 0);
   }
 
   /** The store's revision up to which everything was told. */
@@ -91,9 +93,9 @@ export class WatchStore {
   assume(key: string, value: Uint8Array): void {
     if (this.#running) throw new Error(`Cannot assume keys of ${toText(this.#prefix)} while it is being followed`);
     const failures = new Failures(this.#log);
-    this.#known.see(key);
+    const keyBytes = toBytes(key);
     this.#counts.upserts += 1;
-    failures.guard(key, () => this.#observer.upsert(key, value, { revision: 0 }));
+    if (!this.#rows?.put(keyBytes, 0, keyBytes.length, value, 0, value.length)) this.#put(key, value, 0, failures);
     this.#counts.failures += failures.report();
   }
 
@@ -102,6 +104,7 @@ export class WatchStore {
     if (this.#running) throw new Error(`Cannot drain ${toText(this.#prefix)} while it is being followed`);
     const failures = new Failures(this.#log);
     for (const key of this.#known.drain()) this.#remove(key, failures);
+    this.#counts.removes += this.#rows?.drain() ?? 0;
     this.#counts.failures += failures.report();
     this.#revision = 0;
   }
@@ -113,7 +116,8 @@ export class WatchStore {
         this.#restart(batch.reason, failures);
         break;
       case 'changes':
-        for (const event of batch.events) this.#change(event, failures);
+        if (this.#rows && batch.packed) this.#changePacked(batch.packed, failures);
+        else for (const event of batch.events) this.#change(event, failures);
         this.#revision = batch.revision;
         break;
       case 'synced':
@@ -125,27 +129,103 @@ export class WatchStore {
 
   #restart(reason: RestartReason, failures: Failures): void {
     this.#known.startListing();
+    this.#rows?.startListing();
     this.#synced = false;
     this.#counts.restarts += 1;
-    if (reason !== 'start') this.#log.info('Listing again', { reason, known: this.#known.size });
+    if (reason !== 'start') this.#log.info('Listing again', { reason, known: this.size });
     failures.guard('', () => this.#observer.restart?.(reason));
   }
 
   #change(event: WatchEvent, failures: Failures): void {
-    const bytes = event.type === 'put' ? event.entry.key : event.key;
-    let key = '';
-    try {
-      key = this.#decoder.decode(bytes.subarray(this.#prefix.length));
-    } catch (error) {
-      failures.add(toText(bytes), error);
+    if (event.type === 'delete') {
+      this.#changeDelete(event.key, this.#prefix.length, event.key.length, failures);
       return;
     }
-    if (event.type === 'put') {
-      this.#known.see(key);
-      this.#counts.upserts += 1;
-      const { value, modRevision } = event.entry;
-      failures.guard(key, () => this.#observer.upsert(key, value, { revision: modRevision }));
-    } else if (this.#known.forget(key)) this.#remove(key, failures);
+    const { key, value, modRevision } = event.entry;
+    this.#changePut(key, this.#prefix.length, key.length, value, 0, value.length, modRevision, failures);
+  }
+
+  #changePacked(packed: PackedChanges, failures: Failures): void {
+    const { length, buffers, spans, revisions } = packed;
+    const skipped = this.#prefix.length;
+    for (let i = 0; i < length; i++) {
+      const bytes = buffers[i] as Uint8Array;
+      const keyStart = (spans[4 * i] as number) + skipped;
+      const keyEnd = spans[4 * i + 1] as number;
+      const start = spans[4 * i + 2] as number;
+      if (start < 0) this.#changeDelete(bytes, keyStart, keyEnd, failures);
+      else
+        this.#changePut(
+          bytes,
+          keyStart,
+          keyEnd,
+          bytes,
+          start,
+          spans[4 * i + 3] as number,
+          revisions[i] as number,
+          failures,
+        );
+    }
+  }
+
+  #changePut(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    revision: number,
+    failures: Failures,
+  ): void {
+    const rows = this.#rows;
+    if (rows !== undefined) {
+      let taken = false;
+      try {
+        taken = rows.put(keyBytes, keyStart, keyEnd, bytes, start, end);
+      } catch (error) {
+        failures.add(toText(keyBytes.subarray(keyStart, keyEnd)), error);
+        return;
+      }
+      if (taken) {
+        this.#counts.upserts += 1;
+        // A row now; before, it may have been a key whose value was no row.
+        if (this.#known.size > 0) this.#known.forget(toText(keyBytes.subarray(keyStart, keyEnd)));
+        return;
+      }
+    }
+    const key = this.#keyText(keyBytes, keyStart, keyEnd, failures);
+    if (key === undefined) return;
+    this.#counts.upserts += 1;
+    const value = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+    this.#put(key, value, revision, failures);
+  }
+
+  #changeDelete(keyBytes: Uint8Array, keyStart: number, keyEnd: number, failures: Failures): void {
+    if (this.#rows?.delete(keyBytes, keyStart, keyEnd)) {
+      this.#counts.removes += 1;
+      if (this.#known.size > 0) this.#known.forget(toText(keyBytes.subarray(keyStart, keyEnd)));
+      return;
+    }
+    const key = this.#keyText(keyBytes, keyStart, keyEnd, failures);
+    if (key === undefined) return;
+    if (this.#known.forget(key) || this.#rows?.has(key)) this.#remove(key, failures);
+  }
+
+  /** A key that is no row, as far as we know. */
+  #put(key: string, value: Uint8Array, revision: number, failures: Failures): void {
+    failures.guard(key, () => this.#observer.upsert(key, value, { revision }));
+    if (this.#rows?.see(key)) this.#known.forget(key);
+    else this.#known.see(key);
+  }
+
+  #keyText(bytes: Uint8Array, start: number, end: number, failures: Failures): string | undefined {
+    try {
+      return this.#decoder.decode(bytes.subarray(start, end));
+    } catch (error) {
+      failures.add(toText(bytes.subarray(start - this.#prefix.length, end)), error);
+      return undefined;
+    }
   }
 
   #finishListing(revision: number, failures: Failures): void {
@@ -153,6 +233,9 @@ export class WatchStore {
       this.#counts.swept += 1;
       this.#remove(key, failures);
     }
+    const swept = this.#rows?.sweep() ?? 0;
+    this.#counts.swept += swept;
+    this.#counts.removes += swept;
     this.#revision = revision;
     this.#synced = true;
     failures.guard('', () => this.#observer.synced?.());

@@ -7,13 +7,7 @@ import {
   nodeRoutes,
   serviceEntries,
 } from '../../../agent/desired/index.ts';
-import {
-  type IpRecord,
-  type LocalServiceRecord,
-  type NodeRecord,
-  type Sourced,
-  mergeServices,
-} from '../../../clustermesh/index.ts';
+import { type IpRow, type LocalServiceRecord, type NodeRecord, mergeServices } from '../../../clustermesh/index.ts';
 import type { IpcacheEntry } from '../../../datapath/index.ts';
 import { formatPrefix, hostPrefix, parsePrefix } from '../../../values/ip/index.ts';
 
@@ -38,22 +32,14 @@ function node(cluster: string, name: string, ip: string, cidr: string, changes: 
   };
 }
 
-function record(cluster: string, prefix: string, hostIp: string, changes: Partial<IpRecord> = {}): Sourced<IpRecord> {
+function record(cluster: string, prefix: string, hostIp: string, changes: Partial<IpRow> = {}): IpRow {
   return {
     origin: { cluster, clusterId: cluster === 'east' ? 1 : 2 },
-    record: {
-      prefix: prefix.includes('/') ? parsePrefix(prefix) : hostPrefix(prefix),
-      cidr: prefix.includes('/'),
-      hostIp,
-      identity: 131_073,
-      encryptKey: 0,
-      metadata: '',
-      namespace: '',
-      podName: '',
-      serviceAccount: '',
-      namedPorts: [],
-      ...changes,
-    },
+    prefix: prefix.includes('/') ? parsePrefix(prefix) : hostPrefix(prefix),
+    hostIp,
+    identity: 131_073,
+    encryptKey: 0,
+    ...changes,
   };
 }
 

@@ -1,0 +1,494 @@
+import { BytePool, type IndexedRows, RowIndex, mixed, roomFor, widened } from '../../kvstore/index.ts';
+import { type Prefix, ipToBytes, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
+import { IpScanner, suffixText } from '../wire/ip-scanner.ts';
+import { decodeIp, encodeIp } from '../wire/ip.ts';
+import type { IpRecord } from '../wire/records.ts';
+import { AddressLog } from './address-log.ts';
+import { ClusterClaims } from './cluster-claims.ts';
+import type { IpRow } from './mesh-view.ts';
+import type { Origin, Sourced } from './origin.ts';
+import type { VersionSource } from './version-source.ts';
+import { WideAddresses } from './wide-addresses.ts';
+
+/** Bits of the column `kind`. */
+const used = 1;
+/** The address is a number of a wide one: IPv6, or a block. */
+const wide = 2;
+/** The value carries a mask. */
+const cidr = 4;
+/** Another cluster's claim of the same prefix wins. */
+const beaten = 8;
+/** The details could not be taken apart: they lie whole in `rest`. */
+const raw = 16;
+
+const none = 0xffff_ffff;
+
+/**
+ * The addresses of the mesh as columns: a row a claim, some thirty bytes, and no object. A prefix may be claimed by several
+ * clusters; one claim wins (see `MeshView`) and is in the index, the others wait beside it, which is rare.
+ *
+ * What rows have in common lies once in two pools: `site` (cluster, host, key, node part of the metadata) and `rest`
+ * (namespace, workload, account, ports). What is left of a pod's name and of its metadata are two numbers. Records are put
+ * together again when somebody asks for one.
+ */
+export class IpTable implements IndexedRows {
+  readonly #versions: VersionSource;
+  readonly #log: AddressLog;
+  readonly #index = new RowIndex(this);
+  readonly #sites = new BytePool();
+  readonly #rests = new BytePool();
+  readonly #ownCluster: string;
+  readonly #claims = new ClusterClaims();
+  /** Beaten claims by the row that won, the latest last. */
+  readonly #beaten = new Map<number, number[]>();
+  readonly #scanner = new IpScanner();
+  #address = new Uint32Array(0);
+  #identity = new Uint32Array(0);
+  #site = new Uint32Array(0);
+  #rest = new Uint32Array(0);
+  #suffix = new Uint32Array(0);
+  #number = new Uint16Array(0);
+  #kind = new Uint8Array(0);
+  #generation = new Uint8Array(0);
+  #rows = 0;
+  #freeRow = none;
+  readonly #wide = new WideAddresses();
+  // What is sought: an IPv4 host, or what `#wide` seeks.
+  #soughtWide = false;
+  #soughtAddress = 0;
+  #soughtHash = 0;
+
+  constructor(ownCluster: string, versions: VersionSource, logCapacity: number) {
+    this.#ownCluster = ownCluster;
+    this.#versions = versions;
+    this.#log = new AddressLog(logCapacity);
+  }
+
+  /** Prefixes that somebody claims. */
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** The number by which a cluster's claims are told apart here. */
+  scopeOf(origin: Origin): number {
+    return this.#claims.scopeOf(origin);
+  }
+
+  /** How many claims a cluster has. */
+  claims(scope: number): number {
+    return this.#claims.at(scope).rows;
+  }
+
+  since(version: number): ReadonlySet<string> | undefined {
+    return this.#log.since(version);
+  }
+
+  /** What the scanner has just found in `bytes`, said by a cluster. `identity` takes the place of the scanner's. */
+  upsertScanned(scope: number, scanner: IpScanner, bytes: Uint8Array, identity: number): void {
+    this.#seekScanned(scanner);
+    this.#upsertDetails(scope, scanner, bytes, identity, 0);
+  }
+
+  /** Saying the same again changes nothing, not even who said it last: a relisting must not move an address. */
+  upsert(scope: number, record: IpRecord): void {
+    const text = encodeIp(record);
+    const details = text.slice(text.indexOf(',"Metadata":'));
+    const host = Buffer.from(record.hostIp);
+    const bytes = Buffer.concat([host, Buffer.from(details)]);
+    const scanner = this.#scanner;
+    scanner.hostStart = 0;
+    scanner.hostEnd = host.length;
+    scanner.encryptKey = record.encryptKey;
+    let kind = record.cidr ? cidr : 0;
+    if (!scanner.scanDetails(bytes, host.length, bytes.length)) {
+      kind |= raw;
+      scanner.metadataStart = scanner.metadataEnd = scanner.restStart = host.length;
+      scanner.metadataNumber = scanner.suffix = 0;
+      scanner.restEnd = scanner.cutStart = scanner.cutEnd = bytes.length;
+    }
+    this.#seek(record.prefix);
+    this.#upsertDetails(scope, scanner, bytes, record.identity, kind);
+  }
+
+  /** Whether a cluster claims a prefix. */
+  claimed(scope: number, prefix: string): boolean {
+    this.#seek(parsePrefix(prefix));
+    return this.#claimOf(this.#index.find(this.#soughtHash), scope) >= 0;
+  }
+
+  /** Notes that the present listing of a cluster has seen a prefix. False when the cluster does not claim it. */
+  see(scope: number, prefix: string): boolean {
+    this.#seek(parsePrefix(prefix));
+    const row = this.#claimOf(this.#index.find(this.#soughtHash), scope);
+    if (row < 0) return false;
+    this.#see(row, scope);
+    return true;
+  }
+
+  remove(scope: number, prefix: string): boolean {
+    this.#seek(parsePrefix(prefix));
+    return this.#removeSought(scope);
+  }
+
+  /** By the bytes of an address in canonical text. */
+  removeAddress(scope: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const scanner = this.#scanner;
+    if (!scanner.scanAddress(bytes, start, end)) return false;
+    this.#seekScanned(scanner);
+    return this.#removeSought(scope);
+  }
+
+  /** From now on claims of the cluster that are not made again are stale. */
+  startListing(scope: number): void {
+    const claims = this.#claims.at(scope);
+    claims.seen = 0;
+    claims.generation += 1;
+    if (claims.generation < 256) return;
+    // The column has eight bits: everything becomes the oldest generation, once in 255 listings.
+    for (const row of this.#rowsOf(scope)) this.#generation[row] = 0;
+    claims.generation = 1;
+  }
+
+  /** Removes what the present listing has not seen. Returns how many. O(table) when there is anything, else O(1). */
+  sweep(scope: number): number {
+    const claims = this.#claims.at(scope);
+    return claims.seen === claims.rows ? 0 : this.#removeWhere(scope, claims.generation);
+  }
+
+  /** Removes all claims of a cluster. O(table). */
+  drain(scope: number): number {
+    return this.#removeWhere(scope, none);
+  }
+
+  get(prefix: string): Sourced<IpRecord> | undefined {
+    const row = this.#find(prefix);
+    return row < 0 ? undefined : this.#sourced(row);
+  }
+
+  row(prefix: string): IpRow | undefined {
+    const row = this.#find(prefix);
+    return row < 0 ? undefined : this.#rowAt(row);
+  }
+
+  /** The winners. What changes meanwhile may or may not come. */
+  *rowsInUse(): Generator<IpRow, void, void> {
+    for (let row = 0; row < this.#rows; row++) if (this.#wins(row)) yield this.#rowAt(row);
+  }
+
+  *records(): Generator<Sourced<IpRecord>, void, void> {
+    for (let row = 0; row < this.#rows; row++) if (this.#wins(row)) yield this.#sourced(row);
+  }
+
+  *prefixes(): Generator<string, void, void> {
+    for (let row = 0; row < this.#rows; row++) if (this.#wins(row)) yield this.#prefixText(row);
+  }
+
+  /** What a cluster says, whether it wins or not. */
+  *saidBy(cluster: string): Generator<IpRecord, void, void> {
+    const scope = this.#claims.find(cluster);
+    if (scope !== undefined) for (const row of this.#rowsOf(scope)) yield this.#record(row);
+  }
+
+  hashOf(row: number): number {
+    const address = this.#address[row] as number;
+    if (((this.#kind[row] as number) & wide) === 0) return hashOfHost(address);
+    return this.#wide.hashOf(address);
+  }
+
+  isSought(row: number): boolean {
+    const address = this.#address[row] as number;
+    if (((this.#kind[row] as number) & wide) === 0) return !this.#soughtWide && address === this.#soughtAddress;
+    return this.#soughtWide && this.#wide.isSought(address);
+  }
+
+  #upsertDetails(scope: number, scanner: IpScanner, bytes: Uint8Array, identity: number, kind: number): void {
+    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd, restStart, cutStart, cutEnd, restEnd } =
+      scanner;
+    const siteScope = scope * 256 + encryptKey;
+    const site = this.#sites.acquire(bytes, siteScope, hostStart, hostEnd, metadataStart, metadataEnd);
+    const rest = this.#rests.acquire(bytes, 0, restStart, cutStart, cutEnd, restEnd);
+    const winner = this.#index.find(this.#soughtHash);
+    const claim = this.#claimOf(winner, scope);
+    if (
+      claim >= 0 &&
+      this.#identity[claim] === identity &&
+      this.#site[claim] === site &&
+      this.#rest[claim] === rest &&
+      this.#suffix[claim] === scanner.suffix &&
+      this.#number[claim] === scanner.metadataNumber &&
+      ((this.#kind[claim] as number) & (cidr | raw)) === kind
+    ) {
+      this.#sites.release(site);
+      this.#rests.release(rest);
+      this.#see(claim, scope);
+      return;
+    }
+    let row = claim;
+    if (row < 0) row = this.#addRow(scope);
+    else this.#release(row);
+    this.#identity[row] = identity;
+    this.#site[row] = site;
+    this.#rest[row] = rest;
+    this.#suffix[row] = scanner.suffix;
+    this.#number[row] = scanner.metadataNumber;
+    this.#kind[row] = ((this.#kind[row] as number) & (used | wide | beaten)) | kind;
+    this.#see(row, scope);
+    if (winner < 0) {
+      this.#index.add(row, this.#soughtHash);
+      this.#changed(row);
+    } else if (row === winner) this.#changed(row);
+    else this.#contend(row, winner, claim >= 0);
+  }
+
+  /** A claim was made or renewed while another one wins: the later of two remote clusters wins, the own one always. */
+  #contend(row: number, winner: number, waited: boolean): void {
+    const waiting = this.#beaten.get(winner) ?? [];
+    const others = waited ? waiting.filter((other) => other !== row) : waiting;
+    if (this.#isOwn(winner)) {
+      others.push(row);
+      this.#setBeaten(winner, others);
+      this.#kind[row] = (this.#kind[row] as number) | beaten;
+      return;
+    }
+    this.#beaten.delete(winner);
+    others.push(winner);
+    this.#kind[winner] = (this.#kind[winner] as number) | beaten;
+    this.#setWinner(row, winner, others);
+  }
+
+  #setWinner(row: number, before: number, waiting: number[]): void {
+    this.#kind[row] = (this.#kind[row] as number) & ~beaten;
+    this.#index.replace(before, row, this.hashOf(before));
+    this.#setBeaten(row, waiting);
+    this.#changed(row);
+  }
+
+  #setBeaten(winner: number, waiting: number[]): void {
+    if (waiting.length === 0) this.#beaten.delete(winner);
+    else this.#beaten.set(winner, waiting);
+  }
+
+  #removeSought(scope: number): boolean {
+    const winner = this.#index.find(this.#soughtHash);
+    const row = this.#claimOf(winner, scope);
+    if (row < 0) return false;
+    this.#removeRow(row, winner);
+    return true;
+  }
+
+  #removeRow(row: number, winner: number): void {
+    const waiting = this.#beaten.get(winner);
+    if (row !== winner) {
+      this.#setBeaten(
+        winner,
+        (waiting ?? []).filter((other) => other !== row),
+      );
+    } else if (waiting) {
+      this.#beaten.delete(winner);
+      // Only remote claims wait, the latest last; so the heir is the last.
+      this.#setWinner(waiting.at(-1) as number, row, waiting.slice(0, -1));
+    } else {
+      this.#changed(row);
+      this.#index.remove(row, this.hashOf(row));
+    }
+    this.#freeRowOf(row);
+  }
+
+  /** `generation` stays; `none` stands for no generation at all. */
+  #removeWhere(scope: number, generation: number): number {
+    let removed = 0;
+    for (const row of this.#rowsOf(scope)) {
+      if (this.#generation[row] === generation) continue;
+      this.#seekRow(row);
+      this.#removeRow(row, this.#index.find(this.#soughtHash));
+      removed += 1;
+    }
+    return removed;
+  }
+
+  *#rowsOf(scope: number): Generator<number, void, void> {
+    for (let row = 0; row < this.#rows; row++)
+      if (((this.#kind[row] as number) & used) !== 0 && this.#scopeAt(row) === scope) yield row;
+  }
+
+  #claimOf(winner: number, scope: number): number {
+    if (winner < 0 || this.#scopeAt(winner) === scope) return winner;
+    if (this.#beaten.size === 0) return -1;
+    return this.#beaten.get(winner)?.find((row) => this.#scopeAt(row) === scope) ?? -1;
+  }
+
+  #see(row: number, scope: number): void {
+    const claims = this.#claims.at(scope);
+    if (this.#generation[row] === claims.generation) return;
+    this.#generation[row] = claims.generation;
+    claims.seen += 1;
+  }
+
+  #addRow(scope: number): number {
+    let row = this.#freeRow;
+    if (row === none) {
+      row = this.#rows++;
+      if (row >= this.#address.length) this.#widen(roomFor(row + 1));
+    } else this.#freeRow = this.#address[row] as number;
+    const claims = this.#claims.at(scope);
+    claims.rows += 1;
+    // Not yet seen: any other generation.
+    this.#generation[row] = claims.generation === 0 ? 255 : claims.generation - 1;
+    this.#kind[row] = used;
+    this.#address[row] = this.#soughtAddress;
+    if (this.#soughtWide) {
+      this.#address[row] = this.#wide.add();
+      this.#kind[row] = used | wide;
+    }
+    return row;
+  }
+
+  #freeRowOf(row: number): void {
+    const claims = this.#claims.at(this.#scopeAt(row));
+    claims.rows -= 1;
+    if (this.#generation[row] === claims.generation) claims.seen -= 1;
+    this.#release(row);
+    if (((this.#kind[row] as number) & wide) !== 0) this.#wide.free(this.#address[row] as number);
+    this.#kind[row] = 0;
+    this.#address[row] = this.#freeRow;
+    this.#freeRow = row;
+  }
+
+  #release(row: number): void {
+    this.#sites.release(this.#site[row] as number);
+    this.#rests.release(this.#rest[row] as number);
+  }
+
+  #widen(rows: number): void {
+    this.#address = widened(this.#address, rows);
+    this.#identity = widened(this.#identity, rows);
+    this.#site = widened(this.#site, rows);
+    this.#rest = widened(this.#rest, rows);
+    this.#suffix = widened(this.#suffix, rows);
+    this.#number = widened(this.#number, rows);
+    this.#kind = widened(this.#kind, rows);
+    this.#generation = widened(this.#generation, rows);
+  }
+
+  #changed(row: number): void {
+    const version = this.#versions.next();
+    const address = this.#address[row] as number;
+    if (((this.#kind[row] as number) & wide) === 0) {
+      this.#log.recordHost(version, address);
+      return;
+    }
+    this.#log.recordWide(version, this.#wide.words, address * 5);
+  }
+
+  #find(prefix: string): number {
+    this.#seek(parsePrefix(prefix));
+    return this.#index.find(this.#soughtHash);
+  }
+
+  #seek({ address, length, family }: Prefix): void {
+    const bytes = ipToBytes(address);
+    if (family === 4 && length === 32) {
+      this.#seekHost(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
+      return;
+    }
+    this.#soughtWide = true;
+    this.#soughtHash =
+      family === 6
+        ? this.#wide.seek6(bytes, length)
+        : this.#wide.seek4(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), length);
+  }
+
+  #seekScanned(scanner: IpScanner): void {
+    if (!scanner.wide) {
+      this.#seekHost(scanner.address);
+      return;
+    }
+    this.#soughtWide = true;
+    this.#soughtHash = this.#wide.seek6(scanner.wide, 128);
+  }
+
+  #seekHost(address: number): void {
+    this.#soughtWide = false;
+    this.#soughtAddress = address;
+    this.#soughtHash = hashOfHost(address);
+  }
+
+  #seekRow(row: number): void {
+    const address = this.#address[row] as number;
+    if (((this.#kind[row] as number) & wide) === 0) {
+      this.#seekHost(address);
+      return;
+    }
+    this.#soughtWide = true;
+    this.#soughtHash = this.#wide.seek(address);
+  }
+
+  #wins(row: number): boolean {
+    return ((this.#kind[row] as number) & (used | beaten)) === used;
+  }
+
+  #isOwn(row: number): boolean {
+    return this.#originAt(row).cluster === this.#ownCluster;
+  }
+
+  #scopeAt(row: number): number {
+    return this.#sites.scopeOf(this.#site[row] as number) >>> 8;
+  }
+
+  #originAt(row: number): Origin {
+    return this.#claims.at(this.#scopeAt(row)).origin;
+  }
+
+  #addressText(row: number): string {
+    const address = this.#address[row] as number;
+    if (((this.#kind[row] as number) & wide) === 0) return numberToIpv4(address);
+    return this.#wide.textOf(address);
+  }
+
+  /** The length of the row's prefix, +256 for IPv6. */
+  #lengthAt(row: number): number {
+    if (((this.#kind[row] as number) & wide) === 0) return 32;
+    return this.#wide.lengthOf(this.#address[row] as number);
+  }
+
+  #prefixText(row: number): string {
+    return `${this.#addressText(row)}/${this.#lengthAt(row) & 255}`;
+  }
+
+  #rowAt(row: number): IpRow {
+    const length = this.#lengthAt(row);
+    const site = this.#site[row] as number;
+    return {
+      prefix: { address: this.#addressText(row), length: length & 255, family: length < 256 ? 4 : 6 },
+      hostIp: this.#sites.head(site),
+      identity: this.#identity[row] as number,
+      encryptKey: this.#sites.scopeOf(site) & 255,
+      origin: this.#originAt(row),
+    };
+  }
+
+  #sourced(row: number): Sourced<IpRecord> {
+    return { record: this.#record(row), origin: this.#originAt(row) };
+  }
+
+  #record(row: number): IpRecord {
+    const { prefix, hostIp, identity, encryptKey } = this.#rowAt(row);
+    const isCidr = ((this.#kind[row] as number) & cidr) !== 0;
+    const details = decodeIp('0.0.0.0', `{"IP":"0.0.0.0"${this.#detailsText(row)}`);
+    return { ...details, prefix, cidr: isCidr, hostIp, identity, encryptKey };
+  }
+
+  /** From `,"Metadata"` to the end of the value, as it was written. */
+  #detailsText(row: number): string {
+    const rest = this.#rest[row] as number;
+    if (((this.#kind[row] as number) & raw) !== 0) return this.#rests.head(rest);
+    const metadata = this.#sites.tail(this.#site[row] as number);
+    const number = this.#number[row] === 0 ? '' : String(this.#number[row]);
+    const suffix = suffixText(this.#suffix[row] as number);
+    return `,"Metadata":"${metadata}${number}"${this.#rests.head(rest)}${suffix}${this.#rests.tail(rest)}`;
+  }
+}
+
+function hashOfHost(address: number): number {
+  return mixed(address) >>> 0;
+}

@@ -1,0 +1,294 @@
+import { ipFromBytes, ipToBytes, isIp } from '../../values/ip/index.ts';
+
+const headText = bytesOf('{"IP":"');
+const hostText = bytesOf('","Mask":null,"HostIP":"');
+const idText = bytesOf('","ID":');
+const keyText = bytesOf(',"Key":');
+const metadataText = bytesOf(',"Metadata":"');
+const namespaceText = bytesOf(',"K8sNamespace":"');
+const podText = bytesOf(',"K8sPodName":"');
+const accountText = bytesOf(',"K8sServiceAccount":"');
+const portsText = bytesOf(',"NamedPorts":[');
+const portNameText = bytesOf('{"Name":"');
+const portNumberText = bytesOf('","Port":');
+const portProtocolText = bytesOf(',"Protocol":"');
+const protocols = ['TCP"}', 'UDP"}', 'SCTP"}', 'ICMP"}', 'ICMPv6"}', 'ANY"}'].map(bytesOf);
+
+const quote = 0x22;
+const backslash = 0x5c;
+const closing = 0x7d;
+const comma = 0x2c;
+const dot = 0x2e;
+const colon = 0x3a;
+const dash = 0x2d;
+const zero = 0x30;
+
+/**
+ * Reads the value of an address key from its bytes, in the one form in which Go and we write it: members in their order,
+ * no white space, no escapes, addresses in canonical text. On the first surprise it says "don't know" and JSON decides
+ * (`decodeIp`); whatever it does know is what that would have said.
+ *
+ * The result lies in the scanner until the next value; texts are positions in the buffer that was scanned.
+ */
+export class IpScanner {
+  /** An IPv4 address as a number; 0 for IPv6, whose bytes are in {@link wide}. */
+  address = 0;
+  /** The bytes of an IPv6 address; undefined for IPv4. */
+  wide: Uint8Array | undefined;
+  identity = 0;
+  encryptKey = 0;
+  hostStart = 0;
+  hostEnd = 0;
+  /** `Metadata` without a number at its end. */
+  metadataStart = 0;
+  metadataEnd = 0;
+  /** The number at the end of `Metadata`, from 1 to 65,535; 0 when there is none of that kind. */
+  metadataNumber = 0;
+  /** From behind `Metadata` to the end of the object, its brace included. */
+  restStart = 0;
+  restEnd = 0;
+  /** The last part of the pod's name, cut out of the rest: `suffix` stands for it. Both at `restEnd` when there is none. */
+  cutStart = 0;
+  cutEnd = 0;
+  /** The part cut out, as {@link packSuffix} makes it; 0 when there is none. */
+  suffix = 0;
+
+  /** Whether the value is in the known form, and says the address that its key says. */
+  scan(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    bytes: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): boolean {
+    let at = literal(bytes, valueStart, valueEnd, headText);
+    if (at < 0) return false;
+    // The address must be the key's, so one comparison takes the place of looking for its end.
+    const length = keyEnd - keyStart;
+    if (length > valueEnd - at) return false;
+    for (let i = 0; i < length; i++) if (keyBytes[keyStart + i] !== bytes[at + i]) return false;
+    if (!this.scanAddress(keyBytes, keyStart, keyEnd)) return false;
+    at = literal(bytes, at + length, valueEnd, hostText);
+    if (at < 0) return false;
+    this.hostStart = at;
+    at = addressEnd(bytes, at, valueEnd);
+    if (at < 0) return false;
+    this.hostEnd = at;
+    at = literal(bytes, at, valueEnd, idText);
+    if (at < 0) return false;
+    let end = numberEnd(bytes, at, valueEnd, 10);
+    if (end < 0) return false;
+    this.identity = number(bytes, at, end);
+    if (this.identity > 0xffff_ffff) return false;
+    at = literal(bytes, end, valueEnd, keyText);
+    if (at < 0) return false;
+    end = numberEnd(bytes, at, valueEnd, 3);
+    if (end < 0) return false;
+    this.encryptKey = number(bytes, at, end);
+    if (this.encryptKey > 255) return false;
+    return this.scanDetails(bytes, end, valueEnd);
+  }
+
+  /** The address of a key, in canonical text, without length. */
+  scanAddress(bytes: Uint8Array, start: number, end: number): boolean {
+    this.wide = undefined;
+    this.address = 0;
+    const address = ipv4(bytes, start, end);
+    if (address >= 0) {
+      this.address = address;
+      return true;
+    }
+    this.wide = ipv6(bytes, start, end);
+    return this.wide !== undefined;
+  }
+
+  /** From `,"Metadata"` to the end of the value. */
+  scanDetails(bytes: Uint8Array, start: number, end: number): boolean {
+    let at = literal(bytes, start, end, metadataText);
+    if (at < 0) return false;
+    this.metadataStart = at;
+    at = textEnd(bytes, at, end);
+    if (at < 0) return false;
+    this.#splitMetadata(bytes, at);
+    at += 1;
+    this.restStart = at;
+    this.restEnd = end;
+    this.cutStart = end;
+    this.cutEnd = end;
+    this.suffix = 0;
+    let next = literal(bytes, at, end, namespaceText);
+    if (next >= 0) {
+      if (bytes[next] === quote) return false;
+      at = textEnd(bytes, next, end) + 1;
+      if (at === 0) return false;
+    }
+    next = literal(bytes, at, end, podText);
+    if (next >= 0) {
+      if (bytes[next] === quote) return false;
+      at = textEnd(bytes, next, end) + 1;
+      if (at === 0) return false;
+      this.#splitPod(bytes, next, at - 1);
+    }
+    next = literal(bytes, at, end, accountText);
+    if (next >= 0) {
+      if (bytes[next] === quote) return false;
+      at = textEnd(bytes, next, end) + 1;
+      if (at === 0) return false;
+    }
+    next = literal(bytes, at, end, portsText);
+    if (next >= 0) {
+      at = portsEnd(bytes, next, end);
+      if (at < 0) return false;
+    }
+    return at === end - 1 && bytes[at] === closing;
+  }
+
+  /** `cilium-global:default:<node>:<endpoint>`: all but the last number is the same for all endpoints of a node. */
+  #splitMetadata(bytes: Uint8Array, end: number): void {
+    let at = end;
+    while (at > this.metadataStart && digit(bytes[at - 1] as number)) at -= 1;
+    const value = end - at <= 5 && at < end && bytes[at] !== zero ? number(bytes, at, end) : 0;
+    this.metadataNumber = value <= 0xffff ? value : 0;
+    this.metadataEnd = this.metadataNumber === 0 ? end : at;
+  }
+
+  /** `checkout-7d9f8b6c5d-x2x9k`: all but the last part is the same for all pods of a workload. */
+  #splitPod(bytes: Uint8Array, start: number, end: number): void {
+    let value = 0;
+    let unit = 1;
+    let at = end - 1;
+    for (; at > start && end - at <= maxSuffix && bytes[at] !== dash; at--) {
+      const letter = letterOf(bytes[at] as number);
+      if (letter === 0) return;
+      value += letter * unit;
+      unit *= 36;
+    }
+    if (bytes[at] !== dash || at === end - 1) return;
+    this.cutStart = at + 1;
+    this.cutEnd = end;
+    this.suffix = value;
+  }
+}
+
+const maxSuffix = 6;
+const letters = '0123456789abcdefghijklmnopqrstuvwxyz';
+
+/** The text that {@link IpScanner.suffix} stands for: numbers in base 36 whose digits go from 1 to 36, so that no two texts are one number. */
+export function suffixText(suffix: number): string {
+  let text = '';
+  for (let left = suffix; left > 0;) {
+    const letter = ((left - 1) % 36) + 1;
+    text = (letters[letter - 1] as string) + text;
+    left = (left - letter) / 36;
+  }
+  return text;
+}
+
+/** 1 to 36; 0 for what is neither digit nor lower-case letter. */
+function letterOf(byte: number): number {
+  if (byte >= 0x61 && byte <= 0x7a) return byte - 0x61 + 11;
+  return byte >= zero && byte <= 0x39 ? byte - zero + 1 : 0;
+}
+
+/** Position behind the literal, or −1. */
+function literal(bytes: Uint8Array, at: number, end: number, text: Uint8Array): number {
+  const length = text.length;
+  if (length > end - at) return -1;
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== text[i]) return -1;
+  return at + length;
+}
+
+/** Position of the quote that ends a plain text; −1 when it is not plain (escapes, control characters, not ASCII). */
+function textEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === quote) return at;
+    if (byte < 0x20 || byte === backslash || byte >= 0x7f) return -1;
+  }
+  return -1;
+}
+
+function digit(byte: number): boolean {
+  return byte >= zero && byte <= 0x39;
+}
+
+/** Position behind a whole number of at most `most` digits as JSON writes it; −1 for none. */
+function numberEnd(bytes: Uint8Array, start: number, end: number, most: number): number {
+  let at = start;
+  while (at < end && digit(bytes[at] as number)) at += 1;
+  if (at === start || at - start > most || at === end) return -1;
+  return bytes[start] === zero && at - start > 1 ? -1 : at;
+}
+
+function number(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 10 + (bytes[at] as number) - zero;
+  return value;
+}
+
+/** An IPv4 address in canonical text as a number; −1 for anything else. */
+function ipv4(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  let parts = 0;
+  for (let at = start; ; at++) {
+    let part = 0;
+    const first = at;
+    for (; at < end && digit(bytes[at] as number); at++) part = part * 10 + (bytes[at] as number) - zero;
+    const length = at - first;
+    if (length === 0 || length > 3 || part > 255 || (length > 1 && bytes[first] === zero)) return -1;
+    value = value * 256 + part;
+    parts += 1;
+    if (at === end) return parts === 4 ? value : -1;
+    if (bytes[at] !== dot || parts === 4) return -1;
+  }
+}
+
+/** The 16 bytes of an IPv6 address in canonical text. */
+function ipv6(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
+  let text = '';
+  let colons = 0;
+  if (end - start > 39) return undefined;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === colon) colons += 1;
+    text += String.fromCharCode(byte);
+  }
+  if (colons < 2 || !isIp(text)) return undefined;
+  const address = ipToBytes(text);
+  return address.length === 16 && ipFromBytes(address) === text ? address : undefined;
+}
+
+/** Position of the quote behind an address in canonical text, or behind none; −1 for anything else. */
+function addressEnd(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== quote) at += 1;
+  if (at === end) return -1;
+  if (at === start || ipv4(bytes, start, at) >= 0 || ipv6(bytes, start, at)) return at;
+  return -1;
+}
+
+/** Position behind the `]` of a list of ports; −1 when it is not in the known form. */
+function portsEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; ; at++) {
+    at = literal(bytes, at, end, portNameText);
+    if (at < 0) return -1;
+    at = textEnd(bytes, at, end);
+    if (at < 0) return -1;
+    const first = literal(bytes, at, end, portNumberText);
+    if (first < 0) return -1;
+    at = numberEnd(bytes, first, end, 5);
+    if (at < 0 || number(bytes, first, at) > 0xffff) return -1;
+    const protocol = literal(bytes, at, end, portProtocolText);
+    if (protocol < 0) return -1;
+    at = -1;
+    for (let i = 0; i < protocols.length && at < 0; i++) at = literal(bytes, protocol, end, protocols[i] as Uint8Array);
+    if (at < 0 || at >= end) return -1;
+    if (bytes[at] === 0x5d) return at + 1;
+    if (bytes[at] !== comma) return -1;
+  }
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'latin1'));
+}

@@ -1,0 +1,157 @@
+import { mixed, roomFor, widened } from './columns.ts';
+import { type IndexedRows, RowIndex } from './row-index.ts';
+
+const firstBytes = 4096;
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * Holds equal byte strings once and gives each a number, as long as somebody refers to it. What ten thousand rows have in
+ * common costs each of them four bytes. A text may consist of two slices of a buffer: what lies between is then left out,
+ * and where it was is part of the text. `scope` keeps texts of different owners apart.
+ */
+export class BytePool implements IndexedRows {
+  readonly #index = new RowIndex(this);
+  #bytes = new Uint8Array(firstBytes);
+  #used = 0;
+  /** Bytes of texts that nobody refers to any more. */
+  #wasted = 0;
+  #start = new Uint32Array(0);
+  #length = new Uint32Array(0);
+  /** Length of the first slice. */
+  #cut = new Uint32Array(0);
+  #scope = new Uint32Array(0);
+  #hash = new Uint32Array(0);
+  #references = new Uint32Array(0);
+  #rows = 0;
+  #free: number[] = [];
+  // What is sought.
+  #buffer: Uint8Array = this.#bytes;
+  #from = 0;
+  #to = 0;
+  #from2 = 0;
+  #to2 = 0;
+  #inScope = 0;
+  #soughtHash = 0;
+
+  /** Texts that are referred to. */
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** The number of `buffer[from, to)` followed by `buffer[from2, to2)`, and one more reference to it. */
+  acquire(buffer: Uint8Array, scope: number, from: number, to: number, from2 = to, to2 = to): number {
+    let hash = Math.imul(scope ^ 0x811c9dc5, 0x01000193) ^ (to - from);
+    for (let i = from; i < to; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
+    for (let i = from2; i < to2; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
+    hash = mixed(hash) >>> 0;
+    this.#buffer = buffer;
+    this.#from = from;
+    this.#to = to;
+    this.#from2 = from2;
+    this.#to2 = to2;
+    this.#inScope = scope;
+    this.#soughtHash = hash;
+    const known = this.#index.find(hash);
+    if (known >= 0) {
+      this.#references[known] = (this.#references[known] as number) + 1;
+      return known;
+    }
+    return this.#add(hash);
+  }
+
+  /** One more reference to a text that has one. */
+  retain(id: number): void {
+    this.#references[id] = (this.#references[id] as number) + 1;
+  }
+
+  release(id: number): void {
+    const references = (this.#references[id] as number) - 1;
+    this.#references[id] = references;
+    if (references > 0) return;
+    this.#index.remove(id, this.#hash[id] as number);
+    this.#free.push(id);
+    this.#wasted += this.#length[id] as number;
+    this.#length[id] = 0;
+    if (this.#wasted > 65_536 && this.#wasted * 2 > this.#used) this.#compact();
+  }
+
+  scopeOf(id: number): number {
+    return this.#scope[id] as number;
+  }
+
+  /** The first slice of a text. */
+  head(id: number): string {
+    const start = this.#start[id] as number;
+    return decoder.decode(this.#bytes.subarray(start, start + (this.#cut[id] as number)));
+  }
+
+  /** The second slice of a text. */
+  tail(id: number): string {
+    const start = this.#start[id] as number;
+    return decoder.decode(
+      this.#bytes.subarray(start + (this.#cut[id] as number), start + (this.#length[id] as number)),
+    );
+  }
+
+  hashOf(row: number): number {
+    return this.#hash[row] as number;
+  }
+
+  isSought(row: number): boolean {
+    const cut = this.#to - this.#from;
+    if (this.#hash[row] !== this.#soughtHash || this.#cut[row] !== cut || this.#scope[row] !== this.#inScope)
+      return false;
+    if (this.#length[row] !== cut + this.#to2 - this.#from2) return false;
+    const bytes = this.#bytes;
+    const buffer = this.#buffer;
+    let at = this.#start[row] as number;
+    for (let i = this.#from; i < this.#to; i++) if (bytes[at++] !== buffer[i]) return false;
+    for (let i = this.#from2; i < this.#to2; i++) if (bytes[at++] !== buffer[i]) return false;
+    return true;
+  }
+
+  #add(hash: number): number {
+    const cut = this.#to - this.#from;
+    const length = cut + this.#to2 - this.#from2;
+    const id = this.#free.pop() ?? this.#rows++;
+    if (id >= this.#start.length) this.#widen(roomFor(id + 1));
+    if (this.#used + length > this.#bytes.length)
+      this.#bytes = widened(this.#bytes, Math.ceil((this.#used + length) * 1.25) + firstBytes);
+    this.#bytes.set(this.#buffer.subarray(this.#from, this.#to), this.#used);
+    this.#bytes.set(this.#buffer.subarray(this.#from2, this.#to2), this.#used + cut);
+    this.#start[id] = this.#used;
+    this.#length[id] = length;
+    this.#cut[id] = cut;
+    this.#scope[id] = this.#inScope;
+    this.#hash[id] = hash;
+    this.#references[id] = 1;
+    this.#used += length;
+    this.#index.add(id, hash);
+    return id;
+  }
+
+  #widen(rows: number): void {
+    this.#start = widened(this.#start, rows);
+    this.#length = widened(this.#length, rows);
+    this.#cut = widened(this.#cut, rows);
+    this.#scope = widened(this.#scope, rows);
+    this.#hash = widened(this.#hash, rows);
+    this.#references = widened(this.#references, rows);
+  }
+
+  /** Moves the texts that are referred to together. */
+  #compact(): void {
+    const bytes = new Uint8Array(Math.ceil((this.#used - this.#wasted) * 1.25) + firstBytes);
+    let used = 0;
+    for (let id = 0; id < this.#rows; id++) {
+      const length = this.#length[id] as number;
+      const start = this.#start[id] as number;
+      bytes.set(this.#bytes.subarray(start, start + length), used);
+      this.#start[id] = used;
+      used += length;
+    }
+    this.#bytes = bytes;
+    this.#used = used;
+    this.#wasted = 0;
+  }
+}
