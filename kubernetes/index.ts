@@ -4,14 +4,9 @@ export { FieldError, FieldReader } from './manifests/field-reader.ts';
 export { serviceNameLabel } from './manifests/endpoint-slice.ts';
 export { type Normalised, flattenLists, normaliseObject } from './manifests/normalise.ts';
 export { type Manifest, toManifest } from './manifests/to-manifest.ts';
-export {
-  type ManifestProblem,
-  type Manifests,
-  manifestFiles,
-  objectId,
-  parseManifests,
-  readManifests,
-} from './manifests/read-manifests.ts';
+export { type ManifestPlace, objectId } from './manifests/collect.ts';
+export type { ManifestProblem } from './manifests/problem.ts';
+export { type Manifests, manifestFiles, parseManifests, readManifests } from './manifests/read-manifests.ts';
 export { type ManifestSourceOptions, manifestSource } from './manifests/manifest-source.ts';
 export { MemorySource, allKinds } from './memory/memory-source.ts';
 export { type ServeSourceOptions, type SourceServer, serveSource } from './stream/serve-source.ts';

@@ -3,8 +3,8 @@ import { type BackendSet, addBackend } from './backend-set.ts';
 
 /**
  * Adds the backends of one EndpointSlice. An endpoint serves when it is ready and not terminating, drains when it is
- * terminating and still serving, and is no backend otherwise. Whether the Service publishes addresses that are not ready
- * is not asked: the slice's own conditions decide (Kubernetes sets `ready` accordingly).
+ * terminating and still serving (or ready, which Kubernetes says of a terminating one where the Service publishes addresses
+ * that are not), and is no backend otherwise.
  */
 export function addLocalBackends(into: BackendSet, slice: LocalEndpointsRecord, cluster: string): void {
   for (const endpoint of slice.endpoints) {
@@ -29,6 +29,6 @@ export function addLocalBackends(into: BackendSet, slice: LocalEndpointsRecord, 
 }
 
 function stateOf({ ready, serving, terminating }: LocalEndpoint): 'active' | 'terminating' | undefined {
-  if (terminating) return serving ? 'terminating' : undefined;
+  if (terminating) return serving || ready ? 'terminating' : undefined;
   return ready ? 'active' : undefined;
 }

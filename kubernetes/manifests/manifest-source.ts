@@ -6,7 +6,8 @@ import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import { allKinds } from '../memory/memory-source.ts';
 import type { KubernetesEvent, KubernetesObject, KubernetesSource, SourceProblem } from '../objects/index.ts';
-import { type Manifests, manifestFiles, objectId, parseManifests } from './read-manifests.ts';
+import { idOf } from './collect.ts';
+import { type Manifests, manifestFiles, parseManifests } from './read-manifests.ts';
 
 export interface ManifestSourceOptions {
   readonly directory: string;
@@ -55,6 +56,7 @@ async function* follow(
   const { directory, clock, log = silentLogger, debounceMs = 100, rescanMs = 10_000 } = options;
   using changes = new FolderChanges(directory);
   let table: Table | undefined;
+  const twice = new Twice();
   let failure = '';
   try {
     while (!signal.aborted) {
@@ -66,6 +68,7 @@ async function* follow(
         // What is mended stays a problem until its objects have been taken: in between nothing may be concluded.
         accepted.problems = [...new Set([...accepted.problems, ...found])];
         const next = mergeFiles(files);
+        for (const text of twice.news(files)) log.warn('Two manifests describe one object', { object: text });
         yield* differences(table ?? new Map(), next);
         if (!table) for (const kind of allKinds) yield { type: 'synced', kind };
         table = next;
@@ -112,9 +115,7 @@ function accept(text: string, parsed: Manifests, known: FileState | undefined, l
   if (parsed.workloads.length > 0)
     log.info('Workloads play no role without a scheduler', { [fields.count]: parsed.workloads.length });
   const kept = parsed.errors.length > 0 ? (known?.objects ?? []) : [];
-  const read = parsed.objects.map(
-    (object) => [objectId(object.kind, object.metadata.namespace, object.metadata.name), object] as const,
-  );
+  const read = parsed.objects.map((object) => [idOf(object), object] as const);
   const problems = parsed.errors.map(({ file, document, message, about }) => ({
     object: `${file}, document ${document}`,
     reason: message,
@@ -123,9 +124,33 @@ function accept(text: string, parsed: Manifests, known: FileState | undefined, l
   return { text, objects: new Map([...kept, ...read]), problems };
 }
 
-/** Of two objects with one name the one of the later file counts. */
+/**
+ * Of two objects with one name the one of the later file counts: an object moves from file to file by being in both for a
+ * moment. {@link Twice} names those that differ.
+ */
 function mergeFiles(files: ReadonlyMap<string, FileState>): Table {
   return new Map([...files.values()].flatMap((file) => [...file.objects]));
+}
+
+/** Objects that differ between two files. Each pair is named once, as long as it lasts. */
+class Twice {
+  #known: ReadonlySet<string> = new Set();
+
+  /** Those that were not there before. */
+  news(files: ReadonlyMap<string, FileState>): string[] {
+    const last = new Map<string, { readonly file: string; readonly object: KubernetesObject }>();
+    const now = new Set<string>();
+    for (const [file, { objects }] of files)
+      for (const [id, object] of objects) {
+        const before = last.get(id);
+        if (before && !isDeepStrictEqual(before.object, object))
+          now.add(`${id}: in ${before.file} and ${file}, which counts`);
+        last.set(id, { file, object });
+      }
+    const news = [...now].filter((text) => !this.#known.has(text));
+    this.#known = now;
+    return news;
+  }
 }
 
 function* differences(before: Table, after: Table): Generator<KubernetesEvent> {

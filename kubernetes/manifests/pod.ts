@@ -36,10 +36,12 @@ export function readPodSpec(spec: FieldReader): Pod['spec'] {
 }
 
 function readContainerPort(port: FieldReader): ContainerPort {
+  const hostPort = port.integer('hostPort', 0, 65_535, 0);
   return {
     ...port.spread('name'),
     containerPort: port.port('containerPort'),
     protocol: port.oneOf('protocol', protocols, 'TCP'),
+    ...(hostPort === 0 ? {} : { hostPort }),
   };
 }
 

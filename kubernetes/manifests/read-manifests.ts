@@ -1,24 +1,13 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
-import type { KubernetesObject, ProblemSubject, Workload } from '../objects/index.ts';
+import type { KubernetesObject, Workload } from '../objects/index.ts';
+import { type FoundObject, type ManifestPlace, collect } from './collect.ts';
 import { FieldError } from './field-reader.ts';
-import { type Normalised, flattenLists, normaliseObject } from './normalise.ts';
+import { flattenLists, normaliseObject } from './normalise.ts';
+import type { ManifestProblem } from './problem.ts';
+import { isWorkload } from './workload.ts';
 import { subjectOf } from './subject.ts';
-
-/** One document that could not be taken in; the rest of its file was. */
-export interface ManifestProblem {
-  readonly file: string;
-  /** Counted from 1 within the file. */
-  readonly document: number;
-  /** Dotted path of the member at fault; empty when the document is no YAML at all. */
-  readonly field: string;
-  /** Line in the file, where it is known. */
-  readonly line?: number;
-  readonly message: string;
-  /** What the document describes, as far as that can be said. */
-  readonly about?: ProblemSubject;
-}
 
 export interface Manifests {
   readonly objects: readonly KubernetesObject[];
@@ -26,42 +15,61 @@ export interface Manifests {
   /** Kinds that play no role, with how many objects of each there were. */
   readonly skipped: ReadonlyMap<string, number>;
   readonly errors: readonly ManifestProblem[];
+  /** What is odd and harms nothing: an object that is there twice, word for word. */
+  readonly notes: readonly ManifestProblem[];
+  /** Where each object and workload stands, by {@link objectId}. */
+  readonly places: ReadonlyMap<string, ManifestPlace>;
 }
 
 /**
  * Reads files and folders (with what is below them) of YAML or JSON manifests: multi-document files, lists, any
- * namespaces. A broken document is reported and the rest goes on. Of two objects with one name the later one counts, in
- * the order of the paths, files sorted by name: as when they are applied one after another.
+ * namespaces. A broken document is reported and the rest goes on; so is an object that is there twice and differs, of
+ * which the first stays.
  * @throws an error of the file system when a path cannot be read.
  */
 export async function readManifests(paths: readonly string[]): Promise<Manifests> {
-  const objects = new Map<string, KubernetesObject>();
-  const workloads = new Map<string, Workload>();
-  const skipped = new Map<string, number>();
-  const errors: ManifestProblem[] = [];
-  for (const path of paths) {
-    for (const file of await manifestFiles(path)) {
-      const parsed = parseManifests(file, await readFile(file, 'utf8'));
-      errors.push(...parsed.errors);
-      for (const object of parsed.objects) replace(objects, object);
-      for (const workload of parsed.workloads) replace(workloads, workload);
-      for (const [kind, count] of parsed.skipped) skipped.set(kind, (skipped.get(kind) ?? 0) + count);
-    }
-  }
-  return { objects: [...objects.values()], workloads: [...workloads.values()], skipped, errors };
+  const scans: Scan[] = [];
+  for (const path of paths)
+    for (const file of await manifestFiles(path)) scans.push(scan(file, await readFile(file, 'utf8')));
+  return manifestsOf(scans);
 }
 
 /** The same for one text; `file` is for messages. */
 export function parseManifests(file: string, text: string): Manifests {
+  return manifestsOf([scan(file, text)]);
+}
+
+/** What one file holds, twice or not. */
+interface Scan {
+  readonly found: readonly FoundObject[];
+  readonly skipped: readonly string[];
+  readonly errors: readonly ManifestProblem[];
+}
+
+function manifestsOf(scans: readonly Scan[]): Manifests {
+  const { found, errors, notes } = collect(scans.flatMap((one) => one.found));
   const objects: KubernetesObject[] = [];
   const workloads: Workload[] = [];
+  for (const { object } of found.values()) {
+    if (isWorkload(object)) workloads.push(object);
+    else objects.push(object);
+  }
   const skipped = new Map<string, number>();
-  const errors: ManifestProblem[] = [];
-  const take = (normalised: Normalised): void => {
-    if (normalised.type === 'object') objects.push(normalised.object);
-    else if (normalised.type === 'workload') workloads.push(normalised.workload);
-    else skipped.set(normalised.kind, (skipped.get(normalised.kind) ?? 0) + 1);
+  for (const kind of scans.flatMap((one) => one.skipped)) skipped.set(kind, (skipped.get(kind) ?? 0) + 1);
+  return {
+    objects,
+    workloads,
+    skipped,
+    errors: [...scans.flatMap((one) => one.errors), ...errors],
+    notes,
+    places: new Map([...found].map(([id, { place }]) => [id, place])),
   };
+}
+
+function scan(file: string, text: string): Scan {
+  const found: FoundObject[] = [];
+  const skipped: string[] = [];
+  const errors: ManifestProblem[] = [];
   for (const { number, line, body } of splitDocuments(text)) {
     const lineCounter = new LineCounter();
     const document = parseDocument(body, { lineCounter, merge: true, prettyErrors: false });
@@ -76,7 +84,12 @@ export function parseManifests(file: string, text: string): Manifests {
       if (raw === null || raw === undefined) continue;
       for (const item of flattenLists(raw)) {
         try {
-          take(normaliseObject(item.raw, item.path));
+          const normalised = normaliseObject(item.raw, item.path);
+          if (normalised.type === 'skipped') skipped.push(normalised.kind);
+          else {
+            const object = normalised.type === 'object' ? normalised.object : normalised.workload;
+            found.push({ object, place: { file, document: number, line, path: item.path } });
+          }
         } catch (cause) {
           const about = subjectOf(item.raw, item.path, cause);
           errors.push({ ...problem(file, number, line, cause), ...(about ? { about } : {}) });
@@ -86,7 +99,7 @@ export function parseManifests(file: string, text: string): Manifests {
       errors.push(problem(file, number, line, cause));
     }
   }
-  return { objects, workloads, skipped, errors };
+  return { found, skipped, errors };
 }
 
 /** Files that hold manifests at or below a path, hidden ones left out, sorted. */
@@ -101,17 +114,6 @@ export async function manifestFiles(path: string): Promise<string[]> {
     else if (info?.isFile() && /\.(ya?ml|json)$/.test(name)) files.push(child);
   }
   return files;
-}
-
-/** Identifies an object within a cluster. */
-export function objectId(kind: string, namespace: string, name: string): string {
-  return `${kind}/${namespace}/${name}`;
-}
-
-function replace<T extends KubernetesObject | Workload>(known: Map<string, T>, object: T): void {
-  const id = objectId(object.kind, object.metadata.namespace, object.metadata.name);
-  known.delete(id);
-  known.set(id, object);
 }
 
 /**

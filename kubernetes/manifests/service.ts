@@ -5,6 +5,7 @@ import { readMetadata } from './metadata.ts';
 import { protocols } from './pod.ts';
 
 const policies = ['Cluster', 'Local'] as const;
+const familyPolicies = ['SingleStack', 'PreferDualStack', 'RequireDualStack'] as const;
 
 export function readService(reader: FieldReader): Service {
   const spec = reader.object('spec');
@@ -36,6 +37,7 @@ export function readService(reader: FieldReader): Service {
         ? { sessionAffinityTimeoutSeconds: timeout.integer('timeoutSeconds', 1, 86_400) }
         : {}),
       ...spec.spread('trafficDistribution'),
+      ...readFamilies(spec),
       publishNotReadyAddresses: spec.boolean('publishNotReadyAddresses'),
       ...spec.spread('externalName'),
     },
@@ -55,6 +57,17 @@ function readServicePort(port: FieldReader): ServicePort {
         : port.integer('targetPort', 0, 65_535, number) || number,
     ...(nodePort === 0 ? {} : { nodePort }),
     ...port.spread('appProtocol'),
+  };
+}
+
+function readFamilies(spec: FieldReader): Pick<Service['spec'], 'ipFamilies' | 'ipFamilyPolicy'> {
+  const families = spec.texts('ipFamilies').map((family, i) => {
+    if (family !== 'IPv4' && family !== 'IPv6') throw spec.error(`ipFamilies[${i}]`, 'IPv4 or IPv6', family);
+    return family;
+  });
+  return {
+    ...(families.length === 0 ? {} : { ipFamilies: families }),
+    ...(spec.has('ipFamilyPolicy') ? { ipFamilyPolicy: spec.oneOf('ipFamilyPolicy', familyPolicies) } : {}),
   };
 }
 

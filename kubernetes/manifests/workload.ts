@@ -1,10 +1,14 @@
 import { type LabelRequirement, type LabelSelector, type Labels, matchesSelector } from '../../values/labels/index.ts';
-import type { Workload } from '../objects/index.ts';
+import type { KubernetesObject, Workload } from '../objects/index.ts';
 import type { FieldReader } from './field-reader.ts';
 import { readMetadata } from './metadata.ts';
 import { readPodSpec } from './pod.ts';
 
 export const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job'] as const;
+
+export function isWorkload(object: KubernetesObject | Workload): object is Workload {
+  return workloadKinds.some((kind) => kind === object.kind);
+}
 
 const operators: readonly LabelRequirement['operator'][] = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
 

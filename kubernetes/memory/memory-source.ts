@@ -1,6 +1,6 @@
 import { CoalescingQueue } from '../../runtime/queue/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
-import { objectId } from '../manifests/read-manifests.ts';
+import { objectId } from '../manifests/collect.ts';
 import type { KubernetesEvent, KubernetesKind, KubernetesObject, KubernetesSource } from '../objects/index.ts';
 
 /**

@@ -32,6 +32,8 @@ export interface ContainerPort {
   readonly name?: string;
   readonly containerPort: number;
   readonly protocol: Protocol;
+  /** A port of the node that leads here; absent: none. */
+  readonly hostPort?: number;
 }
 
 export interface Pod {
@@ -79,6 +81,9 @@ export interface Service {
     readonly sessionAffinity: 'None' | 'ClientIP';
     readonly sessionAffinityTimeoutSeconds?: number;
     readonly trafficDistribution?: string;
+    /** Families that were asked for, in order; absent: left to the cluster. */
+    readonly ipFamilies?: readonly ('IPv4' | 'IPv6')[];
+    readonly ipFamilyPolicy?: 'SingleStack' | 'PreferDualStack' | 'RequireDualStack';
     readonly publishNotReadyAddresses: boolean;
     readonly externalName?: string;
   };

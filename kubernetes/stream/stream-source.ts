@@ -4,7 +4,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { type Schedule, exponential } from '../../runtime/retry/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
-import { objectId } from '../manifests/read-manifests.ts';
+import { objectId } from '../manifests/collect.ts';
 import type { KubernetesEvent, KubernetesKind, KubernetesSource } from '../objects/index.ts';
 import { mayDescribe } from '../objects/index.ts';
 import { maxLineBytes, parseLine } from './line-protocol.ts';

@@ -1,5 +1,5 @@
 import type { PlacedPod, PlacedService } from '../scheduler/index.ts';
-import { selects } from '../scheduler/index.ts';
+import { answersOn, selects } from '../scheduler/index.ts';
 
 /** A Service as it is called: every cluster it stands in, with its address and its backends. */
 export interface ServiceTarget {
@@ -13,20 +13,24 @@ export interface ServiceTarget {
   readonly backends: readonly PlacedPod[];
 }
 
-/** Services that can be called: with a ClusterIP, a TCP or UDP port, and at least one running backend. */
+/** Services that can be called: with a ClusterIP, and a TCP or UDP port on which at least one running backend answers. */
 export function serviceTargets(services: readonly PlacedService[], pods: readonly PlacedPod[]): ServiceTarget[] {
   const byName = Map.groupBy(services, ({ service }) => `${service.metadata.namespace}/${service.metadata.name}`);
   return [...byName.values()].flatMap((places) => {
     const [first] = places;
-    const port = first?.service.spec.ports.find(({ protocol }) => protocol !== 'SCTP');
-    if (!first || !port || port.protocol === 'SCTP') return [];
+    if (!first) return [];
     const clusters = new Set(places.map((place) => place.cluster));
-    const backends = pods.filter((pod) => clusters.has(pod.cluster) && selects(first.service, pod.pod));
+    const selected = pods.filter((pod) => clusters.has(pod.cluster) && selects(first.service, pod.pod));
+    const port = first.service.spec.ports.find(
+      (one) => one.protocol !== 'SCTP' && selected.some(({ pod }) => answersOn(one, pod)),
+    );
+    if (!port || port.protocol === 'SCTP') return [];
+    const backends = selected.filter(({ pod }) => answersOn(port, pod));
     const addresses = places.flatMap((place) => {
       const [address] = place.service.spec.clusterIPs;
       return address && address !== 'None' ? [[place.cluster, address] as const] : [];
     });
-    if (backends.length === 0 || addresses.length === 0) return [];
+    if (addresses.length === 0) return [];
     const { namespace, name } = first.service.metadata;
     return [
       {

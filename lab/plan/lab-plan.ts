@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
-import {
-  type EndpointSlice,
-  type KubernetesObject,
-  type ManifestProblem,
-  type Namespace,
-  type Pod,
-  type Service,
-  readManifests,
-} from '../../kubernetes/index.ts';
+import { readManifests } from '../../kubernetes/index.ts';
 import { type NetworkPlan, planNetwork } from '../network/index.ts';
-import { LabScheduler, type PlacedPod, type PlacedService, placeServices, schedule } from '../scheduler/index.ts';
+import {
+  LabScheduler,
+  type PlacedPod,
+  type PlacedService,
+  ofKind,
+  placeServices,
+  schedule,
+} from '../scheduler/index.ts';
 import { type Topology, defaultTopology, parseTopology } from '../topology/index.ts';
+import { manifestNotes, problemText } from './manifest-notes.ts';
 
 export interface LabPlanInput {
   readonly name: string;
@@ -50,12 +50,10 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   if (manifests.objects.length + manifests.workloads.length === 0)
     throw new ManifestsError([`${input.manifests.join(', ')}: no object that the lab can run was found`]);
   const network = planNetwork(input.name, topology);
-  const pods = schedule(topology, manifests.workloads, ofKind<Pod>(manifests.objects, 'Pod')).toSorted(
-    byCluster(topology),
-  );
-  const { services, warnings } = placeServices(topology, ofKind<Service>(manifests.objects, 'Service'), pods);
-  const namespaces = ofKind<Namespace>(manifests.objects, 'Namespace');
-  const endpointSlices = ofKind<EndpointSlice>(manifests.objects, 'EndpointSlice');
+  const pods = schedule(topology, manifests.workloads, ofKind(manifests.objects, 'Pod')).toSorted(byCluster(topology));
+  const { services, warnings } = placeServices(topology, ofKind(manifests.objects, 'Service'), pods);
+  const namespaces = ofKind(manifests.objects, 'Namespace');
+  const endpointSlices = ofKind(manifests.objects, 'EndpointSlice');
   const schedulers = network.sites.map((site) => {
     const scheduler = new LabScheduler({
       cluster: site.cluster,
@@ -67,7 +65,12 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
     });
     return [site.cluster.name, scheduler] as const;
   });
-  const skipped = [...manifests.skipped].map(([kind, count]) => `${count} × ${kind}: plays no role here, skipped`);
+  const notes = manifestNotes(
+    manifests,
+    topology,
+    pods.map(({ pod }) => pod),
+    topologyFile,
+  );
   const unknown = [...topology.placements.keys()]
     .filter((name) => !manifests.workloads.some(({ metadata }) => `${metadata.namespace}/${metadata.name}` === name))
     .map((name) => `workloads: there is no workload ${name}`);
@@ -78,7 +81,7 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
     pods,
     services,
     schedulers: new Map(schedulers),
-    warnings: [...unknown, ...warnings, ...skipped],
+    warnings: [...unknown, ...warnings, ...notes],
   };
 }
 
@@ -86,12 +89,4 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
 function byCluster(topology: Topology): (a: PlacedPod, b: PlacedPod) => number {
   const order = new Map(topology.clusters.map((cluster, index) => [cluster.name, index]));
   return (a, b) => (order.get(a.cluster) ?? 0) - (order.get(b.cluster) ?? 0);
-}
-
-function problemText({ file, document, line, message }: ManifestProblem): string {
-  return `${file}: document ${document} (line ${line}): ${message}`;
-}
-
-function ofKind<T extends KubernetesObject>(objects: readonly KubernetesObject[], kind: T['kind']): T[] {
-  return objects.filter((object): object is T => object.kind === kind);
 }

@@ -1,6 +1,7 @@
 import type { EndpointSlice, EndpointSliceEndpoint, Pod, Service, ServicePort } from '../../kubernetes/index.ts';
 import { nameSuffix, uidOf } from './names.ts';
 import { selects } from './place-services.ts';
+import { targetPortOf } from './target-ports.ts';
 
 /** A pod as an endpoint controller sees it. */
 export interface EndpointPod {
@@ -19,12 +20,12 @@ export function endpointSlicesOf(service: Service, pods: readonly EndpointPod[])
   if (!service.spec.selector || service.spec.type === 'ExternalName') return [];
   const groups = new Map<string, { ports: EndpointSlice['ports']; endpoints: EndpointSliceEndpoint[] }>();
   for (const endpoint of pods) {
-    if (!selects(service, endpoint.pod) || endpoint.pod.spec.hostNetwork) continue;
+    if (!selects(service, endpoint.pod)) continue;
     const ports = service.spec.ports.flatMap((port) => resolvePort(port, endpoint.pod));
     const key = JSON.stringify(ports);
     const group = groups.get(key) ?? { ports, endpoints: [] };
     groups.set(key, group);
-    group.endpoints.push(sliceEndpoint(endpoint));
+    group.endpoints.push(sliceEndpoint(endpoint, service.spec.publishNotReadyAddresses));
   }
   if (groups.size === 0) groups.set('', { ports: [], endpoints: [] });
   return [...groups].map(([key, { ports, endpoints }]) => sliceOf(service, key, ports, endpoints));
@@ -53,10 +54,11 @@ function sliceOf(
   };
 }
 
-function sliceEndpoint({ pod, node, ip, terminating }: EndpointPod): EndpointSliceEndpoint {
+/** As Kubernetes says it: a pod that terminates is ready for a Service that publishes addresses that are not. */
+function sliceEndpoint({ pod, node, ip, terminating }: EndpointPod, publishNotReady: boolean): EndpointSliceEndpoint {
   return {
     addresses: [ip],
-    conditions: { ready: !terminating, serving: !terminating, terminating },
+    conditions: { ready: publishNotReady || !terminating, serving: !terminating, terminating },
     nodeName: node,
     targetRef: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name },
     ...(pod.spec.hostname ? { hostname: pod.spec.hostname } : {}),
@@ -64,11 +66,7 @@ function sliceEndpoint({ pod, node, ip, terminating }: EndpointPod): EndpointSli
 }
 
 function resolvePort(port: ServicePort, pod: Pod): EndpointSlice['ports'] {
-  const target = port.targetPort;
-  const number =
-    typeof target === 'number'
-      ? target
-      : pod.spec.ports.find((named) => named.name === target && named.protocol === port.protocol)?.containerPort;
+  const number = targetPortOf(port, pod);
   if (number === undefined) return [];
   return [
     {

@@ -22,7 +22,7 @@ export interface PlacedServices {
 
 /**
  * Puts Services into clusters: a global one into every cluster, another one where its backends are (a Service without
- * any backend into the first cluster, with a warning). ClusterIPs are dealt out anew from each cluster's own block.
+ * any backend into the first cluster). ClusterIPs are dealt out anew from each cluster's own block.
  */
 export function placeServices(
   topology: Topology,
@@ -35,8 +35,6 @@ export function placeServices(
   for (const service of services) {
     const global = isGlobal(topology, service);
     const backed = new Set(pods.filter(({ pod }) => selects(service, pod)).map(({ cluster }) => cluster));
-    if (backed.size === 0 && service.spec.selector)
-      warnings.push(`Service ${objectPath(service)}: its selector matches no pod`);
     const [first] = topology.clusters;
     const homes = topology.clusters.filter(
       (cluster) => global || backed.has(cluster.name) || (backed.size === 0 && cluster === first),

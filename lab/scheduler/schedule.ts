@@ -20,7 +20,8 @@ export function nodePodCidr(cluster: LabCluster, nodeIndex: number): Prefix {
 
 /**
  * Places every pod of the workloads and every bare pod: replicas per cluster as the topology says (or the default
- * spread), then the node with the fewest pods. Equal input gives an equal result.
+ * spread), then the node with the fewest pods. A pod of the host's network gets an address of its own like any other: the
+ * servers of two would want one port of the node. Equal input gives an equal result.
  */
 export function schedule(topology: Topology, workloads: readonly Workload[], pods: readonly Pod[]): PlacedPod[] {
   const placed: PlacedPod[] = [];
@@ -43,7 +44,7 @@ export function schedule(topology: Topology, workloads: readonly Workload[], pod
       namespace: pod.metadata.namespace,
       name: pod.metadata.name,
       ip,
-      pod,
+      pod: { ...pod, spec: { ...pod.spec, hostNetwork: false } },
     });
   };
   for (const [index, workload] of workloads.entries()) {
@@ -105,7 +106,7 @@ function podOf(workload: Workload, cluster: LabCluster, index: number): Pod {
       labels: template.labels,
       annotations: template.annotations,
     },
-    spec: { ...template.spec, hostNetwork: false },
+    spec: template.spec,
     status: { phase: 'Pending', podIPs: [], ready: false },
   };
 }

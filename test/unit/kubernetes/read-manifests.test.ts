@@ -47,6 +47,8 @@ describe('Manifests that others wrote', () => {
       workloads: [],
       skipped: new Map([['Service.serving.knative.dev', 1]]),
       errors: [],
+      notes: [],
+      places: new Map(),
     });
   });
 });
@@ -122,6 +124,93 @@ describe('A file of several documents', () => {
   });
 });
 
+describe('An object that is there twice', () => {
+  const service = (port: number): string =>
+    `apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: ${port}}]}\n`;
+
+  test('and differs is an error that names both places', () => {
+    const { objects, errors } = parseManifests('f.yaml', `${service(80)}---\n${service(81)}`);
+    expect(objects).toMatchObject([{ spec: { ports: [{ port: 80 }] } }]);
+    expect(errors).toEqual([
+      {
+        file: 'f.yaml',
+        document: 2,
+        line: 5,
+        field: 'metadata.name',
+        message:
+          'metadata.name: Service shop/web stands in f.yaml, document 1 (line 1) already, and differs: remove one of the two',
+        about: { kind: 'Service', name: 'web', namespace: 'shop' },
+      },
+    ]);
+  });
+
+  test('word for word is a note', () => {
+    const { objects, errors, notes } = parseManifests('f.yaml', `${service(80)}---\n${service(80)}`);
+    expect([objects.length, errors]).toEqual([1, []]);
+    expect(notes).toMatchObject([{ file: 'f.yaml', document: 2, message: expect.stringContaining('word for word') }]);
+  });
+
+  test('within a list is named by its item, and workloads count, too', () => {
+    const item = (replicas: number): unknown => ({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'a' },
+      spec: { replicas, selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } } } },
+    });
+    const text = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [item(1), item(2)] });
+    expect(parseManifests('l.json', text)).toMatchObject({
+      workloads: [{ spec: { replicas: 1 } }],
+      errors: [{ field: 'items[1].metadata.name', message: expect.stringContaining('Deployment default/a stands in') }],
+    });
+  });
+
+  test('may be of another namespace or kind', () => {
+    const other = service(81).replace('shop', 'other');
+    const pod = 'apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n';
+    const { objects, errors, notes } = parseManifests('f.yaml', [service(80), other, pod].join('---\n'));
+    expect([objects.length, errors, notes]).toEqual([3, [], []]);
+  });
+});
+
+describe('Members for other address families and for the host', () => {
+  test('are read, for notes', () => {
+    const text = `
+apiVersion: v1
+kind: Service
+metadata: {name: a}
+spec: {clusterIP: "fd00::1", clusterIPs: ["fd00::1", 10.0.0.1], ipFamilies: [IPv6, IPv4], ipFamilyPolicy: RequireDualStack, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b}
+spec: {containers: [{ports: [{containerPort: 80, hostPort: 8080}]}]}
+status: {podIPs: [{ip: "FD00:0::2"}]}
+`;
+    expect(parseManifests('f.yaml', text)).toMatchObject({
+      errors: [],
+      objects: [
+        {
+          spec: {
+            clusterIPs: ['fd00::1', '10.0.0.1'],
+            ipFamilies: ['IPv6', 'IPv4'],
+            ipFamilyPolicy: 'RequireDualStack',
+          },
+        },
+        { spec: { ports: [{ hostPort: 8080 }] }, status: { podIPs: ['fd00::2'] } },
+      ],
+    });
+  });
+
+  test.each([
+    { members: 'ipFamilies: [IPv5]', field: 'spec.ipFamilies[0]' },
+    { members: 'ipFamilyPolicy: Both', field: 'spec.ipFamilyPolicy' },
+    { members: 'clusterIPs: ["fd00::g"]', field: 'spec.clusterIPs[0]' },
+  ])('are checked: $members', ({ members, field }) => {
+    const text = `apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {${members}}\n`;
+    expect(parseManifests('f.yaml', text).errors).toMatchObject([{ field }]);
+  });
+});
+
 describe('A folder', () => {
   let folder = '';
   beforeEach(async () => {
@@ -139,6 +228,22 @@ describe('A folder', () => {
     await writeFile(join(folder, 'README.md'), namespace('no'));
     const { objects } = await readManifests([folder]);
     expect(objects.map((object) => object.metadata.name)).toEqual(['one', 'two', 'three']);
+  });
+
+  test('in which two files describe one object differently names both files', async () => {
+    const namespace = (labels: string): string =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: x, labels: {${labels}}}\n`;
+    await writeFile(join(folder, 'a.yaml'), namespace(''));
+    await writeFile(join(folder, 'b.yaml'), namespace('team: red'));
+    const { objects, errors } = await readManifests([folder]);
+    expect(objects).toMatchObject([{ metadata: { labels: {} } }]);
+    expect(errors).toMatchObject([
+      {
+        file: join(folder, 'b.yaml'),
+        document: 1,
+        message: expect.stringContaining(`${join(folder, 'a.yaml')}, document 1`),
+      },
+    ]);
   });
 
   test('that does not exist is an error of the file system', async () => {

@@ -14,6 +14,7 @@ import {
   streamSource,
 } from '../../../kubernetes/index.ts';
 import { VirtualClock, systemClock } from '../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../runtime/log/index.ts';
 
 let folder = '';
 let stop = new AbortController();
@@ -128,6 +129,40 @@ describe('A folder as a source', () => {
     await writeFile(join(folder, 'z.yaml'), yaml('b', 'd'));
     await writeFile(join(folder, 'a.yaml'), yaml('a'));
     expect(await step('+d')).toEqual(['+d']);
+  });
+
+  test('names an object that two files describe differently once, and takes the later file', async () => {
+    const warnings: unknown[] = [];
+    const log = { ...silentLogger, warn: (message: string, facts?: object) => warnings.push([message, facts]) };
+    const labelled = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {team: red}}\n';
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b'));
+    await writeFile(join(folder, 'z.yaml'), labelled);
+    const clock = new VirtualClock();
+    const listener = new Listener(manifestSource({ directory: folder, clock, log }));
+    await listener.until(lastSynced);
+    expect(listener.take()).toEqual(['+a', '+b', ...synced]);
+    await writeFile(join(folder, 'a.yaml'), yaml('a', 'b', 'c'));
+    await advanceUntil(clock, () => listener.heard.includes('+c'));
+    expect(warnings).toEqual([
+      [
+        'Two manifests describe one object',
+        { object: `Namespace//b: in ${join(folder, 'a.yaml')} and ${join(folder, 'z.yaml')}, which counts` },
+      ],
+    ]);
+  });
+
+  test('takes the first of two different objects in one file, and says that the second is a problem', async () => {
+    await writeFile(join(folder, 'a.yaml'), yaml('a'));
+    const { step, source } = follow();
+    await step(lastSynced);
+    await writeFile(
+      join(folder, 'a.yaml'),
+      `${yaml('a', 'c')}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: c, labels: {team: red}}\n`,
+    );
+    expect(await step('+c')).toEqual(['+c']);
+    expect(source.problems?.()).toMatchObject([
+      { object: `${join(folder, 'a.yaml')}, document 3`, about: { kind: 'Namespace', name: 'c' } },
+    ]);
   });
 
   test('withdraws nothing and is not synced while it cannot be read', async () => {

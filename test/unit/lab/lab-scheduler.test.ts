@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { EndpointSlice, KubernetesEvent } from '../../../kubernetes/index.ts';
+import type { EndpointSlice, KubernetesEvent, Service } from '../../../kubernetes/index.ts';
 import { LabScheduler, schedule } from '../../../lab/scheduler/index.ts';
 import { parseTopology } from '../../../lab/topology/index.ts';
 import { service, workload } from './objects.ts';
@@ -81,6 +81,45 @@ describe('the scheduler as a source of Kubernetes objects', () => {
     expect(slices.at(-1)).toEqual(['10.1.0.10 not ready terminating', '10.1.1.10 ready']);
     const stopped = await collect(source, () => source.setState('shop', victim?.name ?? '', 'stopped'));
     expect(stopped.at(-1)).toEqual({ type: 'delete', kind: 'Pod', namespace: 'shop', name: victim?.name });
+  });
+
+  test('a pod whose containers lack the named target port is no endpoint of that port', async () => {
+    if (!cluster) throw new Error('no cluster');
+    const ports: Service['spec']['ports'] = [
+      { name: 'web', protocol: 'TCP', port: 80, targetPort: 'http' },
+      { name: 'admin', protocol: 'TCP', port: 81, targetPort: 'admin' },
+      { name: 'udp', protocol: 'UDP', port: 80, targetPort: 'http' },
+    ];
+    const source = new LabScheduler({
+      cluster,
+      nodeAddresses: [],
+      namespaces: [],
+      pods: schedule(topology, [workload('web', 2)], []),
+      services: [service('web', { ports })],
+      endpointSlices: [],
+    });
+    const slices = (await collect(source, () => undefined)).flatMap((event) =>
+      event.type === 'upsert' && event.object.kind === 'EndpointSlice' ? [event.object] : [],
+    );
+    expect(slices.map((slice) => slice.ports)).toEqual([[{ name: 'web', protocol: 'TCP', port: 8080 }]]);
+  });
+
+  test('a Service that publishes addresses that are not ready keeps a terminating pod', async () => {
+    if (!cluster) throw new Error('no cluster');
+    const pods = schedule(topology, [workload('web', 2)], []);
+    const source = new LabScheduler({
+      cluster,
+      nodeAddresses: [],
+      namespaces: [],
+      pods,
+      services: [service('web', { publishNotReadyAddresses: true })],
+      endpointSlices: [],
+    });
+    const events = await collect(source, () => source.setState('shop', pods[0]?.name ?? '', 'terminating'));
+    const slices = events.flatMap((event) =>
+      event.type === 'upsert' && event.object.kind === 'EndpointSlice' ? [addresses(event.object)] : [],
+    );
+    expect(slices.at(-1)).toEqual(['10.1.0.10 ready terminating', '10.1.1.10 ready']);
   });
 
   test('refuses a pod that it does not know', () => {

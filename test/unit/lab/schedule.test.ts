@@ -46,6 +46,13 @@ describe('the scheduler', () => {
     expect(names).toEqual(['db-0', 'db-1']);
   });
 
+  test('gives a pod of the host’s network a place of its own like any other', () => {
+    const bare = pod('bare');
+    const host = { ...bare, spec: { ...bare.spec, hostNetwork: true } };
+    const [placedPod] = schedule(defaultTopology(), [], [host]);
+    expect(placedPod).toMatchObject({ ip: '10.1.0.10', pod: { spec: { hostNetwork: false } } });
+  });
+
   test('refuses more pods than the nodes have addresses for, naming the workload and the node', () => {
     expect(() => schedule(defaultTopology(), [workload('web', 1000)], [])).toThrow(
       /^shop\/web-\S+: node east\/node-1 has addresses for 245 pods only/,
@@ -93,10 +100,9 @@ describe('Services in clusters', () => {
     ).toEqual([['east', false]]);
   });
 
-  test('one that selects nothing is named, as is a global name without a Service', () => {
+  test('a global name without a Service is named', () => {
     const topology = { ...defaultTopology(), globalServices: new Set(['shop/gone']) };
     expect(placeServices(topology, [service('empty')], pods).warnings).toEqual([
-      'Service shop/empty: its selector matches no pod',
       'services.global: there is no Service shop/gone',
     ]);
   });

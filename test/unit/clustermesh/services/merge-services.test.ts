@@ -181,6 +181,11 @@ describe('backends of a Service', () => {
     { state: 'not ready', conditions: { ready: false, serving: true, terminating: false }, expected: [] },
     { state: 'stopped', conditions: { ready: false, serving: false, terminating: true }, expected: [] },
     {
+      state: 'published though they end and serve no more',
+      conditions: { ready: true, serving: false, terminating: true },
+      expected: ['east 10.1.0.1:8080 terminating'],
+    },
+    {
       state: 'ready though it ends',
       conditions: { ready: true, serving: true, terminating: true },
       expected: ['east 10.1.0.1:8080 terminating'],
