@@ -80,7 +80,13 @@ export {
   restoreSnapshot,
   writeSnapshot,
 } from './snapshot/index.ts';
-export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './etcd/serve/index.ts';
+export {
+  type EtcdServer,
+  type ListenAddress,
+  type ServeEtcdOptions,
+  type ServeTlsOptions,
+  serveEtcd,
+} from './etcd/serve/index.ts';
 export {
   type AllocatorStore,
   IdentityAllocator,

@@ -19,13 +19,19 @@ export interface RawAnswer<T> {
 
 export type WatchResponse = Decoded<typeof methods.watch.response>;
 
+export interface RawEtcdOptions {
+  readonly windowBytes?: number;
+  /** PEM. Cleartext unless given. */
+  readonly tls?: { readonly ca: string; readonly cert?: string; readonly key?: string };
+}
+
 /** An etcd API as it is on the wire, nothing retried and nothing hidden: for comparing servers. */
 export class RawEtcd implements AsyncDisposable {
   readonly session: ClientHttp2Session;
 
-  constructor(port: number, options: { readonly windowBytes?: number } = {}) {
+  constructor(port: number, options: RawEtcdOptions = {}) {
     const settings = options.windowBytes === undefined ? {} : { initialWindowSize: options.windowBytes };
-    this.session = connect(`http://127.0.0.1:${port}`, { settings });
+    this.session = connect(`${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`, { settings, ...options.tls });
     this.session.on('error', () => undefined);
   }
 

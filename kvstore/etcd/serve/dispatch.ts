@@ -3,6 +3,7 @@ import { ProtocolError } from '../../contract/index.ts';
 import { FrameReader, MessageTooLargeError, grpcStatus, methods } from '../wire/index.ts';
 import { clusterCalls } from './cluster-calls.ts';
 import { GrpcCall, GrpcFailure, statusOf } from './grpc-call.ts';
+import { answerHttp } from './http-endpoints.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
 import { kvCalls } from './kv-calls.ts';
 import { leaseCalls } from './lease-calls.ts';
@@ -29,7 +30,7 @@ export function answerGrpc(context: ServeContext, stream: ServerHttp2Stream, hea
   stream.on('error', (error) => context.log.debug('A call of an etcd client broke', { error }));
   const path = String(headers[':path']);
   if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
-    stream.respond({ ':status': headers[':method'] === 'POST' ? 415 : 405 }, { endStream: true });
+    answerPlainly(context, stream, headers);
     return;
   }
   const call = new GrpcCall(stream);
@@ -39,6 +40,17 @@ export function answerGrpc(context: ServeContext, stream: ServerHttp2Stream, hea
   if (unary) answerUnary(context, call, path, unary);
   else if (streaming) answerStream(context, call, path, streaming);
   else refuse(context, call, path);
+}
+
+/** A probe that agreed on HTTP/2 with us. */
+function answerPlainly(context: ServeContext, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  const request = { method: headers[':method'], url: headers[':path'] };
+  if (request.method === 'POST') return stream.respond({ ':status': 415 }, { endStream: true });
+  answerHttp(context, request, (status, body, fields) => {
+    if (stream.destroyed || stream.closed) return;
+    stream.respond({ ':status': status, ...fields });
+    stream.end(body);
+  });
 }
 
 function answerUnary(context: ServeContext, call: GrpcCall, path: string, unary: UnaryCall): void {

@@ -1,43 +1,47 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { alarmText } from './alarms.ts';
 import { clusterVersion, compatibleVersion, storageName, type ServeContext } from './serve-context.ts';
 
+/** How an answer goes out, over HTTP/1.1 or HTTP/2. */
+export type HttpReply = (status: number, body: string, fields: Readonly<Record<string, string>>) => void;
+
 /** What etcd answers beside gRPC on its client port, as far as probes and clients ask for it. */
-export function answerHttp(context: ServeContext, request: IncomingMessage, response: ServerResponse): void {
-  const path = (request.url ?? '').replace(/\?.*$/s, '');
-  if (!['/version', '/health', '/readyz'].includes(path)) return reply(response, 404, '404 page not found\n');
-  if (request.method !== 'GET') {
-    response.setHeader('allow', 'GET');
-    return reply(response, 405, 'Method Not Allowed\n');
-  }
+export function answerHttp(
+  context: ServeContext,
+  { method, url = '' }: { readonly method?: string | undefined; readonly url?: string | undefined },
+  send: HttpReply,
+): void {
+  const reply = (status: number, body: string, fields: Readonly<Record<string, string>> = {}): void =>
+    send(status, body, {
+      'content-type': 'text/plain; charset=utf-8',
+      'content-length': String(Buffer.byteLength(body)),
+      ...fields,
+    });
+  const path = url.replace(/\?.*$/s, '');
+  if (!['/version', '/health', '/readyz'].includes(path)) return reply(404, '404 page not found\n');
+  if (method !== 'GET') return reply(405, 'Method Not Allowed\n', { allow: 'GET' });
   if (path === '/version') {
     const version = { etcdserver: compatibleVersion, etcdcluster: clusterVersion, storage: storageName };
-    return reply(response, 200, JSON.stringify(version), 'application/json');
+    return reply(200, JSON.stringify(version), { 'content-type': 'application/json' });
   }
   const healthy = (): void => {
-    if (path === '/readyz') reply(response, 200, 'ok\n');
-    else reply(response, 200, JSON.stringify({ health: 'true', reason: '' }));
+    if (path === '/readyz') reply(200, 'ok\n');
+    else reply(200, JSON.stringify({ health: 'true', reason: '' }));
   };
   const unhealthy = (error: unknown): void => {
     const reason = error instanceof Error ? error.message : String(error);
-    if (path === '/readyz') reply(response, 503, `${reason}\n`);
-    else reply(response, 503, JSON.stringify({ health: 'false', reason }));
+    if (path === '/readyz') reply(503, `${reason}\n`);
+    else reply(503, JSON.stringify({ health: 'false', reason }));
   };
   if (context.closing) unhealthy(new Error('etcdserver: server stopped'));
   else
     context.engine.status().then(({ problem }) => {
-      if (problem && !excluded(request.url).has(alarmText(problem)))
+      if (problem && !excluded(url).has(alarmText(problem)))
         unhealthy(new Error(`ALARM ${alarmText(problem)}: ${problem.message}`));
       else healthy();
     }, unhealthy);
 }
 
 /** `?exclude=NOSPACE`: alarms that the asker does not mind. */
-function excluded(url = ''): ReadonlySet<string> {
+function excluded(url: string): ReadonlySet<string> {
   return new Set(new URL(url, 'http://store').searchParams.getAll('exclude'));
-}
-
-function reply(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
 }

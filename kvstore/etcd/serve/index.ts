@@ -1,1 +1,2 @@
 export { type EtcdServer, type ListenAddress, type ServeEtcdOptions, serveEtcd } from './server.ts';
+export type { ServeTlsOptions } from './secure-listener.ts';

@@ -5,7 +5,7 @@ import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { MemoryEngine } from '../../../../../kvstore/memory/index.ts';
 import { type Clock, systemClock } from '../../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../../runtime/log/index.ts';
-import { RawEtcd, type RawWatch, type WatchResponse } from '../../../../support/raw-etcd.ts';
+import { RawEtcd, type RawEtcdOptions, type RawWatch, type WatchResponse } from '../../../../support/raw-etcd.ts';
 
 /** An in-memory engine behind the API, and a client of it. */
 export interface Rig extends AsyncDisposable {
@@ -18,7 +18,7 @@ export interface Rig extends AsyncDisposable {
 
 export async function openRig(
   options: Partial<ServeEtcdOptions> & { readonly clock?: Clock; readonly wrap?: (engine: Engine) => Engine } = {},
-  clientOptions: { readonly windowBytes?: number } = {},
+  clientOptions: RawEtcdOptions = {},
 ): Promise<Rig> {
   const clock = options.clock ?? systemClock;
   const { wrap = (same) => same, ...others } = options;

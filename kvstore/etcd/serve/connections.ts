@@ -1,0 +1,127 @@
+import { type Http2Server, type Http2Session, createServer as createHttp2Server } from 'node:http2';
+import { type Server as HttpServer, createServer as createHttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { answerGrpc } from './dispatch.ts';
+import { answerHttp } from './http-endpoints.ts';
+import { Patience } from './patience.ts';
+import type { ServeContext } from './serve-context.ts';
+import { sniffProtocol } from './sniff.ts';
+
+const window = 16 * 1024 * 1024;
+/** Requests are small: a stream may have this much on its way to us, a connection {@link window}. */
+const streamWindow = 4 * 1024 * 1024;
+/** For a TLS handshake; then, or from the answer before, to the end of the headers of a request. */
+const headersTimeoutMs = 10_000;
+
+/** All connections of one server, whichever protocol they speak. */
+export class Connections {
+  readonly #context: ServeContext;
+  readonly #http2: Http2Server;
+  readonly #http1: HttpServer;
+  readonly #sockets = new Set<Socket>();
+  /** Those that have not said yet which protocol they speak. */
+  readonly #undecided = new Set<Socket>();
+  /** Those whose handshake goes on, by the address of their other end: TLS makes another socket of them. */
+  readonly #handshakes = new Map<string, { readonly socket: Socket; readonly patience: Patience }>();
+  readonly #sessions = new Set<Http2Session>();
+  readonly #patience = new WeakMap<Socket, Patience>();
+
+  constructor(context: ServeContext) {
+    this.#context = context;
+    this.#http2 = createHttp2Server({
+      settings: { initialWindowSize: streamWindow, maxConcurrentStreams: 8192, enablePush: false },
+      // A client that gives up many calls at once (a cancelled context) is no attack.
+      streamResetBurst: 1_000_000,
+      streamResetRate: 1_000_000,
+      // Counts answers not yet sent, too: a large range to a slow reader must not end its connection. In megabytes.
+      maxSessionMemory: 4096,
+    });
+    this.#http2.on('session', (session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+      session.setLocalWindowSize(window);
+    });
+    // The socket's error says the same and is logged. (Go's client ends every connection this way: its GOAWAY names a
+    // stream of its own, which nghttp2 does not take.)
+    this.#http2.on('sessionError', () => undefined);
+    this.#http2.on('stream', (stream, headers) => answerGrpc(context, stream, headers));
+    this.#http1 = createHttpServer((request, response) => {
+      const patience = this.#patience.get(request.socket);
+      patience?.end();
+      response.once('finish', () => patience?.begin());
+      answerHttp(context, request, (status, body, fields) => response.writeHead(status, fields).end(body));
+    });
+  }
+
+  /** A connection in cleartext: its first bytes tell what it speaks. */
+  accept(socket: Socket): void {
+    this.#undecided.add(socket);
+    const patience = this.#take(socket);
+    sniffProtocol(socket, (protocol) => this.#speak(socket, protocol, patience));
+  }
+
+  /** A connection that has not done its TLS handshake; it comes to `acceptSecure` if it does. */
+  shakesHands(socket: Socket): void {
+    const name = nameOf(socket);
+    const handshake = { socket, patience: new Patience(socket, this.#context.clock, headersTimeoutMs) };
+    this.#handshakes.set(name, handshake);
+    socket.once('close', () => {
+      if (this.#handshakes.get(name) === handshake) this.#handshakes.delete(name);
+    });
+  }
+
+  /** A connection over TLS: the handshake has agreed on what it speaks. */
+  acceptSecure(socket: TLSSocket): void {
+    const name = nameOf(socket);
+    this.#handshakes.get(name)?.patience.end();
+    this.#handshakes.delete(name);
+    this.#speak(socket, socket.alpnProtocol === 'h2' ? 'http2' : 'http1', this.#take(socket));
+  }
+
+  #take(socket: Socket): Patience {
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#undecided.delete(socket);
+    });
+    socket.on('error', (error) => this.#context.log.debug('An etcd client connection failed', { error }));
+    const patience = new Patience(socket, this.#context.clock, headersTimeoutMs);
+    this.#patience.set(socket, patience);
+    return patience;
+  }
+
+  #speak(socket: Socket, protocol: 'http1' | 'http2', patience: Patience): void {
+    this.#undecided.delete(socket);
+    if (protocol === 'http1') {
+      this.#http1.emit('connection', socket);
+      return;
+    }
+    // The session is made within `emit`, and shows the socket only behind a proxy.
+    const begun = (session: Http2Session): void => void session.once('remoteSettings', () => patience.end());
+    this.#http2.once('session', begun).emit('connection', socket);
+    this.#http2.off('session', begun);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    // Streams that last (watches, keep-alives) end with a status first; GOAWAY then lets the others finish.
+    this.#context.close();
+    const gone = Promise.all(
+      [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    );
+    for (const session of this.#sessions) session.close();
+    this.#http1.closeIdleConnections();
+    const timer = this.#context.clock.timer(graceMs, () => {
+      for (const session of this.#sessions) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
+    });
+    for (const socket of this.#undecided) socket.destroy();
+    for (const { socket } of this.#handshakes.values()) socket.destroy();
+    await gone;
+    timer[Symbol.dispose]();
+  }
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}

@@ -1,0 +1,95 @@
+import { constants } from 'node:crypto';
+import { type TLSSocket, type Server as TlsServer, createServer } from 'node:tls';
+import type { Clock } from '../../../runtime/clock/index.ts';
+import type { Logger } from '../../../runtime/log/index.ts';
+import { type TlsMaterial, TlsFileError, TlsSource, peerError, secureContextOf } from '../../../runtime/tls/index.ts';
+import { Seldom } from './seldom.ts';
+
+/** Files of a server, named as etcd names them. They are followed: new connections see new files, old ones stay. */
+export interface ServeTlsOptions {
+  /** The certificate that clients see, followed by intermediate ones if there are any. */
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Authorities of clients. */
+  readonly trustedCaFile?: string;
+  /** Clients must present a certificate of one of the authorities. */
+  readonly clientCertAuth?: boolean;
+}
+
+export interface SecureListenerOptions extends ServeTlsOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** PEM of authorities that are trusted besides the file's; `undefined` where there are none. */
+  readonly moreAuthorities?: () => readonly string[];
+}
+
+/** A TCP port that speaks TLS. Disposing ends the following of its files, not the port. */
+export interface SecureListener extends AsyncDisposable {
+  readonly server: TlsServer;
+  /** Takes note that the other authorities have changed. */
+  refresh(): void;
+}
+
+/**
+ * Makes the listener once the files were read and found good. Every socket that it gives has shown a certificate of a
+ * trusted authority, if it must. Sessions are not resumed: a client proves anew who it is with every connection.
+ * @throws {TlsFileError}
+ */
+export async function secureListener(
+  options: SecureListenerOptions,
+  accept: (socket: TLSSocket) => void,
+): Promise<SecureListener> {
+  const { certFile, keyFile, trustedCaFile, clientCertAuth = false, clock, log, moreAuthorities } = options;
+  const source = new TlsSource(
+    { certFile, keyFile, ...(trustedCaFile === undefined ? {} : { trustedCaFile }) },
+    options,
+  );
+  let material = await source.read();
+  if (clientCertAuth && material.ca === undefined && moreAuthorities === undefined)
+    throw new TlsFileError('trusted-ca-file', 'is missing: clients need an authority for their certificates');
+  const context = (): object => ({
+    ...secureContextOf(material),
+    ...(clientCertAuth ? { ca: [...(material.ca ? [material.ca] : []), ...(moreAuthorities?.() ?? [])] } : {}),
+    // An intermediate authority may be the one that is trusted, and the one above it not.
+    allowPartialTrustChain: true,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
+  const server = createServer({
+    ...context(),
+    ALPNProtocols: ['h2', 'http/1.1'],
+    requestCert: clientCertAuth,
+    // Looked at below, while there is still something to say about it.
+    rejectUnauthorized: false,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+  });
+  const refused = new Seldom(clock);
+  server.on('secureConnection', (socket) => {
+    const peer = `${socket.remoteAddress}`;
+    const problem = clientCertAuth ? peerError(socket, { peer, material, nowMs: clock.now() }) : undefined;
+    if (!problem) return accept(socket);
+    socket.on('error', () => undefined);
+    socket.destroy();
+    refused.run(() => log.warn('An etcd client is refused', { error: problem }));
+  });
+  server.on('tlsClientError', (error) => log.debug('A TLS handshake of an etcd client failed', { error }));
+  const ending = new AbortController();
+  const following = follow(source, ending.signal, (found) => {
+    if (found === material) return;
+    material = found;
+    server.setSecureContext(context());
+  }).catch((error: unknown) => log.error('Certificate files are not followed any more', { error }));
+  return {
+    server,
+    refresh: () => server.setSecureContext(context()),
+    [Symbol.asyncDispose]: async () => {
+      ending.abort();
+      await following;
+    },
+  };
+}
+
+async function follow(source: TlsSource, signal: AbortSignal, take: (material: TlsMaterial) => void): Promise<void> {
+  for await (const material of source.follow(signal)) take(material);
+}
