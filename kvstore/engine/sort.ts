@@ -1,8 +1,9 @@
 import type { KeyValue, RangeRequest } from '../contract/index.ts';
+import { sortAsGo } from './go-sort.ts';
 
 /**
- * Sorts in place as etcd's Range does; rows come in key order already. A target without order means ascending. Ties stay in
- * key order: etcd's own sort is not stable beyond a dozen rows and promises nothing there.
+ * Sorts in place as etcd's Range does; rows come in key order already. A target without order means ascending. Rows that tie
+ * come as Go's sort leaves them, which etcd's clients see.
  */
 export function sortKeyValues(
   kvs: KeyValue[],
@@ -14,7 +15,7 @@ export function sortKeyValues(
     return;
   }
   const ascending = comparators[target];
-  kvs.sort(order === 'descend' ? (a, b) => ascending(b, a) : ascending);
+  sortAsGo(kvs, order === 'descend' ? (a, b) => ascending(b, a) < 0 : (a, b) => ascending(a, b) < 0);
 }
 
 const comparators = {

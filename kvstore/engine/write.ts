@@ -81,7 +81,8 @@ export class WriteTransaction {
       else if (op.type === 'put') this.#checkPut(op.request);
       else if (op.type === 'range' && op.request.revision) {
         if (op.request.revision > revision) throw engineErrors.futureRevision();
-        if (op.request.revision > 0 && op.request.revision < compactRevision) throw engineErrors.compacted();
+        // A negative one, too: alone etcd takes it for now, inside a transaction it does not.
+        if (op.request.revision < compactRevision) throw engineErrors.compacted();
       }
     }
   }

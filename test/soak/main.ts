@@ -1,9 +1,10 @@
 // `npm run soak [-- name…]`: long runs that are no part of `npm test`. Each prints one line a seed; exit code 1 if one fails.
+import { etcdDifferential } from './etcd-differential.ts';
 import { powerCut } from './power-cut.ts';
 import type { Soak } from './soak.ts';
 import { storeCrash } from './store-crash.ts';
 
-const soaks: readonly Soak[] = [storeCrash, powerCut];
+const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !soaks.some((soak) => soak.name === name));

@@ -1,14 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KeyValue } from '../../../../kvstore/contract/index.ts';
-import {
-  type Encodable,
-  type Method,
-  FrameReader,
-  decode,
-  encodeFrame,
-  methods,
-  type rangeRequest,
-} from '../../../../kvstore/etcd/wire/index.ts';
+import { type Method, FrameReader, decode, encodeFrame, methods } from '../../../../kvstore/etcd/wire/index.ts';
 import { RawEtcd, type RawWatch, type WatchResponse } from '../../../support/raw-etcd.ts';
 import type { Operation } from './operation.ts';
 
@@ -41,7 +32,7 @@ export class ObservedServer implements AsyncDisposable {
   async apply(operation: Operation): Promise<Outcome> {
     switch (operation.kind) {
       case 'range':
-        return this.#range(operation.request);
+        return this.#call(methods.range, operation.request);
       case 'put':
         return this.#call(methods.put, operation.request);
       case 'delete':
@@ -76,6 +67,16 @@ export class ObservedServer implements AsyncDisposable {
     }
   }
 
+  /** Waits until the lease is gone, and gives the keys that are left in `span`. */
+  async untilExpired(id: bigint, span: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array }): Promise<unknown> {
+    const gone = async (): Promise<boolean> => {
+      const { response } = await this.#raw.call(methods.leaseTimeToLive, { id });
+      return response?.ttl === -1;
+    };
+    for (const deadline = performance.now() + 30_000; !(await gone()) && performance.now() < deadline;) await sleep(50);
+    return (await this.#call(methods.range, span)).answer;
+  }
+
   /** Waits until every watch has been told everything up to `revision`, and gives what each was told so far. */
   async watched(revision: number): Promise<Readonly<Record<string, readonly string[]>>> {
     // etcd leaves a progress request unanswered while a watch is behind, and asking again is what its client does.
@@ -98,13 +99,6 @@ export class ObservedServer implements AsyncDisposable {
     const { code, message, response } = await this.#raw.call(method, request);
     const answer = code === 0 ? comparable(response) : { code, message };
     return { ok: code === 0, answer, revision: response?.header?.revision ?? 0 };
-  }
-
-  async #range(request: Encodable<typeof rangeRequest>): Promise<Outcome> {
-    const { code, message, response } = await this.#raw.call(methods.range, request);
-    if (code !== 0 || !response) return { ok: false, answer: { code, message }, revision: 0 };
-    const kvs = withoutTies(response.kvs, request.sortTarget ?? 'key', response.more);
-    return { ok: true, answer: comparable({ ...response, kvs }), revision: response.header?.revision ?? 0 };
   }
 
   async #keepAlive(id: bigint): Promise<Outcome> {
@@ -153,26 +147,6 @@ export class ObservedServer implements AsyncDisposable {
 async function until(condition: () => boolean, atMostMs = 5000): Promise<void> {
   const deadline = performance.now() + atMostMs;
   while (!condition() && performance.now() < deadline) await sleep(1);
-}
-
-/**
- * Rows that are equal in what they were sorted by come in no promised order (etcd's sort is not stable), so they are put
- * into the order of their keys; where a limit cuts through them, only their number is compared.
- */
-function withoutTies(kvs: readonly KeyValue[], target: string, more: boolean): readonly unknown[] {
-  if (target === 'key') return kvs;
-  const sortedBy = (kv: KeyValue): string => {
-    if (target === 'value') return Buffer.from(kv.value).toString('latin1');
-    return String(target === 'version' ? kv.version : target === 'create' ? kv.createRevision : kv.modRevision);
-  };
-  const groups = new Map<string, KeyValue[]>();
-  for (const kv of kvs) groups.set(sortedBy(kv), [...(groups.get(sortedBy(kv)) ?? []), kv]);
-  const last = [...groups.keys()].at(-1);
-  return [...groups].map(([by, group]) =>
-    more && by === last
-      ? { by, cut: group.length }
-      : { by, group: group.toSorted((a, b) => Buffer.compare(a.key, b.key)) },
-  );
 }
 
 /** A value without cluster, member and term, its bytes as text, and lists without order of their own sorted. */

@@ -22,9 +22,12 @@ export type Operation =
 export interface Known {
   revision: number;
   compactRevision: number;
+  /** Latest revision that a watch waits for. */
+  awaited: number;
 }
 
 const of = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const filters = [['no-put'], ['no-delete'], ['no-put', 'no-delete']] as const;
 const sortOrders = ['none', 'ascend', 'descend'] as const;
 const sortTargets = ['key', 'version', 'create', 'mod', 'value'] as const;
 
@@ -48,11 +51,11 @@ export function randomOperation(random: Random, known: Known): Operation {
   return { kind: 'cancel-watch', request: { watchId: BigInt(random.int(12)) } };
 }
 
-/** Some twenty keys, so that operations meet; a few that are awkward. */
+/** Some two dozen keys, so that operations meet and more than a dozen tie; a few that are awkward. */
 function key(random: Random): Uint8Array {
   if (random.chance(0.02)) return of('');
   if (random.chance(0.04)) return of(random.pick(['\0', 'k\xff', '\xff\xff', 'k']));
-  return of(`k${String.fromCharCode(97 + random.int(20))}`);
+  return of(`k${String.fromCharCode(97 + random.int(26))}`);
 }
 
 function span(random: Random): { key: Uint8Array; rangeEnd?: Uint8Array } {
@@ -83,11 +86,16 @@ function range(random: Random, known: Known): In<'range'> {
     ...(random.chance(0.1) ? { keysOnly: true } : {}),
     ...(random.chance(0.1) ? { countOnly: true } : {}),
     ...(random.chance(0.1) ? { serializable: true } : {}),
-    ...(random.chance(0.05) ? { minModRevision: random.int(known.revision + 1) } : {}),
-    ...(random.chance(0.05) ? { maxModRevision: random.int(known.revision + 1) } : {}),
-    ...(random.chance(0.05) ? { minCreateRevision: random.int(known.revision + 1) } : {}),
-    ...(random.chance(0.05) ? { maxCreateRevision: random.int(known.revision + 1) } : {}),
+    ...(random.chance(0.08) ? { minModRevision: bound(random, known) } : {}),
+    ...(random.chance(0.08) ? { maxModRevision: bound(random, known) } : {}),
+    ...(random.chance(0.08) ? { minCreateRevision: bound(random, known) } : {}),
+    ...(random.chance(0.08) ? { maxCreateRevision: bound(random, known) } : {}),
   };
+}
+
+/** Mostly near the present, where most rows are. */
+function bound(random: Random, known: Known): number {
+  return random.chance(0.7) ? Math.max(0, known.revision - random.int(60)) : random.int(known.revision + 2);
 }
 
 function put(random: Random): In<'put'> {
@@ -147,8 +155,7 @@ function txn(random: Random, known: Known, depth: number): In<'txn'> {
 function op(random: Random, known: Known, depth: number): Op {
   const dice = random.int(20);
   if (dice < 8) return { put: put(random) };
-  // Sorted ones are compared with their ties in mind, which only works where the request is at hand.
-  if (dice < 14) return { range: { ...range(random, known), sortTarget: 'key' } };
+  if (dice < 14) return { range: range(random, known) };
   if (dice < 17 || depth > 1) return { deleteRange: remove(random) };
   if (dice < 19) return { txn: txn(random, known, depth + 1) };
   return { range: { key: of('k'), rangeEnd: of('l'), limit: random.int(4) } };
@@ -157,10 +164,11 @@ function op(random: Random, known: Known, depth: number): Op {
 function watch(random: Random, known: Known): NonNullable<In<'watch'>['create']> {
   return {
     ...span(random),
-    // At most the next revision: a watch that waits for a later one would keep etcd from reporting progress.
-    ...(random.chance(0.6) ? { startRevision: Math.min(someRevision(random, known, 0.3), known.revision + 1) } : {}),
+    ...(random.chance(0.7) ? { startRevision: someRevision(random, known, 0.3) } : {}),
     ...(random.chance(0.4) ? { prevKv: true } : {}),
-    ...(random.chance(0.2) ? { filters: [random.pick(['no-put', 'no-delete'])] } : {}),
+    ...(random.chance(0.3) ? { filters: [...random.pick<(typeof filters)[number]>(filters)] } : {}),
+    ...(random.chance(0.2) ? { fragment: true } : {}),
+    ...(random.chance(0.2) ? { progressNotify: true } : {}),
     ...(random.chance(0.2) ? { watchId: BigInt(random.int(12)) } : {}),
   };
 }
