@@ -7,6 +7,7 @@ import { openAgentKernel } from './agent-kernel.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { requireDirectoryOrNothing } from './system-error.ts';
 
 /** `isthmus agent`: one node. */
 export const agent = defineCommand({
@@ -89,6 +90,8 @@ export const agent = defineCommand({
     const { clock, signal } = context;
     const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
     const own = ownCluster(options);
+    requireDirectoryOrNothing('--state-dir', options.stateDir);
+    requireDirectoryOrNothing('--clustermesh-config', clustermeshConfig);
     // The agent serves health itself, since readiness is what it knows best.
     await using daemon = await openDaemon(context, { ...options, metricsAddress: undefined }, 'agent');
     const { log, metrics } = daemon;

@@ -9,6 +9,7 @@ import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
+import { requireDirectoryOrNothing } from './system-error.ts';
 
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
@@ -64,6 +65,7 @@ export const apiserver = defineCommand({
   run: async (context, { options }) => {
     const { clock, signal } = context;
     const cluster = ownCluster(options);
+    requireDirectoryOrNothing('--data-dir', options.dataDir);
     const address = ownStoreAddress(options);
     if (address === 'memory' || address.kind === 'embedded') requireLoopback(options.listen, options.insecure);
     await using daemon = await openDaemon(context, options, 'apiserver');

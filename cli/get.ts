@@ -29,6 +29,7 @@ export const get = defineCommand({
       findTargets(options).filter(({ role }) => role !== 'apiserver'),
       signal,
     );
+    requireKnown(options.cluster, views);
     const rows = await collect(resource, options.cluster, views, signal);
     context.stdout(formatRows(options.output, columnsFor(resource), rows));
     return 0;
@@ -51,13 +52,40 @@ async function viewsOf(targets: readonly { readonly socket: string }[], signal: 
     }),
   );
   signal.throwIfAborted();
-  const views = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const answered = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const views = answered.filter(({ status }) => typeof status.node === 'string');
   const failure = answers.find((answer) => answer.status === 'rejected');
+  const [other] = answered;
+  if (views.length === 0 && other)
+    throw new UsageError(
+      `${other.socket} belongs to ${speakerOf(other.status)}, and only agents know what is in the mesh`,
+      {
+        option: '--api-socket',
+        hint: 'give the control socket of an agent; isthmus status asks any process',
+      },
+    );
   if (views.length === 0) throw failure?.reason ?? new UsageError('There is no agent to ask');
   const byCluster = new Map<string, View>();
   for (const view of views.toSorted((a, b) => Number(b.status.ready) - Number(a.status.ready)))
     if (!byCluster.has(view.status.cluster)) byCluster.set(view.status.cluster, view);
   return [...byCluster.values()].toSorted((a, b) => (a.status.cluster < b.status.cluster ? -1 : 1));
+}
+
+/** @throws {UsageError} for a cluster that nobody asked knows of. */
+function requireKnown(cluster: string | undefined, views: readonly View[]): void {
+  const known = new Set(views.flatMap(({ status }) => [status.cluster, ...status.clusters.map(({ name }) => name)]));
+  if (cluster === undefined || known.has(cluster)) return;
+  const near = closest(cluster.toLowerCase(), [...known]);
+  throw new UsageError(`There is no cluster ${JSON.stringify(cluster)} in this mesh`, {
+    option: '--cluster',
+    hint: `${near ? `did you mean ${near}? ` : ''}known: ${[...known].toSorted().join(', ')}`,
+  });
+}
+
+/** Who answered, going by its status; all ends are of one version. */
+function speakerOf(status: object): string {
+  if ('canaries' in status) return 'an apiserver';
+  return 'processes' in status ? 'a lab' : 'another process';
 }
 
 async function collect(

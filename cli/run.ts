@@ -1,6 +1,7 @@
 import { closest, parseOptions, UsageError } from '../runtime/options/index.ts';
 import { isAbort } from '../runtime/tasks/index.ts';
 import type { Command, CommandContext, CommandEntry, CommandGroup, ExitCode } from './command.ts';
+import { systemErrorText } from './system-error.ts';
 import { commandHelp, groupHelp, usageLine } from './help.ts';
 
 /** Finds the command that `argv` names, parses its options and runs it. Errors become lines on standard error. */
@@ -102,7 +103,7 @@ function report(error: unknown, argv: readonly string[], context: CommandContext
     .filter((word) => !word.startsWith('-'))
     .slice(0, 2)
     .join(' ');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   context.stderr(`isthmus: ${message}\n`);
   const hint = hintOf(error);
   if (hint !== undefined) context.stderr(`  ${hint}\n`);

@@ -2,6 +2,7 @@ import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
 import { engineReadiness, openEngine, serveEngine, whileWritable } from './serve-store.ts';
+import { requireDirectoryOrNothing } from './system-error.ts';
 import { aborted } from './wait.ts';
 
 /** `isthmus store serve`: the embedded store as a server of its own. */
@@ -25,6 +26,7 @@ export const storeServe = defineCommand({
   ],
   run: async (context, { options }) => {
     requireLoopback(options.listen, options.insecure);
+    requireDirectoryOrNothing('--data-dir', options.dataDir);
     await using daemon = await openDaemon(context, options, 'store');
     const deps = { clock: context.clock, log: daemon.log, metrics: daemon.metrics };
     await using engine = await openEngine(options.dataDir, deps);

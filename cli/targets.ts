@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { apiserverPaths, isLive, labPaths, nodePaths, readLabState } from '../lab/index.ts';
+import { requireLabName } from './lab/call-lab.ts';
 import { UsageError, defineOptions } from '../runtime/options/index.ts';
 
 const agentSocket = '/run/isthmus/agent.sock';
@@ -31,6 +32,7 @@ export function findTargets(values: {
 }): Target[] {
   if (values.apiSocket.length > 0) return values.apiSocket.map((socket) => ({ role: 'process', socket }));
   if (values.name !== undefined) {
+    requireLabName(values.name);
     const found = labTargets(values.name);
     if (found) return found;
     throw new UsageError(`There is no running lab ${JSON.stringify(values.name)}`, {

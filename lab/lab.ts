@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { type SourceServer, serveSource } from '../kubernetes/index.ts';
 import { systemClock } from '../runtime/clock/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
 import { type AwaitOptions, untilAnswered, untilReady } from './await-processes.ts';
 import { agentLaunch, apiserverLaunch } from './launch.ts';
-import { podWire } from './network/index.ts';
+import { type CutLink, CutLinks, LabArgumentError, podWire } from './network/index.ts';
 import type { LabPlan } from './plan/index.ts';
-import { type LabProcess, ProcessKeeper } from './processes/index.ts';
+import { type KeepRunning, ProcessKeeper } from './processes/index.ts';
 import { type PlacedPod, podPath } from './scheduler/index.ts';
 import {
   type LabPaths,
@@ -32,6 +33,8 @@ export interface LabOptions {
   readonly log: Logger;
   /** One line for each step, for people who wait. */
   readonly onProgress: (line: string) => void;
+  /** Throws when the process at the other end of a control socket may not ask. */
+  readonly checkPeer?: (socket: Socket) => void;
   /** Handed to every child. */
   readonly logLevel: string;
 }
@@ -45,6 +48,7 @@ export class Lab implements AsyncDisposable {
   readonly #options: LabOptions;
   readonly #processes: ProcessKeeper;
   readonly #sources: SourceServer[] = [];
+  readonly #links: CutLinks;
   #state: LabState;
   upMs = -1;
   firstCrossClusterMs = -1;
@@ -54,6 +58,7 @@ export class Lab implements AsyncDisposable {
     this.paths = labPaths(options.plan.name);
     this.substrate = options.substrate;
     this.#options = options;
+    this.#links = new CutLinks(options.plan.network.sites);
     this.#state = this.#plannedState();
     this.#processes = new ProcessKeeper({ clock: systemClock, log: options.log, onChange: () => this.#record() });
   }
@@ -63,13 +68,14 @@ export class Lab implements AsyncDisposable {
     return this.#processes.list();
   }
 
-  /** Takes a process of the substrate on record. */
-  readonly adopt = (process: LabProcess): void => this.#processes.adopt(process);
+  /** Runs a process of the substrate like one of the lab's own. */
+  readonly keepRunning: KeepRunning = (options, onStart) => this.#processes.keepRunning(options, onStart);
 
   /** Brings everything up and settles when every agent is ready. @throws {Error} naming what did not become ready. */
   async up(signal: AbortSignal): Promise<void> {
     const { plan, substrate } = this;
     await writeLabState(this.#state);
+    for (const note of plan.warnings) this.#progress(`note: ${note}`);
     this.#progress(`network: ${plan.network.sites.length} clusters, ${plan.pods.length} pods`);
     await substrate.build();
     await this.#startProcesses();
@@ -82,13 +88,15 @@ export class Lab implements AsyncDisposable {
     this.#progress(`mesh is up after ${(this.upMs / 1000).toFixed(1)} s`);
   }
 
+  /** @throws {LabArgumentError} when the path names no pod, or several. */
   podAt(path: string): PlacedPod {
     const found = this.plan.pods.filter(
       (pod) => podPath(pod) === path || `${pod.namespace}/${pod.name}` === path || pod.name === path,
     );
     const [pod] = found;
-    if (!pod) throw new RangeError(`The lab has no pod ${path}`);
-    if (found.length > 1) throw new RangeError(`${path} names ${found.length} pods; say <cluster>/<namespace>/<pod>`);
+    if (!pod) throw new LabArgumentError(`The lab has no pod ${JSON.stringify(path)}; isthmus lab status lists them`);
+    if (found.length > 1)
+      throw new LabArgumentError(`${path} names ${found.length} pods; say <cluster>/<namespace>/<pod>`);
     return pod;
   }
 
@@ -107,10 +115,10 @@ export class Lab implements AsyncDisposable {
     this.#setState(pod, 'terminating');
     await systemClock.sleep(terminationGraceMs);
     await this.substrate.silence(pod);
-    await callUnixApi(this.#agentSocket(pod), {
-      method: 'DELETE',
-      route: `/v1/endpoints/${pod.namespace}/${pod.name}`,
-    });
+    const route = `/v1/endpoints/${pod.namespace}/${pod.name}`;
+    const remove = (): Promise<unknown> => callUnixApi(this.#agentSocket(pod), { method: 'DELETE', route });
+    // An agent that is being started again answers in a moment; until then the pod would be half gone.
+    await untilAnswered(remove, `the agent of ${pod.cluster}/${pod.node}`, this.#awaiting(undefined));
     await this.substrate.removePod(pod);
     this.#setState(pod, 'stopped');
   }
@@ -122,12 +130,20 @@ export class Lab implements AsyncDisposable {
     this.#setState(pod, 'running');
   }
 
+  /** @throws {LabArgumentError} when a name means nothing here. */
   async cut(a: string, b: string): Promise<void> {
-    await this.substrate.cut(this.#addressesOf(a), this.#addressesOf(b));
+    await this.substrate.cut(...this.#addressesOf(a, b));
+    this.#links.note(a, b, true);
   }
 
   async heal(a: string, b: string): Promise<void> {
-    await this.substrate.heal(this.#addressesOf(a), this.#addressesOf(b));
+    await this.substrate.heal(...this.#addressesOf(a, b));
+    this.#links.note(a, b, false);
+  }
+
+  /** What is cut right now. */
+  cutLinks(): readonly CutLink[] {
+    return this.#links.list();
   }
 
   /** Ends every process. The rest of what the lab made is removed by `cleanLab`. */
@@ -139,12 +155,14 @@ export class Lab implements AsyncDisposable {
 
   async #startProcesses(): Promise<void> {
     const { plan, paths, substrate } = this;
+    const { log, checkPeer } = this.#options;
     const context = { topology: plan.topology, paths, substrate, logLevel: this.#options.logLevel };
     for (const cluster of plan.topology.clusters) {
       const scheduler = plan.schedulers.get(cluster.name);
       const { directory, sourceSocket } = apiserverPaths(paths, cluster.name);
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      if (scheduler) this.#sources.push(await serveSource(scheduler, sourceSocket));
+      if (scheduler)
+        this.#sources.push(await serveSource(scheduler, sourceSocket, { log, ...(checkPeer ? { checkPeer } : {}) }));
       this.#processes.keepRunning(await apiserverLaunch(context, cluster));
     }
     for (const cluster of plan.topology.clusters) {
@@ -209,16 +227,10 @@ export class Lab implements AsyncDisposable {
     return nodePaths(this.paths, pod.cluster, pod.node).apiSocket;
   }
 
-  /** Underlay addresses behind `east`, `east/node-1` or `east/apiserver`. */
-  #addressesOf(name: string): string[] {
-    const [cluster, member] = name.split('/');
-    const site = this.plan.network.sites.find((candidate) => candidate.cluster.name === cluster);
-    const members = site
-      ? [site.apiserver, ...site.nodes].filter((candidate) => member === undefined || candidate.name === member)
-      : [];
-    if (members.length === 0)
-      throw new RangeError(`The lab has no cluster or member ${name}; say east, east/node-1 or east/apiserver`);
-    return members.map((candidate) => candidate.address);
+  /** Underlay addresses at both ends of a link. */
+  #addressesOf(a: string, b: string): readonly [readonly string[], readonly string[]] {
+    const [from, to] = this.#links.ends(a, b);
+    return [from.map(({ address }) => address), to.map(({ address }) => address)];
   }
 
   #plannedState(): LabState {

@@ -6,7 +6,7 @@ import { linkedController } from '../runtime/tasks/index.ts';
 import { checkConnectivity, checkFailover, checkServices, serviceTargets } from './checks/index.ts';
 import { serveControl } from './control/index.ts';
 import { Lab } from './lab.ts';
-import { labNamePattern } from './network/index.ts';
+import { isLabName } from './network/index.ts';
 import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
 import { type LabReport, clusterReports } from './report/index.ts';
 import { type Cleaner, cleanLab, isLive, labPaths, makePrivateDirectory, readLabState } from './state/index.ts';
@@ -20,6 +20,9 @@ export interface RunLabOptions extends LabPlanInput {
   /** One line for each step. */
   readonly onProgress: (line: string) => void;
 }
+
+/** Whoever is not us may not ask; elsewhere than on Linux the modes of directory and socket protect alone. */
+const peerCheck = process.platform === 'linux' ? { checkPeer: checkPeerUid } : {};
 
 /** A lab of this name is running already. */
 export class LabIsLiveError extends Error {
@@ -58,7 +61,7 @@ export async function withLab<T>(
       await using control = await serveControl({
         lab,
         log: options.log,
-        ...(process.platform === 'linux' ? { checkPeer: checkPeerUid } : {}),
+        ...peerCheck,
         onDown: () => ending.abort(new DOMException('The lab was asked to end', 'AbortError')),
       });
       void control;
@@ -119,7 +122,7 @@ export async function cleanDead(name: string, kernel?: 'linux' | 'memory'): Prom
 
 /** Makes the lab's directory, which is the claim on its name; cleans what a dead lab of that name left. */
 async function claimName({ name, onProgress }: RunLabOptions): Promise<void> {
-  if (!labNamePattern.test(name)) throw new LabNameError(name);
+  if (!isLabName(name)) throw new LabNameError(name);
   const { directory } = labPaths(name);
   await makePrivateDirectory(dirname(dirname(directory)));
   await makePrivateDirectory(dirname(directory));
@@ -150,7 +153,7 @@ async function isFresh(directory: string): Promise<boolean> {
 }
 
 function createLab(plan: LabPlan, options: RunLabOptions): Lab {
-  const adopted: { lab?: Lab } = {};
+  const made: { lab?: Lab } = {};
   const substrate: LabSubstrate =
     options.kernel === 'memory'
       ? new MemorySubstrate(plan)
@@ -160,17 +163,18 @@ function createLab(plan: LabPlan, options: RunLabOptions): Lab {
           cgroupRoot: cgroupRoot(),
           tcMode: options.tcMode,
           log: options.log,
-          onChild: (child) => adopted.lab?.adopt(child),
+          keepRunning: (child, onStart) => made.lab?.keepRunning(child, onStart),
         });
-  adopted.lab = new Lab({
+  made.lab = new Lab({
     plan,
     kernel: options.kernel,
     substrate,
     log: options.log,
+    ...peerCheck,
     logLevel: options.logLevel,
     onProgress: options.onProgress,
   });
-  return adopted.lab;
+  return made.lab;
 }
 
 function unrequested(targets: ReturnType<typeof serviceTargets>, clusters: readonly string[]): LabReport['services'] {

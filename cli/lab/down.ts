@@ -1,6 +1,7 @@
 import { cleanDead, isLive, readLabState } from '../../lab/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { type ExitCode, defineCommand } from '../command.ts';
+import { requireLabName } from './call-lab.ts';
 import { nameOption } from './lab-options.ts';
 
 const waitMs = 20_000;
@@ -10,6 +11,7 @@ export const down = defineCommand({
   description: 'Ends a lab and removes everything it made. A lab that died is cleaned up.',
   options: nameOption,
   async run(context, { options: { name } }): Promise<ExitCode> {
+    requireLabName(name);
     const state = readLabState(name);
     if (!state) throw new UsageError(`There is no lab ${name}`);
     if (isLive(state)) {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { joinCgroup, openNamespace, runInNamespace } from '../../kernel/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { type ExitCode, defineCommand } from '../command.ts';
@@ -25,14 +26,22 @@ export const exec = defineCommand({
       });
     if (command === undefined)
       throw new UsageError('No command behind --', { hint: `isthmus lab exec ${path} -- ip addr` });
+    if (!existsSync(`/run/netns/${pod.netns}`))
+      throw new UsageError(`Pod ${pod.path} is stopped`, { hint: `isthmus lab start ${pod.path} starts it again` });
     using netns = openNamespace(pod.netns);
     // The child inherits the cgroup; this process ends right after it.
     joinCgroup(pod.cgroup);
     const child = runInNamespace(netns, () => spawn(command, words, { stdio: 'inherit' }));
     const code = await new Promise<number>((resolve, reject) => {
-      child.once('error', (error) => reject(new Error(`Cannot run ${command}: ${error.message}`, { cause: error })));
+      child.once('error', (error: NodeJS.ErrnoException) => reject(startError(command, pod.path, error)));
       child.once('exit', (exit) => resolve(exit ?? 1));
     });
     return code === 0 ? 0 : 1;
   },
 });
+
+function startError(command: string, pod: string, error: NodeJS.ErrnoException): Error {
+  const reasons: Readonly<Record<string, string>> = { ENOENT: 'there is no such command', EACCES: 'permission denied' };
+  const reason = reasons[error.code ?? ''] ?? error.message;
+  return new Error(`Cannot run ${command} in ${pod}: ${reason}`, { cause: error });
+}

@@ -12,6 +12,7 @@ import {
 import { createLogger } from '../../runtime/log/index.ts';
 import { MissingFeatureError } from '../../kernel/index.ts';
 import type { CommandContext } from '../command.ts';
+import { requireThere } from '../system-error.ts';
 
 const shop = fileURLToPath(new URL('../../examples/online-boutique/', import.meta.url));
 
@@ -64,7 +65,9 @@ export function runLabOptions(values: OptionValues<typeof labOptions>, context: 
     throw new UsageError('Network namespaces and eBPF need root', {
       hint: 'run it as root, or without packets: --kernel memory',
     });
-  const own = values.manifests !== undefined && values.manifests.length > 0;
+  for (const path of values.manifests) requireThere('--manifests', path);
+  if (values.topology !== undefined) requireThere('--topology', values.topology);
+  const own = values.manifests.length > 0;
   const topologyFile = values.topology ?? (own ? undefined : `${shop}topology.yaml`);
   return {
     name: values.name,
@@ -93,8 +96,6 @@ export async function asUsage<T>(run: () => Promise<T>): Promise<T> {
       TopologyError,
     ];
     if (error instanceof Error && callers.some((kind) => error instanceof kind))
-      throw new UsageError(error.message, { cause: error });
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
       throw new UsageError(error.message, { cause: error });
     throw error;
   }

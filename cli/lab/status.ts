@@ -9,7 +9,7 @@ import { nameOption } from './lab-options.ts';
 /** `isthmus lab status`: clusters, pods and processes of a running lab. */
 export const status = defineCommand({
   description:
-    'Shows clusters, pods, and memory and CPU time of every process. Exit code 1 when a cluster is not ready.',
+    'Shows clusters, links that are cut, pods, and memory and CPU time of every process. Exit code 1 when a cluster is not\nready, for example because an agent cannot reach its store.',
   options: defineOptions({ ...nameOption, ...outputOptions }),
   async run(context, { options }): Promise<ExitCode> {
     const found = (await callLab(options.name, { route: '/v1/status', signal: context.signal })) as LabStatus;
@@ -27,6 +27,13 @@ function statusText(found: LabStatus): string {
         ['CLUSTER', 'STATE', 'NODES', 'ENDPOINTS', 'IDENTITIES', 'SERVICES'],
         found.clusters.map((c) => [c.name, c.state, c.nodes, c.endpoints, c.identities, c.services]),
       ),
+      ...(found.cut.length === 0
+        ? []
+        : [
+            found.cut
+              .map(({ a, b }) => `CUT  ${a} ✗ ${b}  (bin/isthmus lab heal ${a} ${b}${named(found.name)})`)
+              .join('\n'),
+          ]),
       textTable(
         ['POD', 'NODE', 'IP', 'STATE'],
         found.pods.map((pod) => [pod.path, pod.node, pod.ip, pod.state]),
@@ -47,4 +54,8 @@ function statusText(found: LabStatus): string {
       .join('\n\n')
       .trimEnd() + '\n'
   );
+}
+
+function named(lab: string): string {
+  return lab === 'default' ? '' : ` --name ${lab}`;
 }

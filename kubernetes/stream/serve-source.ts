@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import { chmod, mkdir, unlink } from 'node:fs/promises';
-import { type Server, type Socket, connect, createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { type Socket, createServer } from 'node:net';
 import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
+import { listenOnSocket } from '../../runtime/serve/index.ts';
 import { TaskGroup, isAbort } from '../../runtime/tasks/index.ts';
 import type { KubernetesSource } from '../objects/index.ts';
 import { eventLine, helloLine } from './line-protocol.ts';
@@ -20,9 +19,9 @@ export interface SourceServer extends AsyncDisposable {
 }
 
 /**
- * Serves a source to any number of readers over a Unix socket (0600, in a folder that is made 0700 when it is missing),
- * as JSON lines: docs/kubernetes-source.md. Each reader gets a watch of its own and is held to its own pace.
- * @throws when another live server has the socket; a dead one's file is replaced.
+ * Serves a source to any number of readers over a Unix socket of mode 0600 in a directory of mode 0700, as JSON lines:
+ * docs/kubernetes-source.md. Each reader gets a watch of its own and is held to its own pace.
+ * @throws {SocketDirectoryError} {@link ListenError} when another live server has the socket; a dead one's file is replaced.
  */
 export async function serveSource(
   source: KubernetesSource,
@@ -47,9 +46,7 @@ export async function serveSource(
       }
     });
   });
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await listen(server, path);
-  await chmod(path, 0o600);
+  await listenOnSocket(server, path);
   return {
     path,
     get readers() {
@@ -83,30 +80,4 @@ async function send(source: KubernetesSource, socket: Socket, signal: AbortSigna
   } finally {
     signal.removeEventListener('abort', stop);
   }
-}
-
-async function listen(server: Server, path: string): Promise<void> {
-  const attempt = async (): Promise<void> => {
-    const listening = once(server, 'listening');
-    server.listen(path);
-    await listening;
-  };
-  try {
-    await attempt();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isAlive(path))) throw error;
-    await unlink(path);
-    await attempt();
-  }
-}
-
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }

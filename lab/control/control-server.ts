@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Logger } from '../../runtime/log/index.ts';
-import { type UnixApiServer, serveUnixApi } from '../../runtime/serve/index.ts';
+import { ApiError, type ApiHandler, type UnixApiServer, serveUnixApi } from '../../runtime/serve/index.ts';
 import type { Lab } from '../lab.ts';
+import { LabArgumentError } from '../network/index.ts';
 import { processUsage } from '../processes/index.ts';
 import { type ClusterReport, clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
@@ -23,30 +24,42 @@ export function serveControl({ lab, checkPeer, log, onDown }: ControlOptions): P
     ...(checkPeer ? { checkPeer } : {}),
     routes: {
       'GET /v1/status': ({ signal }) => labStatus(lab, signal),
-      'POST /v1/pods/stop': async ({ body }) => {
+      'POST /v1/pods/stop': answering(async ({ body }) => {
         const pod = lab.podAt(text(body, 'pod'));
         await lab.stopPod(pod);
         return { pod: podPath(pod), state: lab.stateOf(pod) };
-      },
-      'POST /v1/pods/start': async ({ body }) => {
+      }),
+      'POST /v1/pods/start': answering(async ({ body }) => {
         const pod = lab.podAt(text(body, 'pod'));
         await lab.startPod(pod);
         return { pod: podPath(pod), state: lab.stateOf(pod) };
-      },
-      'POST /v1/links/cut': async ({ body }) => {
+      }),
+      'POST /v1/links/cut': answering(async ({ body }) => {
         await lab.cut(text(body, 'a'), text(body, 'b'));
         return {};
-      },
-      'POST /v1/links/heal': async ({ body }) => {
+      }),
+      'POST /v1/links/heal': answering(async ({ body }) => {
         await lab.heal(text(body, 'a'), text(body, 'b'));
         return {};
-      },
+      }),
       'POST /v1/down': async () => {
         setImmediate(onDown);
         return {};
       },
     },
   });
+}
+
+/** Tells what the caller got wrong from what went wrong here. */
+function answering(handler: ApiHandler): ApiHandler {
+  return async (request) => {
+    try {
+      return await handler(request);
+    } catch (error) {
+      if (error instanceof LabArgumentError) throw new ApiError(400, 'ARGUMENT', error.message, { cause: error });
+      throw error;
+    }
+  };
 }
 
 async function labStatus(lab: Lab, signal: AbortSignal): Promise<LabStatus> {
@@ -56,6 +69,7 @@ async function labStatus(lab: Lab, signal: AbortSignal): Promise<LabStatus> {
     upMs: lab.upMs,
     firstCrossClusterMs: lab.firstCrossClusterMs,
     clusters: (await clusterReports(lab.paths, lab.plan.topology, signal)).map((cluster) => withDead(lab, cluster)),
+    cut: lab.cutLinks(),
     pods: lab.plan.pods.map((pod) => ({ path: podPath(pod), node: pod.node, ip: pod.ip, state: lab.stateOf(pod) })),
     processes: [
       { role: 'lab', pid: process.pid, restarts: 0, ...usage(process.pid) },
@@ -83,6 +97,6 @@ function usage(pid: number): { rssBytes: number; pssBytes: number; cpuMs: number
 
 function text(body: unknown, member: string): string {
   const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[member] : undefined;
-  if (typeof value !== 'string' || value === '') throw new RangeError(`Expected a text as ${member}`);
+  if (typeof value !== 'string' || value === '') throw new LabArgumentError(`Expected a text as ${member}`);
   return value;
 }

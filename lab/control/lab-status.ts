@@ -1,3 +1,4 @@
+import type { CutLink } from '../network/index.ts';
 import type { ClusterReport } from '../report/index.ts';
 
 /** Answer of `GET /v1/status` of a lab. */
@@ -8,6 +9,8 @@ export interface LabStatus {
   readonly upMs: number;
   readonly firstCrossClusterMs: number;
   readonly clusters: readonly ClusterReport[];
+  /** Links that `lab cut` has cut and nobody healed. */
+  readonly cut: readonly CutLink[];
   readonly pods: readonly {
     readonly path: string;
     readonly node: string;

@@ -1,3 +1,5 @@
+export { LabArgumentError } from './argument-error.ts';
+export { type CutLink, CutLinks } from './cut-links.ts';
 export {
   type LabNamespace,
   buildBridge,
@@ -12,7 +14,7 @@ export {
   type NetworkPlan,
   type PodWire,
   type SitePlan,
-  labNamePattern,
+  isLabName,
   membersOf,
   planNetwork,
   podWire,

@@ -46,8 +46,10 @@ export interface NetworkPlan {
   readonly sites: readonly SitePlan[];
 }
 
-/** Longest lab name whose namespaces still have short names. */
-export const labNamePattern = /^[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?$/;
+/** Whether a lab can have this name; its length leaves the namespaces short names. */
+export function isLabName(name: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]{0,18}[a-z0-9])?$/.test(name);
+}
 
 export function planNetwork(lab: string, topology: Topology): NetworkPlan {
   return {

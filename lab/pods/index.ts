@@ -1,2 +1,3 @@
 export type * from './messages.ts';
-export { PodHostClient } from './pod-host-client.ts';
+export { KeptPodHost } from './kept-pod-host.ts';
+export { PodHostGoneError } from './pod-host-client.ts';

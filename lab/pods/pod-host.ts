@@ -21,6 +21,8 @@ interface Running {
  */
 export class PodHost {
   readonly #running = new Map<string, Running>();
+  /** Starting and stopping one after the other; whoever needs a pod waits for what was ordered before. */
+  #changes: Promise<void> = Promise.resolve();
 
   /** Carries out orders until the input ends. */
   async run(input: Readable, output: Writable): Promise<void> {
@@ -44,16 +46,26 @@ export class PodHost {
   async #carryOut(order: PodOrder): Promise<PodReply> {
     switch (order.op) {
       case 'start':
-        for (const pod of order.pods) await this.#start(pod);
+        await this.#change(async () => {
+          for (const pod of order.pods) await this.#start(pod);
+        });
         return { op: 'start' };
       case 'stop':
-        this.#stop(order.path);
+        await this.#change(async () => this.#stop(order.path));
         return { op: 'stop' };
       case 'probe':
+        await this.#changes;
         return { op: 'probe', results: await this.#probe(order.from, order.targets, order.timeoutMs) };
       case 'load':
+        await this.#changes;
         return { op: 'load', result: await runLoad(this.#namespaceOf(order.load.from), order.load) };
     }
+  }
+
+  #change(run: () => Promise<void>): Promise<void> {
+    const done = this.#changes.then(run);
+    this.#changes = done.catch(() => undefined);
+    return done;
   }
 
   async #start(pod: HostedPod): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
-import { type ChildOptions, type LabProcess, startChild } from './child-process.ts';
+import { type ChildExit, type ChildOptions, type LabProcess, startChild } from './child-process.ts';
 
 /** A child that ended by itself is started again after this long, times the number of its restarts. */
 const restartDelayMs = 300;
@@ -13,7 +13,10 @@ export interface ProcessKeeperOptions {
   readonly onChange: () => void;
 }
 
-/** The processes of a lab; those that must run are started again when they end, as a node's service manager would. */
+/** @see ProcessKeeper.keepRunning */
+export type KeepRunning = (options: ChildOptions, onStart?: (process: LabProcess) => void) => void;
+
+/** The processes of a lab; they are started again when they end, as a node's service manager would. */
 export class ProcessKeeper {
   readonly #options: ProcessKeeperOptions;
   readonly #children = new Map<string, LabProcess>();
@@ -32,17 +35,14 @@ export class ProcessKeeper {
     }));
   }
 
-  /** Takes a process on record that somebody else has started. */
-  readonly adopt = (process: LabProcess): void => {
-    this.#children.set(process.role, process);
-    this.#options.onChange();
-  };
-
-  keepRunning(options: ChildOptions): void {
+  /** Starts a process, and again whenever it ends. `onStart` is told of every life, as soon as it is on record. */
+  readonly keepRunning: KeepRunning = (options, onStart) => {
     const child = startChild(options);
-    this.adopt(child);
-    void child.exited.then(({ code, signal }) => this.#restart(options, { code, signal }));
-  }
+    this.#children.set(child.role, child);
+    this.#options.onChange();
+    onStart?.(child);
+    void child.exited.then((exit) => this.#restart(options, onStart, exit));
+  };
 
   /** What the logs of processes say that ended or had to be started again. */
   failures(): string {
@@ -60,7 +60,8 @@ export class ProcessKeeper {
 
   async #restart(
     options: ChildOptions,
-    exit: { readonly code: number | null; readonly signal: string | null },
+    onStart: ((process: LabProcess) => void) | undefined,
+    exit: ChildExit,
   ): Promise<void> {
     if (this.#stopping) return;
     const restarts = (this.#restarts.get(options.role) ?? 0) + 1;
@@ -71,6 +72,6 @@ export class ProcessKeeper {
       restarts,
     });
     await this.#options.clock.sleep(Math.min(maxRestartDelayMs, restartDelayMs * restarts));
-    if (!this.#stopping) this.keepRunning(options);
+    if (!this.#stopping) this.keepRunning(options, onStart);
   }
 }

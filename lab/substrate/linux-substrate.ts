@@ -19,12 +19,12 @@ import type { LabPlan } from '../plan/index.ts';
 import {
   type HostedPod,
   type LoadRequest,
+  KeptPodHost,
   type LoadResult,
-  PodHostClient,
   type ProbeResult,
   type ProbeTarget,
 } from '../pods/index.ts';
-import { type LabProcess, startChild } from '../processes/index.ts';
+import type { KeepRunning } from '../processes/index.ts';
 import { type PlacedPod, podPath } from '../scheduler/index.ts';
 import { type LabPaths, nodePaths } from '../state/index.ts';
 import { portsOf } from './probe-ports.ts';
@@ -42,8 +42,8 @@ export interface LinuxSubstrateOptions {
   readonly cgroupRoot: string;
   readonly tcMode: 'auto' | 'tcx' | 'clsact';
   readonly log: Logger;
-  /** Told of every process as soon as it runs. */
-  readonly onChild: (child: LabProcess) => void;
+  /** Runs the processes that serve the pods of the nodes. */
+  readonly keepRunning: KeepRunning;
 }
 
 /** Network namespaces, veths, cgroups and a bpffs: the lab on a real kernel. */
@@ -51,7 +51,7 @@ export class LinuxSubstrate implements LabSubstrate {
   readonly sendsPackets = true;
   readonly #options: LinuxSubstrateOptions;
   readonly #namespaces = new Map<string, LabNamespace>();
-  readonly #podHosts = new Map<string, { client: PodHostClient; process: LabProcess }>();
+  readonly #podHosts = new Map<string, KeptPodHost>();
   #router: RouterCounter | undefined;
 
   constructor(options: LinuxSubstrateOptions) {
@@ -136,14 +136,12 @@ export class LinuxSubstrate implements LabSubstrate {
   async serve(pods: readonly PlacedPod[]): Promise<void> {
     const perHost = Map.groupBy(pods, (pod) => `${pod.cluster}/${pod.node}`);
     await Promise.all(
-      [...perHost.values()].map((group) =>
-        this.#hostOf(group[0]).order({ op: 'start', pods: group.map((pod) => this.#hosted(pod)) }),
-      ),
+      [...perHost.values()].map((group) => this.#hostOf(group[0]).start(group.map((pod) => this.#hosted(pod)))),
     );
   }
 
   async silence(pod: PlacedPod): Promise<void> {
-    await this.#hostOf(pod).order({ op: 'stop', path: podPath(pod) });
+    await this.#hostOf(pod).stop(podPath(pod));
   }
 
   async probe(from: PlacedPod, targets: readonly ProbeTarget[], timeoutMs: number): Promise<readonly ProbeResult[]> {
@@ -167,7 +165,7 @@ export class LinuxSubstrate implements LabSubstrate {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#podHosts.values()].map(({ process }) => process.stop()));
+    for (const host of this.#podHosts.values()) host[Symbol.dispose]();
     await this.#router?.[Symbol.asyncDispose]();
     await Promise.all([...this.#namespaces.values()].map((namespace) => namespace[Symbol.asyncDispose]()));
     this.#namespaces.clear();
@@ -194,21 +192,22 @@ export class LinuxSubstrate implements LabSubstrate {
   }
 
   #startPodHosts(): void {
-    const { paths, onChild } = this.#options;
+    const { paths, keepRunning, log } = this.#options;
     for (const site of this.#sites()) {
       for (const node of site.nodes) {
         const cluster = site.cluster.name;
-        const client = new PodHostClient();
-        const process = startChild({
-          role: `${cluster}/${node.name}/pods`,
-          argv: [podHostScript, this.cgroupOf(cluster, node.name)],
-          logFile: nodePaths(paths, cluster, node.name).podsLog,
-          within: this.within(cluster, node.name),
-          onOutput: client.onOutput,
-        });
-        client.attach(process);
-        onChild(process);
-        this.#podHosts.set(`${cluster}/${node.name}`, { client, process });
+        const host = new KeptPodHost(log);
+        this.#podHosts.set(`${cluster}/${node.name}`, host);
+        keepRunning(
+          {
+            role: `${cluster}/${node.name}/pods`,
+            argv: [podHostScript, this.cgroupOf(cluster, node.name)],
+            logFile: nodePaths(paths, cluster, node.name).podsLog,
+            within: this.within(cluster, node.name),
+            onOutput: host.onOutput,
+          },
+          host.attach,
+        );
       }
     }
   }
@@ -226,10 +225,10 @@ export class LinuxSubstrate implements LabSubstrate {
     };
   }
 
-  #hostOf(pod: PlacedPod | undefined): PodHostClient {
+  #hostOf(pod: PlacedPod | undefined): KeptPodHost {
     const host = pod && this.#podHosts.get(`${pod.cluster}/${pod.node}`);
     if (!host) throw new RangeError(`No pod host for ${pod ? podPath(pod) : 'nothing'}`);
-    return host.client;
+    return host;
   }
 
   #sites(): readonly SitePlan[] {

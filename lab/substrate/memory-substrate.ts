@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import type { LabPlan } from '../plan/index.ts';
 import type { LoadResult, ProbeResult } from '../pods/index.ts';
 import { type PlacedPod, podPath } from '../scheduler/index.ts';
-import { podWire } from '../network/index.ts';
+import { LabArgumentError, podWire } from '../network/index.ts';
 import type { EndpointRequest, LabSubstrate, StoreAddress, SubstrateResources } from './substrate.ts';
 
 /** No namespaces and no packets: the same stores and agents as processes on loopback, each agent with an in-memory kernel. */
@@ -63,11 +63,11 @@ export class MemorySubstrate implements LabSubstrate {
   }
 
   async cut(): Promise<void> {
-    throw new Error('Links can only be cut with a real kernel: the lab runs with --kernel memory');
+    throw new LabArgumentError('Links can only be cut with a real kernel: the lab runs with --kernel memory');
   }
 
   async heal(): Promise<void> {
-    throw new Error('Links can only be healed with a real kernel: the lab runs with --kernel memory');
+    throw new LabArgumentError('Links can only be healed with a real kernel: the lab runs with --kernel memory');
   }
 
   async strayPackets(): Promise<number> {

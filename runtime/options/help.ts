@@ -35,7 +35,13 @@ function facts(flag: string, spec: OptionSpec): string {
   const shown: string[] = [];
   if ('required' in spec && spec.required) shown.push('required');
   if (spec.default !== undefined && spec.default !== false && String(spec.default) !== '')
-    shown.push(`default ${String(spec.default)}${spec.type === 'number' && spec.unit ? ` ${spec.unit}` : ''}`);
+    shown.push(`default ${defaultText(spec)}`);
   shown.push(environmentName(flag));
   return ` [${shown.join('; ')}]`;
+}
+
+/** A text is quoted, since it may read like a word of the sentence. */
+function defaultText(spec: OptionSpec): string {
+  if (spec.type === 'string') return JSON.stringify(spec.default);
+  return `${String(spec.default)}${spec.type === 'number' && spec.unit ? ` ${spec.unit}` : ''}`;
 }

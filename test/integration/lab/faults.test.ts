@@ -78,6 +78,67 @@ describeIf('faults of a running mesh', () => {
     90_000,
   );
 
+  test('a process that serves the pods of a node is started again with all that ran, and without what was stopped', async () => {
+    const { pods } = await labStatus(lab);
+    const here = pods.filter(({ path, node }) => path.startsWith('east/') && node === 'node-2');
+    const stopped = here.find(({ path }) => path.startsWith('east/shop/client'));
+    const echo = (address: string) => streamFrom(lab, client, { address, tcp: 8080, udp: 8081 }, 200);
+    await succeed('lab', 'stop', stopped?.path ?? '', '--name', lab);
+    process.kill(await pidOf(lab, 'east/node-2/pods'), 'SIGKILL');
+    await eventually(async () => {
+      const [result, status] = await Promise.all([echo(localServer), labStatus(lab)]);
+      expect([result.received, result.echoed]).toEqual([result.sent, result.written]);
+      expect(status.processes.find(({ role }) => role === 'east/node-2/pods')?.restarts).toBe(1);
+    });
+    expect((await labStatus(lab)).pods.find(({ path }) => path === stopped?.path)?.state).toBe('stopped');
+    const inside = await isthmus('lab', 'exec', stopped?.path ?? '', '--name', lab, '--', 'true');
+    expect([inside.code, inside.stderr]).toEqual([2, expect.stringContaining(`Pod ${stopped?.path} is stopped`)]);
+    // Stopping and starting need the new process to know the pods of the old one.
+    const served = here.find(({ ip }) => ip === localServer)?.path ?? '';
+    await succeed('lab', 'stop', served, '--name', lab);
+    await succeed('lab', 'start', served, '--name', lab);
+    await succeed('lab', 'start', stopped?.path ?? '', '--name', lab);
+    const result = await echo(localServer);
+    expect([result.received, result.echoed]).toEqual([result.sent, result.written]);
+    await awaitReady(lab);
+  }, 90_000);
+
+  test('an agent that cannot reach its own store is not ready: both status commands say so, and which link is cut', async () => {
+    const kernel = await kernelState(lab, 'east', 'node-1');
+    await succeed('lab', 'cut', 'east/node-1', 'east/apiserver', '--name', lab);
+    await eventually(async () => {
+      const [ofLab, ofAll] = await Promise.all([
+        isthmus('lab', 'status', '--name', lab),
+        isthmus('status', '--name', lab),
+      ]);
+      expect([ofLab.code, ofAll.code]).toEqual([1, 1]);
+      expect(ofLab.stdout).toMatch(/east +node-1 lost store http:\S+ at \d{4}-\S+Z \(/);
+      expect(ofLab.stdout).toContain('CUT  east/apiserver ✗ east/node-1');
+      expect(ofAll.stdout).toMatch(/agent east\/node-1 .*: not ready, waiting for connection to own store http/);
+      expect(ofAll.stdout).toMatch(/not connected since \d{4}-\S+Z \(/);
+    });
+    expect(await kernelState(lab, 'east', 'node-1')).toEqual(kernel);
+    await succeed('lab', 'heal', 'east/node-1', 'east/apiserver', '--name', lab);
+    await awaitReady(lab);
+    expect((await isthmus('status', '--name', lab)).code).toBe(0);
+    expect((await labStatus(lab)).cut).toEqual([]);
+  }, 90_000);
+
+  test.each([
+    { words: ['lab', 'cut', 'east', 'east'], says: 'east has no link to itself' },
+    { words: ['lab', 'cut', 'East', 'west'], says: 'The lab has no cluster "East"; it has east, west' },
+    { words: ['lab', 'heal', 'east/node-7', 'west'], says: 'has no member "east/node-7"' },
+    { words: ['lab', 'stop', 'nobody'], says: 'The lab has no pod "nobody"' },
+    { words: ['get', 'ips', '--cluster', 'Easst'], says: 'There is no cluster "Easst" in this mesh' },
+    { words: ['lab', 'exec', 'nobody', '--', 'true'], says: '0 pods of lab' },
+  ])('$words asks for what is not there: exit code 2 and what is', async ({ words, says }) => {
+    const [command = '', ...rest] = words;
+    const end = rest.indexOf('--');
+    const outcome = await isthmus(command, ...rest.toSpliced(end < 0 ? rest.length : end, 0, '--name', lab));
+    expect([outcome.code, outcome.stdout]).toEqual([2, '']);
+    expect(outcome.stderr).toContain(says);
+  });
+
   test(
     'a cluster that is cut off and comes back: connections inside a cluster do not notice, and the state equals a fresh sync',
     async () => {

@@ -72,7 +72,7 @@ async function run(...argv: readonly string[]) {
 
 describe('isthmus get', () => {
   test('prints a table of what an agent knows, of one cluster when asked', async () => {
-    const socket = await serve('east', agentRoutes('east'));
+    const socket = await serve('east', agentRoutes('east', { clusters: [{ name: 'west' }] }));
     const { code, stdout } = await run('get', 'ips', '--cluster', 'west', '--api-socket', socket);
     expect({ code, stdout }).toEqual({
       code: 0,
@@ -99,6 +99,25 @@ describe('isthmus get', () => {
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: `isthmus: Cannot reach ${absent}: there is no such socket; the process is not running or its socket is elsewhere\n`,
+    });
+  });
+
+  test('refuses a cluster that is not in the mesh, and names those that are', async () => {
+    const socket = await serve('east', agentRoutes('east', { clusters: [{ name: 'west' }] }));
+    const { code, stdout, stderr } = await run('get', 'ips', '--cluster', 'WEST', '--api-socket', socket);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'isthmus: There is no cluster "WEST" in this mesh\n  did you mean west? known: east, west\n',
+    });
+  });
+
+  test('says whose socket it is when it is not that of an agent', async () => {
+    const socket = await serve('east', { 'GET /v1/status': () => ({ clusterName: 'east', canaries: [] }) });
+    const { code, stderr } = await run('get', 'ips', '--api-socket', socket);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `isthmus: ${socket} belongs to an apiserver, and only agents know what is in the mesh\n  give the control socket of an agent; isthmus status asks any process\n`,
     });
   });
 
@@ -158,7 +177,7 @@ describe('isthmus status', () => {
   });
 });
 
-describe('daemons', () => {
+describe('commands', () => {
   test.each([
     { argv: ['store', 'serve', '--data-dir', 'd', '--listen', '0.0.0.0:1'], says: 'is reachable by others' },
     { argv: ['store', 'serve'], says: '--data-dir is required' },
@@ -189,6 +208,31 @@ describe('daemons', () => {
     {
       argv: ['apiserver', '--cluster-name', 'east', '--cluster-id', '256', '--source', 'stream:x'],
       says: '256 is beyond --max-connected-clusters 255',
+    },
+    { argv: ['store', 'serve', '--data-dir', '/dev/null'], says: '--data-dir /dev/null is not a directory' },
+    {
+      argv: [
+        'apiserver',
+        '--cluster-name',
+        'e',
+        '--cluster-id',
+        '1',
+        '--source',
+        'stream:x',
+        '--data-dir',
+        '/dev/null',
+      ],
+      says: '--data-dir /dev/null is not a directory',
+    },
+    { argv: ['lab', 'status', '--name', '../x'], says: 'Lab name "../x": expected 1–20 lower-case letters' },
+    { argv: ['status', '--name', '../x'], says: 'Lab name "../x": expected 1–20 lower-case letters' },
+    {
+      argv: ['lab', 'run', '--once', '--kernel', 'memory', '--topology', '/nope'],
+      says: '--topology: there is no file or directory /nope',
+    },
+    {
+      argv: ['lab', 'run', '--once', '--kernel', 'memory', '--manifests', '/nope'],
+      says: '--manifests: there is no file or directory /nope',
     },
     {
       argv: ['agent', '--cluster-name', 'east', '--cluster-id', '0'],

@@ -1,5 +1,5 @@
-import { mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { type Socket, createServer } from 'node:net';
+import { chmod, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -224,6 +224,25 @@ describe('A served source', () => {
     after.markSynced();
     await listener.until('-a');
     expect(listener.heard).toEqual(['+c', '-a']);
+  });
+
+  test('says nothing to a caller that the check of its uid refuses', async () => {
+    const source = new MemorySource();
+    source.set(namespace('secret'));
+    const checkPeer = (): void => {
+      throw new Error('Callers of uid 65534 are not served here');
+    };
+    await using server = await serveSource(source, path(), { checkPeer });
+    const heard: Buffer[] = [];
+    const socket = connect(server.path).on('data', (chunk) => heard.push(chunk));
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(Buffer.concat(heard).toString()).toBe('');
+  });
+
+  test('refuses a folder that others may write to', async () => {
+    await mkdir(join(folder, 'run'));
+    await chmod(join(folder, 'run'), 0o777);
+    await expect(serveSource(new MemorySource(), path())).rejects.toMatchObject({ code: 'SOCKET_DIRECTORY' });
   });
 
   test('takes the place of a dead one, but not of a live one', async () => {
