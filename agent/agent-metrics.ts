@@ -1,4 +1,6 @@
 import type { Datapath } from '../datapath/index.ts';
+import type { Clock } from '../runtime/clock/index.ts';
+import { type Logger, fields } from '../runtime/log/index.ts';
 import type { Metrics } from '../runtime/metrics/index.ts';
 import type { AgentStatus } from './api/index.ts';
 
@@ -6,7 +8,8 @@ import type { AgentStatus } from './api/index.ts';
 export function agentMetrics(
   metrics: Metrics,
   status: () => AgentStatus,
-  datapath: Pick<Datapath, 'dropCounters' | 'forwardCounters'>,
+  datapath: Pick<Datapath, 'dropCounters' | 'forwardCounters' | 'mapUsage'>,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Disposable {
   const perCluster = ['target_cluster'] as const;
   const remotes = metrics.gauge({ name: 'clustermesh_remote_clusters', help: 'Remote clusters that are configured' });
@@ -41,9 +44,11 @@ export function agentMetrics(
     labels: ['scope', 'source_cluster', 'action'],
   });
   const traffic = trafficMetrics(metrics, datapath);
+  const pressure = pressureMetric(metrics, datapath, clock);
   let shown = new Set<string>();
-  return metrics.onScrape(() => {
+  return metrics.onScrape(async () => {
     traffic();
+    await pressure().catch((error: unknown) => log.warn('Cannot count the entries of maps', { [fields.error]: error }));
     const now = status();
     remotes.set(now.clusters.length);
     ready.set(now.ready ? 1 : 0);
@@ -90,6 +95,25 @@ export function agentMetrics(
 
 /** Third and fourth segment of the keys of each kind. */
 const scopes = { nodes: 'nodes/v1', endpoints: 'ip/v1', identities: 'identities/v1', services: 'services/v1' } as const;
+
+/** Maps are read to be counted: at most this often, however many scrape. */
+const countEveryMs = 60_000;
+
+/** Of each map of the datapath, how much of its room is taken. */
+function pressureMetric(metrics: Metrics, datapath: Pick<Datapath, 'mapUsage'>, clock: Clock): () => Promise<void> {
+  const pressure = metrics.gauge({
+    name: 'bpf_map_pressure',
+    help: 'Entries of a map of the datapath, divided by how many it has room for',
+    labels: ['map_name'],
+  });
+  let countedMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (clock.monotonicMs() - countedMs < countEveryMs) return;
+    countedMs = clock.monotonicMs();
+    for (const { name, entries, maxEntries } of await datapath.mapUsage())
+      pressure.set(entries / maxEntries, { map_name: name.replace(/^isthmus_/, '') });
+  };
+}
 
 /** Counters of the kernel since its maps were made; a map that began anew counts from nothing. */
 function trafficMetrics(metrics: Metrics, datapath: Pick<Datapath, 'dropCounters' | 'forwardCounters'>): () => void {

@@ -52,7 +52,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps, signal: A
 
   const agent = new Agent(options, deps, { own, device, datapath, keys, log });
   await agent.restore();
-  using _metrics = agentMetrics(metrics, () => agent.status(), datapath);
+  using _metrics = agentMetrics(metrics, () => agent.status(), datapath, { clock, log });
   await using _api = options.apiSocket === undefined ? undefined : await agent.serveApi(options.apiSocket);
   await using _health =
     options.health && (await serveHealth({ ...options.health, metrics, ready: () => agent.readiness() }));

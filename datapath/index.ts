@@ -2,6 +2,7 @@ export {
   type Datapath,
   type DatapathOptions,
   type MapName,
+  type MapUsage,
   mapNames,
   objectPath,
   openDatapath,

@@ -18,6 +18,7 @@ import { type MapName, mapNames } from './maps.ts';
 import { defaultNatPorts, nodeConfig } from './node-config.ts';
 import { objectPath } from './object-path.ts';
 import { cgroupPrograms } from './cgroup-programs.ts';
+import { type MapUsage, readUsage } from './usage.ts';
 
 export interface DatapathOptions {
   readonly kernel: Kernel;
@@ -52,6 +53,8 @@ export interface Datapath extends AsyncDisposable {
   /** Refused packets and calls since the maps were made, by reason; zeros included. */
   dropCounters(): readonly Counter<DropReason>[];
   forwardCounters(): readonly Counter<ForwardEvent>[];
+  /** Entries of every map that can fill up. Reads all of them: not for every second. */
+  mapUsage(): Promise<readonly MapUsage[]>;
   /** Ends every program, for a node that leaves. Disposing of the datapath leaves all of them running. */
   detachAll(): Promise<void>;
 }
@@ -145,6 +148,7 @@ function datapathOf(object: BpfObject, attachments: Attachments, socketLevel: bo
     keepEndpoints: (links) => attachments.keepEndpoints(links),
     dropCounters: () => readDrops(map('drops')),
     forwardCounters: () => readForwards(map('forward')),
+    mapUsage: () => readUsage(map),
     detachAll: () => attachments.detachAll(),
     [Symbol.asyncDispose]: async () => {
       attachments[Symbol.dispose]();

@@ -42,8 +42,8 @@ export interface Metrics {
   counter<const L extends string = never>(spec: MetricSpec<L>): Counter<L>;
   gauge<const L extends string = never>(spec: MetricSpec<L>): Gauge<L>;
   histogram<const L extends string = never>(spec: HistogramSpec<L>): Histogram<L>;
-  /** Calls `refresh` before each output, for gauges that are read rather than kept. Disposing ends that. */
-  onScrape(refresh: () => void): Disposable;
+  /** Calls `refresh` before each output, for gauges that are read rather than kept, and awaits it. Disposing ends that. */
+  onScrape(refresh: () => void | Promise<void>): Disposable;
   /** Everything in the text format of Prometheus. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -58,7 +58,7 @@ export interface MetricsOptions {
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  const refreshers = new Set<() => void>();
+  const refreshers = new Set<() => void | Promise<void>>();
   const known = new Map<string, { readonly kind: string; readonly labels: string; readonly metric: unknown }>();
 
   /** One object a name; the same name with other labels or of another kind is a mistake in the program. */
@@ -113,7 +113,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       return { [Symbol.dispose]: () => void refreshers.delete(refresh) };
     },
     text: async () => {
-      for (const refresh of refreshers) refresh();
+      for (const refresh of refreshers) await refresh();
       return await registry.metrics();
     },
     contentType: registry.contentType,

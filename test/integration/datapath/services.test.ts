@@ -126,6 +126,9 @@ describeIf('a service', () => {
     const options = level === 'socket' ? { cgroup: one.cgroup } : {};
     const refused = async (): Promise<string> => await ask(at(one.pods, 0), vip, 80, options);
     await expect(refused()).rejects.toThrow('ECONNREFUSED');
+    const full = await datapath.mapUsage();
+    expect(full).toContainEqual({ map: 'services', name: 'isthmus_lb4_svc', entries: 1, maxEntries: 262_144 });
+    expect(full).toContainEqual({ map: 'endpoints', name: 'isthmus_lxc', entries: 3, maxEntries: 65_535 });
     // An answer that comes while the socket is still busy with its SYN is heard at the next SYN only.
     expect(counted(datapath.dropCounters())).toEqual({ 'no backend': expect.any(Number) });
   });

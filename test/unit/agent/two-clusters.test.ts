@@ -145,6 +145,35 @@ describe('agents of two clusters', () => {
     expect((await lines()).filter((line) => line.includes('west'))).toEqual([]);
   });
 
+  test('count a remote store that falls silent although it is connected', async () => {
+    const silent = async (): Promise<string[]> =>
+      (await e1.metrics.text()).split('\n').filter((line) => line.includes('kvstore_quorum_errors_total{'));
+    expect(await silent()).toEqual([]);
+    await until(clock, async () => (await silent()).length > 0, 1000);
+    expect(await silent()).toEqual([
+      expect.stringMatching(/^isthmus_kvstore_quorum_errors_total\{error="no event received"\} [1-9]/),
+    ]);
+  });
+
+  test('show how full the maps of their datapath are', async () => {
+    const pressure = async (): Promise<Record<string, number>> =>
+      Object.fromEntries(
+        (await e1.metrics.text())
+          .split('\n')
+          .flatMap((line) => [...line.matchAll(/^isthmus_bpf_map_pressure\{map_name="(\w+)"\} (\S+)$/g)])
+          .map(([, name = '', value = '']) => [name, Number(value)]),
+      );
+    const before = await pressure();
+    expect(before).toMatchObject({ ipcache: ofE1.length / 512_000, lxc: 2 / 65_535, lb4_be: 3 / 65_536, nat4: 0 });
+    expect(Object.keys(before)).not.toContain('drops');
+    await e1.pod('z', '10.1.1.9');
+    await settled(async () => (await ipcache(e1)).length > ofE1.length);
+    // Read at most once a minute.
+    expect(await pressure()).toEqual(before);
+    await clock.advance(61_000);
+    expect((await pressure())['lxc']).toBe(3 / 65_535);
+  });
+
   test('that are cut from another cluster lose nothing of it, follow their own, and catch up when healed', async () => {
     cutFrom.add('east');
     for (const one of nodes.slice(0, 2)) for (const link of one.links.splice(0)) link.cut();
