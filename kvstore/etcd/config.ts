@@ -1,5 +1,6 @@
 import { parse } from 'yaml';
-import { type EtcdTarget, type TlsFiles, parseEndpoint } from './session/index.ts';
+import type { TlsFiles } from '../../runtime/tls/index.ts';
+import { type EtcdTarget, parseEndpoint } from './session/index.ts';
 
 /** An etcd client configuration as Cilium and etcd's own tools read it. */
 export interface EtcdConfig extends EtcdTarget {

@@ -31,7 +31,10 @@ import { fromWireResult, toWireCompare, toWireOperation } from './translate.ts';
 import { type ResponseHeader, methods } from './wire/index.ts';
 
 /** @see EtcdSessionOptions */
-export type EtcdStoreOptions = EtcdSessionOptions;
+export interface EtcdStoreOptions extends EtcdSessionOptions {
+  /** At most this many entries are asked for at a time when listing; as many as make some 16 MiB unless told. */
+  readonly maxPage?: number;
+}
 
 const defaultBatch = 1024;
 const repeatAfterMs = 50;
@@ -101,13 +104,13 @@ export class EtcdStore implements Store {
           clock: this.#options.clock,
           signal: options.signal ?? never,
           batchSize: options.pageSize ?? defaultBatch,
-          ...(options.pageSize === undefined ? {} : { maxPage: options.pageSize }),
+          ...maxPageOf(options.pageSize, this.#options.maxPage),
           revision: options.revision ?? 0,
           serializable: false,
         });
         for await (const { entries, revision, last } of parts) {
           started = true;
-          yield { entries, revision, more: !last };
+          yield { entries: entries.entries, revision, more: !last };
         }
         return;
       } catch (error) {
@@ -128,6 +131,7 @@ export class EtcdStore implements Store {
       random,
       signal: options.signal,
       batchSize: options.pageSize ?? defaultBatch,
+      ...maxPageOf(undefined, this.#options.maxPage),
     });
   }
 
@@ -183,6 +187,11 @@ export class EtcdStore implements Store {
     return this.#session.health();
   }
 
+  /** The owner has started up: from now on the limits for steady times hold. */
+  bootstrapped(): void {
+    this.#session.bootstrapped();
+  }
+
   /** Maintenance/Status of the member that is connected, and how many keys there are. */
   async status(options: CallOptions = {}): Promise<EtcdStatus> {
     const settings = { ...settingsOf('ask for the status', options), repeatable: true };
@@ -220,7 +229,13 @@ export class EtcdStore implements Store {
   }
 
   async #keepAlive(id: bigint, timeoutMs: number, signal: AbortSignal): Promise<number> {
-    const settings = { what: 'renew a lease', signal, repeatable: true, timeoutMs: Math.min(timeoutMs, 10_000) };
+    const settings = {
+      what: 'renew a lease',
+      signal,
+      repeatable: true,
+      unlimited: true,
+      timeoutMs: Math.min(timeoutMs, 10_000),
+    };
     // A stream by name; one question and one answer make a call of it.
     return (await this.#session.call(methods.leaseKeepAlive, { id }, settings)).ttl;
   }
@@ -253,6 +268,11 @@ export class EtcdStore implements Store {
 
 function settingsOf(what: string, options: CallOptions): CallSettings {
   return options.signal ? { what, signal: options.signal } : { what };
+}
+
+function maxPageOf(asked: number | undefined, limit: number | undefined): { readonly maxPage?: number } {
+  const maxPage = Math.min(asked ?? Infinity, limit ?? Infinity);
+  return maxPage === Infinity ? {} : { maxPage };
 }
 
 function nameOf(bytes: Bytes): string {

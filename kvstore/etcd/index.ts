@@ -1,3 +1,5 @@
 export { type EtcdConfig, EtcdConfigError, parseEtcdConfig } from './config.ts';
 export { EtcdStore, type EtcdStoreOptions, openEtcdStore } from './etcd-store.ts';
-export type { EtcdTarget, TlsFiles } from './session/index.ts';
+export type { TlsFiles } from '../../runtime/tls/index.ts';
+export type { EtcdTarget, RequestLimits } from './session/index.ts';
+export { type EtcdTuning, EtcdTuningError, etcdTuningOptions, parseEtcdTuning } from './tuning.ts';

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { type LookupFunction, isIP } from 'node:net';
 import { type SecureContextOptions, type TLSSocket, connect } from 'node:tls';
 import { type CertificateFacts, factsOf } from './certificate.ts';
 import type { TlsMaterial } from './files.ts';
@@ -10,6 +10,8 @@ export interface TlsTarget {
   readonly port: number;
   /** What is spoken inside, as `['h2']`. */
   readonly protocols?: readonly string[];
+  /** Turns the name into addresses; the system does unless given. */
+  readonly lookup?: LookupFunction;
 }
 
 /** A connection whose other end has proved who it is. */
@@ -37,7 +39,7 @@ export async function connectTls(
   signal: AbortSignal,
 ): Promise<SecureConnection> {
   signal.throwIfAborted();
-  const { host, port, protocols } = target;
+  const { host, port, protocols, lookup } = target;
   const { insecureSkipVerify = false, serverName } = material.files;
   const expectation: PeerExpectation = {
     peer: `${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -49,6 +51,7 @@ export async function connectTls(
     host,
     port,
     ...secureContextOf(material),
+    ...(lookup ? { lookup } : {}),
     ...(protocols ? { ALPNProtocols: [...protocols] } : {}),
     // Who is there is asked below, while the certificate is still there to be named.
     rejectUnauthorized: false,
@@ -70,7 +73,6 @@ export async function connectTls(
     throw explainTlsFailure(error, expectation, undefined);
   } finally {
     signal.removeEventListener('abort', onAbort);
-    socket.off('error', reject);
   }
   const certificate = socket.getPeerX509Certificate();
   const peer = certificate && factsOf(certificate);

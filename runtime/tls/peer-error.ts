@@ -104,7 +104,7 @@ export function peerError(socket: TLSSocket, expectation: PeerExpectation): TlsP
     case 'CERT_SIGNATURE_FAILURE':
     case 'CERT_UNTRUSTED':
     case 'INVALID_CA': {
-      const by = presented.issuer === presented.subject ? 'is signed by itself' : `is issued by ${presented.issuer}`;
+      const by = presented.issuer === presented.subject ? 'is self-signed' : `is issued by ${presented.issuer}`;
       return error('wrong-authority', `${by}, which is not trusted; trusted: ${trusted}`);
     }
     default:

@@ -1,36 +1,38 @@
-import { readFile } from 'node:fs/promises';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
-import { type Socket, connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { type LookupFunction, type Socket, connect as connectTcp } from 'node:net';
+import type { Clock } from '../../../runtime/clock/index.ts';
+import { type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
 import type { Endpoint } from './endpoint.ts';
-
-/** How a server proves who it is, and we who we are. Files are read again for every connection. */
-export interface TlsFiles {
-  /** The system's authorities unless given. */
-  readonly trustedCaFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  /** Accepts any certificate. */
-  readonly insecureSkipVerify?: boolean;
-  /** The name that the certificate must have, where it is not the endpoint's host. */
-  readonly serverName?: string;
-}
 
 /** 16 MiB for each stream and for the connection: the default of 64 KiB gives 1.2 MB/s at 50 ms. */
 const windowBytes = 16 << 20;
+
+export interface DialDependencies {
+  /** Certificates, read again for each connection, so that rotated ones take effect. */
+  readonly tls: TlsSource;
+  readonly clock: Clock;
+  /** Turns a name into addresses, anew for each connection; the system does unless given. */
+  readonly lookup?: LookupFunction | undefined;
+}
 
 export interface Dialed {
   readonly http2: ClientHttp2Session;
   readonly socket: Socket;
 }
 
+interface Opened {
+  readonly socket: Socket;
+  /** What an error of this connection means. */
+  readonly explain: (error: unknown) => unknown;
+}
+
 /**
  * Connects and waits for the server's SETTINGS: only then somebody speaks HTTP/2 at the other end (a stopped process
  * still accepts connections). Aborting `signal` closes what was opened.
  */
-export async function dial(endpoint: Endpoint, tls: TlsFiles, signal: AbortSignal): Promise<Dialed> {
+export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: AbortSignal): Promise<Dialed> {
   signal.throwIfAborted();
-  const socket = await openSocket(endpoint, tls, signal);
+  const { socket, explain } = await openSocket(endpoint, deps, signal);
   socket.setNoDelay(true);
   const http2 = connectHttp2(endpoint.url, {
     createConnection: () => socket,
@@ -49,44 +51,30 @@ export async function dial(endpoint: Endpoint, tls: TlsFiles, signal: AbortSigna
     http2.on('error', () => undefined);
     http2.destroy();
     socket.destroy();
-    throw error;
+    // Under TLS 1.3 a server says only now that it does not like our certificate.
+    throw explain(error);
   }
 }
 
-async function openSocket(endpoint: Endpoint, tls: TlsFiles, signal: AbortSignal): Promise<Socket> {
-  const { host, port } = endpoint;
-  const files = endpoint.secure ? await readTlsFiles(tls) : undefined;
-  signal.throwIfAborted();
-  const socket = files
-    ? connectTls({
-        host,
-        port,
-        ...files,
-        minVersion: 'TLSv1.2',
-        ALPNProtocols: ['h2'],
-        rejectUnauthorized: tls.insecureSkipVerify !== true,
-        ...(tls.serverName ? { servername: tls.serverName } : isIP(host) ? {} : { servername: host }),
-      })
-    : connectTcp({ host, port });
+async function openSocket(endpoint: Endpoint, deps: DialDependencies, signal: AbortSignal): Promise<Opened> {
+  const { host, port, secure } = endpoint;
+  const { lookup } = deps;
+  const target = { host, port, ...(lookup ? { lookup } : {}) };
+  if (secure)
+    return await connectTls({ ...target, protocols: ['h2'] }, await deps.tls.read(), deps.clock.now(), signal);
+  const socket = connectTcp(target);
   try {
     await settled(signal, (resolve, reject) => {
-      socket.once(files ? 'secureConnect' : 'connect', () => resolve(undefined));
+      socket.once('connect', () => resolve(undefined));
       socket.once('error', reject);
       socket.once('close', () => reject(new Error('Connection closed while it was being made')));
     });
-    return socket;
+    return { socket, explain: (error) => error };
   } catch (error) {
     socket.on('error', () => undefined);
     socket.destroy();
     throw error;
   }
-}
-
-async function readTlsFiles(tls: TlsFiles): Promise<{ ca?: Buffer; cert?: Buffer; key?: Buffer }> {
-  const read = async (path: string | undefined): Promise<Buffer | undefined> =>
-    path === undefined ? undefined : await readFile(path);
-  const [ca, cert, key] = await Promise.all([read(tls.trustedCaFile), read(tls.certFile), read(tls.keyFile)]);
-  return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
 }
 
 /** A promise that the signal can end early. */

@@ -1,15 +1,13 @@
-import type { Clock } from '../../../runtime/clock/index.ts';
 import { fields, type Logger } from '../../../runtime/log/index.ts';
 import { exponential } from '../../../runtime/retry/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
+import { TlsFileError, TlsPeerError } from '../../../runtime/tls/index.ts';
 import { UnavailableError } from '../../contract/index.ts';
-import { type Dialed, type TlsFiles, dial } from './dial.ts';
+import { type DialDependencies, type Dialed, dial } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
 
-export interface DialerOptions {
+export interface DialerOptions extends DialDependencies {
   readonly endpoints: readonly Endpoint[];
-  readonly tls: TlsFiles;
-  readonly clock: Clock;
   readonly log: Logger;
   readonly timeoutMs: number;
   readonly random: () => number;
@@ -23,6 +21,7 @@ export class Dialer {
   readonly #endpoints: readonly Endpoint[];
   #next = 0;
   #failures = 0;
+  #warned = '';
 
   constructor(options: DialerOptions) {
     this.#options = options;
@@ -37,6 +36,7 @@ export class Dialer {
   /** The store has answered: the next failure is the first again. */
   healthy(): void {
     this.#failures = 0;
+    this.#warned = '';
   }
 
   /** A connection did not last: the next one goes elsewhere, and not at once. */
@@ -63,16 +63,28 @@ export class Dialer {
           cause: error,
         });
         log.debug('Connection attempt failed', { [fields.endpoint]: endpoint.url, [fields.error]: error });
+        this.#warnOfTrust(failure);
         onFailure(failure);
       }
     }
   }
 
   async #attempt(endpoint: Endpoint, signal: AbortSignal): Promise<Dialed> {
-    const { clock, tls, timeoutMs } = this.#options;
+    const { clock, timeoutMs } = this.#options;
     using attempt = linkedController(signal);
     using _timer = clock.timer(timeoutMs, () => attempt.abort(new Error(`no answer within ${timeoutMs} ms`)));
-    return await dial(endpoint, tls, attempt.signal);
+    return await dial(endpoint, this.#options, attempt.signal);
+  }
+
+  /** What time alone does not cure is told, once until the store answers again. */
+  #warnOfTrust(failure: UnavailableError): void {
+    if (!(failure.cause instanceof TlsPeerError || failure.cause instanceof TlsFileError)) return;
+    if (this.#warned === failure.message) return;
+    this.#warned = failure.message;
+    this.#options.log.warn('Store is not connected to for want of trust', {
+      [fields.error]: failure,
+      [fields.hint]: 'the files are read again for every attempt: replace the one that is named',
+    });
   }
 }
 

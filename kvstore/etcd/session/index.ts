@@ -1,6 +1,6 @@
 export { CallStream } from './call-stream.ts';
 export { Connection } from './connection.ts';
-export type { TlsFiles } from './dial.ts';
+export type { RequestLimits } from './limiter.ts';
 export { type Endpoint, parseEndpoint } from './endpoint.ts';
 export type { EtcdSessionOptions, EtcdTarget } from './options.ts';
 export { type CallSettings, EtcdSession } from './session.ts';

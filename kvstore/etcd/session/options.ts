@@ -1,6 +1,8 @@
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
-import type { TlsFiles } from './dial.ts';
+import type { TlsFiles } from '../../../runtime/tls/index.ts';
+import type { RequestLimits } from './limiter.ts';
 
 /** Where an etcd is, and who we are there. */
 export interface EtcdTarget {
@@ -24,5 +26,9 @@ export interface EtcdSessionOptions extends EtcdTarget {
   readonly pingTimeoutMs?: number;
   /** Sticks to the first store id seen: an answer from another store makes every call fail, until a new session is made. */
   readonly pinStoreId?: boolean;
+  /** How much may be asked of the store; everything unless told. Renewals of leases and log-ins always go through. */
+  readonly limits?: RequestLimits | undefined;
+  /** Turns an endpoint's name into addresses, anew for every connection; the system does unless told. */
+  readonly lookup?: LookupFunction | undefined;
   readonly random?: () => number;
 }

@@ -1,5 +1,6 @@
 import { fields } from '../../../runtime/log/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
+import { TlsSource } from '../../../runtime/tls/index.ts';
 import {
   ClosedError,
   type KvStoreError,
@@ -14,6 +15,7 @@ import type { CallStream } from './call-stream.ts';
 import { Connection } from './connection.ts';
 import { Dialer } from './dialer.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
+import { RequestLimiter } from './limiter.ts';
 import type { EtcdSessionOptions } from './options.ts';
 import { GrpcError, NotSentError, isStaleToken, storeError } from './store-errors.ts';
 import { readOnlyMessage } from './unary.ts';
@@ -32,6 +34,8 @@ export interface CallSettings {
   /** Of a read in the past. */
   readonly revision?: number;
   readonly timeoutMs?: number;
+  /** Neither waits for the limits nor counts for them: what must not be late. */
+  readonly unlimited?: boolean;
 }
 
 const callTimeoutMs = 10_000;
@@ -41,6 +45,7 @@ const repeatAfterMs = 50;
 export class EtcdSession implements AsyncDisposable {
   readonly #options: EtcdSessionOptions;
   readonly #dialer: Dialer;
+  readonly #limiter: RequestLimiter;
   readonly #closing = new AbortController();
   #connection: Connection | undefined;
   #dialing: Promise<void> | undefined;
@@ -60,12 +65,14 @@ export class EtcdSession implements AsyncDisposable {
     this.#options = options;
     this.#dialer = new Dialer({
       endpoints: options.endpoints.map((text) => parseEndpoint(text, secure)),
-      tls,
+      tls: new TlsSource(tls, options),
+      lookup: options.lookup,
       clock: options.clock,
       log: options.log,
       timeoutMs: options.dialTimeoutMs ?? 5000,
       random: options.random ?? Math.random,
     });
+    this.#limiter = new RequestLimiter(options.clock, options.limits);
   }
 
   get endpoint(): Endpoint {
@@ -103,17 +110,9 @@ export class EtcdSession implements AsyncDisposable {
     request: In,
     settings: CallSettings,
   ): Promise<Out> {
-    const { clock } = this.#options;
-    const timeoutMs = settings.timeoutMs ?? this.#options.callTimeoutMs ?? callTimeoutMs;
-    using attempt = linkedController(settings.signal);
-    using _timer = clock.timer(timeoutMs, () => {
-      const options = this.#lastError && !this.#connection ? { cause: this.#lastError } : {};
-      const detail = options.cause ? `: ${options.cause.message}` : '';
-      attempt.abort(
-        new UnavailableError(`Cannot ${settings.what}: no answer within ${timeoutMs} ms${detail}`, options),
-      );
-    });
-    const { signal } = attempt;
+    using deadline = this.deadline(settings);
+    const { signal } = deadline;
+    using _permit = settings.unlimited === true ? undefined : await this.permit(signal);
     for (;;) {
       try {
         const connection = await this.connection(signal);
@@ -134,7 +133,8 @@ export class EtcdSession implements AsyncDisposable {
     const controller = linkedController(settings.signal);
     const timer = this.#options.clock.timer(timeoutMs, () => {
       const cause = this.#connection ? undefined : this.#lastError;
-      const message = `Cannot ${settings.what}: no answer within ${timeoutMs} ms`;
+      const held = this.#limiter.waiting > 0 ? `, ${this.#limiter.waiting} requests wait for the limit on them` : '';
+      const message = `Cannot ${settings.what}: no answer within ${timeoutMs} ms${held}`;
       controller.abort(new UnavailableError(cause ? `${message}: ${cause.message}` : message, { cause }));
     });
     return {
@@ -144,6 +144,16 @@ export class EtcdSession implements AsyncDisposable {
         controller[Symbol.dispose]();
       },
     };
+  }
+
+  /** Waits until one more request may be made; to be disposed of when it was answered. @throws the signal's reason */
+  permit(signal: AbortSignal): Promise<Disposable> {
+    return this.#limiter.acquire(signal);
+  }
+
+  /** The owner has started up: from now on the limit for steady times holds. */
+  bootstrapped(): void {
+    this.#limiter.bootstrapped();
   }
 
   /** Calls over this very connection, without a deadline of its own. @throws errors of the contract */
