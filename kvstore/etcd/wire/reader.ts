@@ -119,6 +119,11 @@ export class ProtoReader {
     return length;
   }
 
+  /** Goes on `count` bytes later, behind a field whose {@link length} was just read. */
+  step(count: number): void {
+    this.#advance(count);
+  }
+
   /** Steps over a field that nobody knows. */
   skip(type: number): void {
     if (type === wireType.varint) this.#varint();
