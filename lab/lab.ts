@@ -51,7 +51,8 @@ export class Lab implements AsyncDisposable {
   readonly #links: CutLinks;
   #state: LabState;
   upMs = -1;
-  firstCrossClusterMs = -1;
+  /** Null until there was such an answer: forever where no packet is sent. */
+  firstCrossClusterMs: number | null = null;
 
   constructor(options: LabOptions) {
     this.plan = options.plan;

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { cgroupRoot, checkPeerUid, deleteNamespace, removeCgroup, unmountBpffs } from '../kernel/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import { linkedController } from '../runtime/tasks/index.ts';
-import { checkConnectivity, checkFailover, checkServices, serviceTargets } from './checks/index.ts';
+import { checkConnectivity, checkFailover, checkServices, surveyServices, unasked } from './checks/index.ts';
 import { serveControl } from './control/index.ts';
 import { Lab } from './lab.ts';
 import { isLabName } from './network/index.ts';
@@ -81,12 +81,13 @@ export async function checkLab(lab: Lab, signal: AbortSignal): Promise<LabReport
   const { plan, substrate } = lab;
   const names = plan.topology.clusters.map((cluster) => cluster.name);
   const pods = lab.runningPods();
-  const targets = serviceTargets(plan.services, pods);
+  const surveyed = surveyServices({ ...plan, pods, clusters: names });
+  const targets = surveyed.flatMap((service) => ('target' in service ? [service.target] : []));
   const idle = { pairs: 0, ok: 0, failed: [], strayPackets: 0 };
   const connectivity = substrate.sendsPackets ? await checkConnectivity(substrate, pods) : idle;
   const services = substrate.sendsPackets
-    ? await checkServices(substrate, targets, pods, names)
-    : unrequested(targets, names);
+    ? await checkServices(substrate, surveyed, pods)
+    : surveyed.map((service) => unasked(service, 'no packet is sent by an in-memory kernel'));
   signal.throwIfAborted();
   const failover = substrate.sendsPackets ? await checkFailover(substrate, lab, targets, pods) : [];
   const strayPackets = await substrate.strayPackets();
@@ -96,7 +97,11 @@ export async function checkLab(lab: Lab, signal: AbortSignal): Promise<LabReport
     connectivity: { ...connectivity, strayPackets },
     services,
     failover,
-    timings: { upMs: Math.round(lab.upMs), firstCrossClusterMs: Math.round(lab.firstCrossClusterMs), downMs: 0 },
+    timings: {
+      upMs: Math.round(lab.upMs),
+      firstCrossClusterMs: lab.firstCrossClusterMs === null ? null : Math.round(lab.firstCrossClusterMs),
+      downMs: 0,
+    },
     kernel: substrate.sendsPackets ? 'linux' : 'memory',
     problems: [
       ...clusters
@@ -175,18 +180,4 @@ function createLab(plan: LabPlan, options: RunLabOptions): Lab {
     onProgress: options.onProgress,
   });
   return made.lab;
-}
-
-function unrequested(targets: ReturnType<typeof serviceTargets>, clusters: readonly string[]): LabReport['services'] {
-  return targets.map(({ namespace, name, global, backends }) => ({
-    namespace,
-    name,
-    global,
-    backends: Object.fromEntries(
-      clusters.map((cluster) => [cluster, backends.filter((pod) => pod.cluster === cluster).length]),
-    ),
-    requests: 0,
-    failed: 0,
-    answeredBy: {},
-  }));
 }

@@ -48,7 +48,7 @@ async function measureOnce({ record, signal }: SuiteContext): Promise<void> {
   const values = [
     seconds,
     timings.upMs / 1000,
-    timings.firstCrossClusterMs / 1000,
+    (timings.firstCrossClusterMs ?? Number.NaN) / 1000,
     connectivity.pairs - connectivity.ok,
     connectivity.strayPackets,
     sum(services.map((service) => service.failed)),

@@ -56,10 +56,3 @@ export function clientFor(
   const here = pods.filter((pod) => pod.cluster === cluster && !notThese.has(pod));
   return here.find((pod) => !target.backends.includes(pod)) ?? here[0];
 }
-
-/** Cluster → number of backends, every cluster of the list included. */
-export function backendCounts(target: ServiceTarget, clusters: readonly string[]): Record<string, number> {
-  return Object.fromEntries(
-    clusters.map((cluster) => [cluster, target.backends.filter((pod) => pod.cluster === cluster).length]),
-  );
-}

@@ -1,29 +1,38 @@
 import type { ServiceReport } from '../report/index.ts';
 import type { PlacedPod } from '../scheduler/index.ts';
 import type { LabSubstrate } from '../substrate/index.ts';
-import { type ServiceTarget, backendCounts, clientFor } from './service-targets.ts';
+import { type ServiceTarget, clientFor } from './service-targets.ts';
+import { type SurveyedService, unasked } from './survey.ts';
 
 const requestsPerClient = 40;
 const ratePerSecond = 200;
 const timeoutMs = 3000;
 
-/** Calls every Service by its ClusterIP, out of one pod of each cluster it stands in, and says who answered. */
+/**
+ * Calls every Service by its ClusterIP, out of one pod of each cluster it stands in, and says who answered; of one that
+ * cannot be called, why.
+ */
 export async function checkServices(
   substrate: LabSubstrate,
-  targets: readonly ServiceTarget[],
+  services: readonly SurveyedService[],
   pods: readonly PlacedPod[],
-  clusters: readonly string[],
 ): Promise<ServiceReport[]> {
-  return Promise.all(targets.map((target) => checkService(substrate, target, pods, clusters)));
+  return Promise.all(
+    services.map(async (service) =>
+      'target' in service
+        ? await checkService(substrate, service, service.target, pods)
+        : unasked(service, service.notAsked),
+    ),
+  );
 }
 
 async function checkService(
   substrate: LabSubstrate,
+  { namespace, name, global, backends }: SurveyedService,
   target: ServiceTarget,
   pods: readonly PlacedPod[],
-  clusters: readonly string[],
 ): Promise<ServiceReport> {
-  const { namespace, name, global, port, protocol } = target;
+  const { port, protocol } = target;
   const results = await Promise.all(
     [...target.addresses].flatMap(([cluster, address]) => {
       const client = clientFor(target, cluster, pods);
@@ -40,7 +49,7 @@ async function checkService(
     namespace,
     name,
     global,
-    backends: backendCounts(target, clusters),
+    backends,
     requests: sum(results.map((result) => result.requests)),
     failed: sum(results.map((result) => result.failed)),
     answeredBy,

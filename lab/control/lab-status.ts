@@ -7,7 +7,8 @@ export interface LabStatus {
   readonly kernel: 'linux' | 'memory';
   /** −1 until the mesh is up. */
   readonly upMs: number;
-  readonly firstCrossClusterMs: number;
+  /** Null until there was such an answer. */
+  readonly firstCrossClusterMs: number | null;
   readonly clusters: readonly ClusterReport[];
   /** Links that `lab cut` has cut and nobody healed. */
   readonly cut: readonly CutLink[];

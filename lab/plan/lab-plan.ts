@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { readManifests } from '../../kubernetes/index.ts';
+import { type EndpointSlice, readManifests } from '../../kubernetes/index.ts';
 import { type NetworkPlan, planNetwork } from '../network/index.ts';
 import {
   LabScheduler,
@@ -27,6 +27,8 @@ export interface LabPlan {
   readonly network: NetworkPlan;
   readonly pods: readonly PlacedPod[];
   readonly services: readonly PlacedService[];
+  /** As the manifests give them, for Services without selector. */
+  readonly endpointSlices: readonly EndpointSlice[];
   /** By cluster name. */
   readonly schedulers: ReadonlyMap<string, LabScheduler>;
   /** Things that are odd but no reason to stop. */
@@ -80,6 +82,7 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
     network,
     pods,
     services,
+    endpointSlices,
     schedulers: new Map(schedulers),
     warnings: [...unknown, ...warnings, ...notes],
   };

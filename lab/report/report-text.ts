@@ -24,7 +24,7 @@ export function reportText(report: LabReport): string {
     ...(report.kernel === 'memory'
       ? ['No packet was sent: the agents drive an in-memory kernel (--kernel memory).']
       : trafficSections(report)),
-    `mesh up in ${seconds(timings.upMs)}${report.kernel === 'memory' ? '' : `, first answer across clusters after ${seconds(timings.firstCrossClusterMs)}`}${timings.downMs > 0 ? `, down in ${seconds(timings.downMs)}` : ''}`,
+    `mesh up in ${seconds(timings.upMs)}${timings.firstCrossClusterMs === null ? '' : `, first answer across clusters after ${seconds(timings.firstCrossClusterMs)}`}${timings.downMs > 0 ? `, down in ${seconds(timings.downMs)}` : ''}`,
     ...connectivity.failed
       .slice(0, shownFailures)
       .map((failure) => `FAILED ${failure.from} → ${failure.to}: ${failure.error}`),
@@ -47,7 +47,7 @@ function trafficSections({ connectivity, services, failover }: LabReport): strin
         countsText(s.backends),
         s.requests,
         s.failed,
-        answersText(s.answeredBy),
+        s.notAsked === undefined ? answersText(s.answeredBy) : `not asked: ${s.notAsked}`,
       ]),
     ),
     ...(failover.length === 0

@@ -4,7 +4,12 @@ export interface LabReport {
   readonly connectivity: ConnectivityReport;
   readonly services: readonly ServiceReport[];
   readonly failover: readonly FailoverReport[];
-  readonly timings: { readonly upMs: number; readonly firstCrossClusterMs: number; readonly downMs: number };
+  readonly timings: {
+    readonly upMs: number;
+    /** Null where no packet is sent, or there is but one cluster with pods. */
+    readonly firstCrossClusterMs: number | null;
+    readonly downMs: number;
+  };
   readonly kernel: 'linux' | 'memory';
   /** Things that were wrong, in words; empty when all is well. */
   readonly problems: readonly string[];
@@ -45,6 +50,8 @@ export interface ServiceReport {
   readonly failed: number;
   /** `<cluster>/<pod>` → answers. */
   readonly answeredBy: Readonly<Record<string, number>>;
+  /** Why nobody asked it; then there are no requests. */
+  readonly notAsked?: string;
 }
 
 export interface FailoverReport {

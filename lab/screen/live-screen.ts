@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkConnectivity, checkServices, serviceTargets } from '../checks/index.ts';
+import { checkConnectivity, checkServices, serviceTargets, surveyServices } from '../checks/index.ts';
 import type { Lab } from '../lab.ts';
 import { clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
@@ -47,7 +47,7 @@ async function measure(lab: Lab, signal: AbortSignal): Promise<ScreenModel> {
     clusterReports(lab.paths, plan.topology, signal),
     substrate.sendsPackets ? checkConnectivity(substrate, running).catch(() => undefined) : undefined,
     substrate.sendsPackets
-      ? checkServices(substrate, serviceTargets(plan.services, running), running, names).catch(() => [])
+      ? checkServices(substrate, surveyServices({ ...plan, pods: running, clusters: names }), running).catch(() => [])
       : [],
     substrate.sendsPackets ? [] : kernelLinesOf(lab),
   ]);

@@ -14,7 +14,7 @@ export interface ScreenModel {
   readonly connectivity?: ConnectivityReport;
   readonly services: readonly ServiceReport[];
   readonly upMs: number;
-  readonly firstCrossClusterMs: number;
+  readonly firstCrossClusterMs: number | null;
   readonly sendsPackets: boolean;
   /** Lines that tell what the lab's kernel state is, when no packet is sent. */
   readonly kernelLines: readonly string[];
@@ -91,7 +91,7 @@ function serviceRow(service: ServiceReport): (string | number)[] {
   const answers = Object.entries(service.answeredBy)
     .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([pod, count]) => `${pod} ${count}`);
-  return [`${service.namespace}/${service.name}`, service.failed, answers.join(', ') || '–'];
+  return [`${service.namespace}/${service.name}`, service.failed, answers.join(', ') || (service.notAsked ?? '–')];
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
@@ -106,6 +106,6 @@ function fit(line: string, columns: number): string {
   return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 }
 
-function seconds(ms: number): string {
-  return ms < 0 ? '–' : `${(ms / 1000).toFixed(1)} s`;
+function seconds(ms: number | null): string {
+  return ms === null || ms < 0 ? '–' : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -83,7 +83,10 @@ describeIf('a lab run once', () => {
     const report = JSON.parse(outcome.stdout) as LabReport;
     expect(outcome.code).toBe(0);
     expect(report.connectivity).toEqual({ pairs: 0, ok: 0, failed: [], strayPackets: 0 });
-    expect(report.services.map(({ requests }) => requests)).toEqual([0, 0]);
+    expect(report.services.map(({ requests, notAsked }) => ({ requests, notAsked }))).toEqual(
+      ['web', 'datagrams'].map(() => ({ requests: 0, notAsked: 'no packet is sent by an in-memory kernel' })),
+    );
+    expect(report.timings.firstCrossClusterMs).toBeNull();
     expect(leftovers(name)).toEqual([]);
   }, 60_000);
 });
