@@ -34,9 +34,14 @@ export {
   EtcdStore,
   type EtcdStoreOptions,
   type EtcdTarget,
+  type EtcdTuning,
+  EtcdTuningError,
+  type RequestLimits,
   type TlsFiles,
+  etcdTuningOptions,
   openEtcdStore,
   parseEtcdConfig,
+  parseEtcdTuning,
 } from './etcd/index.ts';
 export { ConsulStore, type ConsulStoreOptions, openConsulStore } from './consul/index.ts';
 export {

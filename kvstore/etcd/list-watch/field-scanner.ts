@@ -9,8 +9,8 @@ export interface FieldSink {
   end(): void;
 }
 
-/** Beyond this nobody sends a field (etcd's request limit is 1.5 MiB unless raised). */
-const maxFieldBytes = 512 << 20;
+/** Beyond this nobody sends a field (etcd's request limit is 1.5 MiB unless raised), so nothing longer is kept. */
+const maxFieldBytes = 64 << 20;
 
 /**
  * Cuts a stream of gRPC messages into their top-level fields while it arrives. A listing of a million keys is one message,
@@ -36,27 +36,36 @@ export class FieldScanner {
   }
 
   push(chunk: Uint8Array): void {
-    if (this.#carriedBytes === 0) {
-      this.#scan(chunk);
-      return;
+    let from = 0;
+    // Of a chunk no more is copied than what the piece that was carried lacks.
+    while (this.#carriedBytes > 0) {
+      const lacking = this.#wanted - this.#carriedBytes;
+      if (chunk.length - from < lacking) {
+        if (from < chunk.length) this.#carry(chunk.subarray(from));
+        return;
+      }
+      this.#carried.push(chunk.subarray(from, from + lacking));
+      const joined = Buffer.concat(this.#carried, this.#wanted);
+      from += lacking;
+      this.#carried = [];
+      this.#carriedBytes = 0;
+      this.#scan(joined, 0);
     }
-    this.#carried.push(chunk);
-    this.#carriedBytes += chunk.length;
-    if (this.#carriedBytes < this.#wanted) return;
-    const joined = this.#carried.length === 1 ? chunk : Buffer.concat(this.#carried, this.#carriedBytes);
-    this.#carried = [];
-    this.#carriedBytes = 0;
-    this.#scan(joined);
+    this.#scan(chunk, from);
   }
 
-  #scan(buffer: Uint8Array): void {
+  #carry(piece: Uint8Array): void {
+    this.#carried.push(piece);
+    this.#carriedBytes += piece.length;
+  }
+
+  #scan(buffer: Uint8Array, from: number): void {
     this.#wanted = 0;
-    let position = 0;
+    let position = from;
     while (position < buffer.length || this.#left === 0) {
       const next = this.#left === undefined ? this.#startMessage(buffer, position) : this.#scanField(buffer, position);
       if (next === undefined) {
-        this.#carried = [buffer.subarray(position)];
-        this.#carriedBytes = buffer.length - position;
+        this.#carry(buffer.subarray(position));
         if (this.#wanted === 0) this.#wanted = this.#carriedBytes + 1;
         return;
       }

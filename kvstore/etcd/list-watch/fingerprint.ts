@@ -1,19 +1,27 @@
 import { createHash } from 'node:crypto';
 import type { KeyValue, WatchEvent } from '../../contract/index.ts';
+import type { ChangeColumns } from './change-columns.ts';
 
 /** A key as it was when we saw it last: proof that a store is the one we know. */
 export interface Fingerprint {
   readonly key: Uint8Array;
   readonly modRevision: number;
-  readonly valueHash: string;
+  /** A short value itself, the hash of a long one. */
+  readonly value: Uint8Array;
 }
 
 /** A few suffice: the newest is asked for, the others stand in when it is deleted. */
 const kept = 8;
+/** Up to here a copy costs less than a hash, and hashes are only wanted after a reconnect. */
+const shortBytes = 1024;
 
 /** Whether the store holds what the fingerprint says. */
 export function matches(fingerprint: Fingerprint, entry: KeyValue | undefined): boolean {
-  return entry?.modRevision === fingerprint.modRevision && hashOf(entry.value) === fingerprint.valueHash;
+  return (
+    entry !== undefined &&
+    entry.modRevision === fingerprint.modRevision &&
+    Buffer.compare(proofOf(entry.value), fingerprint.value) === 0
+  );
 }
 
 /** The keys that were written last under a prefix and still exist. */
@@ -24,7 +32,23 @@ export class RecentKeys {
     return [...this.#byKey.values()].at(-1);
   }
 
-  apply(events: readonly WatchEvent[]): void {
+  apply(events: readonly WatchEvent[] | ChangeColumns): void {
+    if (Array.isArray(events)) {
+      this.#applyAll(events);
+      return;
+    }
+    const columns = events as ChangeColumns;
+    if (columns.length > kept) {
+      // What was newest before is not any more; only if nothing of these remains, all of them are looked at.
+      this.#byKey.clear();
+      const first = columns.length - kept;
+      this.#applyAll(Array.from({ length: kept }, (_, i) => columns.eventAt(first + i)));
+      if (this.#byKey.size > 0) return;
+    }
+    this.#applyAll(columns.events);
+  }
+
+  #applyAll(events: readonly WatchEvent[]): void {
     const tail = events.length - kept;
     for (const [i, event] of events.entries()) {
       if (event.type === 'delete') this.#byKey.delete(nameOf(event.key));
@@ -38,9 +62,9 @@ export class RecentKeys {
     const name = nameOf(entry.key);
     this.#byKey.delete(name);
     this.#byKey.set(name, {
-      key: entry.key.slice(),
+      key: new Uint8Array(entry.key),
       modRevision: entry.modRevision,
-      valueHash: hashOf(entry.value),
+      value: proofOf(entry.value),
     });
     for (const oldest of this.#byKey.keys()) {
       if (this.#byKey.size <= kept) break;
@@ -53,6 +77,6 @@ function nameOf(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 }
 
-function hashOf(value: Uint8Array): string {
-  return createHash('sha256').update(value).digest('base64');
+function proofOf(value: Uint8Array): Uint8Array {
+  return value.length <= shortBytes ? new Uint8Array(value) : createHash('sha256').update(value).digest();
 }

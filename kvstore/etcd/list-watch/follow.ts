@@ -8,11 +8,10 @@ import {
   type RestartReason,
   StoreReplacedError,
   type WatchBatch,
-  type WatchEvent,
 } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { listParts } from './list.ts';
-import { Position, revisionOf } from './position.ts';
+import { Position } from './position.ts';
 import { recognise } from './recognise.ts';
 import { watchParts } from './watch.ts';
 
@@ -25,6 +24,8 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
   /** Upper bound of entries per batch of a listing. */
   readonly batchSize: number;
+  /** At most this many entries are asked for at a time. */
+  readonly maxPage?: number;
   readonly random: () => number;
   /** Makes the memory of what was seen. Tests hand in one that is wrong, to see whether they notice. */
   readonly createPosition?: () => Position;
@@ -89,13 +90,14 @@ async function* finishListing(
   session: EtcdSession,
   connection: Connection,
   position: Position,
-  { prefix, name, clock, signal, batchSize }: FollowOptions,
+  { prefix, name, clock, signal, batchSize, maxPage }: FollowOptions,
 ): AsyncGenerator<WatchBatch, void, void> {
   const parts = listParts(session, connection, {
     prefix,
     clock,
     signal,
     batchSize,
+    ...(maxPage === undefined ? {} : { maxPage }),
     what: `list ${name}`,
     revision: position.listRevision,
     after: position.lastKey,
@@ -105,9 +107,8 @@ async function* finishListing(
     position.observe(header);
     position.listRevision = revision;
     if (entries.length === 0) continue;
-    const events = entries.map((entry): WatchEvent => ({ type: 'put', entry }));
-    position.applyEntries(entries, events);
-    yield { type: 'changes', events, revision };
+    position.applyEntries(entries);
+    yield entries.batch(revision);
   }
   position.finishListing();
   yield { type: 'synced', revision: position.listRevision };
@@ -128,9 +129,8 @@ async function* watchOn(
   });
   for await (const part of parts) {
     if (part.type === 'events') {
-      const last = part.events.at(-1);
       position.applyEvents(part.events);
-      if (last) yield { type: 'changes', events: part.events, revision: revisionOf(last) };
+      yield part.events.batch(part.events.lastRevision);
       continue;
     }
     position.applyNotice(part.notice);

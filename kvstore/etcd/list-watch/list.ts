@@ -1,8 +1,9 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
-import type { KeyValue } from '../../contract/index.ts';
+import { ProtocolError, toText } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { GrpcError } from '../session/index.ts';
 import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
+import type { ChangeColumns } from './change-columns.ts';
 import { PageSizer } from './page-sizer.ts';
 import { RangeReader } from './range-reader.ts';
 import { rangeOf } from './recognise.ts';
@@ -28,7 +29,7 @@ export interface ListSettings {
 
 /** Entries of one revision, in order of their keys; `last` on the last part of the listing. */
 export interface ListPart {
-  readonly entries: readonly KeyValue[];
+  readonly entries: ChangeColumns;
   readonly header: ResponseHeader;
   readonly revision: number;
   readonly last: boolean;
@@ -44,14 +45,16 @@ export async function* listParts(
   const slice = new TimeSlice(settings.clock);
   let { revision, after } = settings;
   for (let more = true; more;) {
-    const reader = new RangeReader();
     const limit = Math.min(sizer.limit, settings.maxPage ?? Number.MAX_SAFE_INTEGER);
+    const reader = new RangeReader(limit);
     let entriesOfPage = 0;
     for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice })) {
       revision = part.revision;
       entriesOfPage += part.entries.length;
-      after = part.entries.at(-1)?.key.slice() ?? after;
+      checkOrder(settings, part.entries, after);
+      after = lastKeyOf(part.entries) ?? after;
       more = part.more;
+      if (part.whole) checkPage(settings, reader, entriesOfPage);
       yield { entries: part.entries, header: part.header, revision, last: part.whole && !more };
     }
     sizer.observe(reader.bytes, entriesOfPage);
@@ -67,7 +70,7 @@ interface PageRequest {
 }
 
 interface PagePart {
-  readonly entries: readonly KeyValue[];
+  readonly entries: ChangeColumns;
   readonly header: ResponseHeader;
   readonly revision: number;
   readonly more: boolean;
@@ -86,10 +89,12 @@ async function* page(
   const key = after ? successor(after) : range.key;
   // No sort order: keys come in their order anyway, and asking for it makes etcd read everything for each page.
   const request = { key, rangeEnd: range.rangeEnd, limit, revision, serializable };
+  // It counts as a request, but not as one in flight: how long a page takes is up to who consumes it.
+  (await session.permit(signal))[Symbol.dispose]();
   const call = await session.open(connection, methods.range.path);
   const onAbort = (): void => call.fail(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
-  const part = (entries: readonly KeyValue[], header: ResponseHeader, whole: boolean): PagePart => ({
+  const part = (entries: ChangeColumns, header: ResponseHeader, whole: boolean): PagePart => ({
     entries,
     header,
     revision: revision === 0 ? header.revision : revision,
@@ -119,6 +124,29 @@ async function* page(
     signal.removeEventListener('abort', onAbort);
     call.fail(undefined);
   }
+}
+
+/** Entries that come again, or are not of the prefix: such a listing might never end. @throws {ProtocolError} */
+function checkOrder({ what, prefix }: ListSettings, entries: ChangeColumns, after: Uint8Array | undefined): void {
+  if (entries.length === 0) return;
+  const first = entries.keyAt(0);
+  const last = entries.keyAt(entries.length - 1);
+  if ((after && Buffer.compare(first, after) <= 0) || Buffer.compare(last, first) < 0)
+    throw new ProtocolError(`Cannot ${what}: the store’s answer is not in the order of keys`);
+  const strange = [first, last].find((key) => Buffer.compare(key.subarray(0, prefix.length), prefix) !== 0);
+  if (strange) throw new ProtocolError(`Cannot ${what}: the store answers with ${JSON.stringify(toText(strange))}`);
+}
+
+/** A page that would be followed by itself, or that lacks what it says there is. @throws {ProtocolError} */
+function checkPage({ what }: ListSettings, reader: RangeReader, entries: number): void {
+  if (reader.more && entries === 0) throw new ProtocolError(`Cannot ${what}: a page without entries promises more`);
+  if (!reader.more && reader.count !== entries)
+    throw new ProtocolError(`Cannot ${what}: the last page has ${entries} entries of ${reader.count}`);
+}
+
+/** A copy of the last key. */
+export function lastKeyOf(entries: ChangeColumns): Uint8Array | undefined {
+  return entries.length === 0 ? undefined : new Uint8Array(entries.keyAt(entries.length - 1));
 }
 
 /** The first key behind `key`. */

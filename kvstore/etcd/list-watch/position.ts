@@ -1,6 +1,8 @@
-import type { KeyValue, WatchEvent } from '../../contract/index.ts';
+import type { WatchEvent } from '../../contract/index.ts';
 import type { ResponseHeader } from '../wire/index.ts';
+import { ChangeColumns } from './change-columns.ts';
 import { RecentKeys } from './fingerprint.ts';
+import { lastKeyOf } from './list.ts';
 import type { WatchNotice } from './watch-reader.ts';
 
 /**
@@ -38,10 +40,10 @@ export class Position {
     return this.listed ? this.next - 1 : this.listRevision;
   }
 
-  applyEntries(entries: readonly KeyValue[], events: readonly WatchEvent[]): void {
+  applyEntries(entries: ChangeColumns): void {
     this.keys += entries.length;
-    this.lastKey = entries.at(-1)?.key.slice() ?? this.lastKey;
-    this.recent.apply(events);
+    this.lastKey = lastKeyOf(entries) ?? this.lastKey;
+    this.recent.apply(entries);
   }
 
   finishListing(): void {
@@ -49,14 +51,19 @@ export class Position {
     this.next = this.listRevision + 1;
   }
 
-  applyEvents(events: readonly WatchEvent[]): void {
-    for (const event of events) {
-      if (event.type === 'delete') this.keys -= 1;
-      else if (event.entry.version === 1) this.keys += 1;
+  applyEvents(events: readonly WatchEvent[] | ChangeColumns): void {
+    if (events instanceof ChangeColumns) {
+      this.keys += events.growth;
+      if (events.length > 0) this.next = events.lastRevision + 1;
+    } else {
+      for (const event of events) {
+        if (event.type === 'delete') this.keys -= 1;
+        else if (event.entry.version === 1) this.keys += 1;
+      }
+      const last = events.at(-1);
+      if (last) this.next = revisionOf(last) + 1;
     }
     this.recent.apply(events);
-    const last = events.at(-1);
-    if (last) this.next = revisionOf(last) + 1;
   }
 
   /** A response whose events, if any, were applied. */
@@ -66,6 +73,6 @@ export class Position {
   }
 }
 
-export function revisionOf(event: WatchEvent): number {
+function revisionOf(event: WatchEvent): number {
   return event.type === 'put' ? event.entry.modRevision : event.revision;
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
-import { CompactedError, UnavailableError, type WatchEvent } from '../../contract/index.ts';
+import { CompactedError, UnavailableError } from '../../contract/index.ts';
 import { type Connection, type EtcdSession, GrpcError } from '../session/index.ts';
 import { encodeFrame, grpcStatus, methods } from '../wire/index.ts';
+import type { ChangeColumns } from './change-columns.ts';
 import { rangeOf } from './recognise.ts';
 import { TimeSlice } from './time-slice.ts';
 import { type WatchNotice, WatchReader } from './watch-reader.ts';
@@ -16,7 +17,7 @@ export interface WatchSettings {
 
 /** Events come before the notices of the responses that brought them. */
 export type WatchPart =
-  | { readonly type: 'events'; readonly events: readonly WatchEvent[] }
+  | { readonly type: 'events'; readonly events: ChangeColumns }
   | { readonly type: 'notice'; readonly notice: WatchNotice };
 
 /**
