@@ -19,3 +19,4 @@ export {
   type RouterCounterOptions,
   openRouterCounter,
 } from './router/index.ts';
+export { readableMaps } from './show/index.ts';

@@ -65,4 +65,9 @@ if [ "$kernel" = linux ]; then
 fi
 
 . "$top/deploy/prepare.sh"
+if [ "$kernel" = none ]; then
+  "$top/bin/isthmus" lab run "$@"
+  printf '\nnpm start also takes:\n  --no-install                    Stop where a system package is missing, and print the command that installs it\n'
+  exit 0
+fi
 exec "$top/bin/isthmus" lab run "$@"

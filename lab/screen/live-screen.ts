@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkConnectivity, checkServices, serviceTargets, surveyServices } from '../checks/index.ts';
+import { readableMaps } from '../../datapath/index.ts';
 import type { Lab } from '../lab.ts';
 import { clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
@@ -74,5 +75,8 @@ export async function kernelLinesOf(lab: Lab): Promise<string[]> {
     route: '/v1/kernel',
   }).catch(() => undefined);
   const text = typeof answer === 'object' && answer !== null && 'text' in answer ? String(answer.text) : '';
-  return [`kernel state of ${site.cluster.name}/${node}:`, ...text.trimEnd().split('\n')];
+  return [
+    `kernel state of ${site.cluster.name}/${node} (in memory: no packet is sent):`,
+    ...readableMaps(text.trimEnd()).split('\n'),
+  ];
 }

@@ -101,3 +101,8 @@ needs('root', 'netns')('npm start on a machine where something is missing', () =
     ]);
   });
 });
+
+test('npm start -- --help needs nothing installed and names its own options, too', () => {
+  const { status, stdout } = spawnSync('sh', [script, '--help'], { encoding: 'utf8' });
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/Usage: isthmus lab run [\s\S]*--no-install /)]);
+});

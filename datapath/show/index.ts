@@ -1,0 +1,1 @@
+export { readableMaps } from './readable-maps.ts';
