@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { apiserverPaths, isLive, labPaths, nodePaths, readLabState } from '../lab/index.ts';
+import { apiserverPaths, asTyped, isLive, labPaths, nodePaths, readLabState } from '../lab/index.ts';
 import { requireLabName } from './lab/call-lab.ts';
 import { UsageError, defineOptions } from '../runtime/options/index.ts';
 
@@ -37,7 +37,7 @@ export function findTargets(values: {
     if (found) return found;
     throw new UsageError(`There is no running lab ${JSON.stringify(values.name)}`, {
       option: '--name',
-      hint: `start one: isthmus lab up --name ${values.name}`,
+      hint: `start one: ${asTyped('lab up', values.name)}`,
     });
   }
   if (existsSync(agentSocket)) return [{ role: 'agent', socket: agentSocket }];

@@ -1,3 +1,4 @@
+export { asTyped } from './as-typed.ts';
 export { type LabStatus } from './control/index.ts';
 export { Lab } from './lab.ts';
 export { isLabName } from './network/index.ts';

@@ -4,6 +4,7 @@ import { cgroupRoot, checkPeerUid, deleteNamespace, removeCgroup, unmountBpffs }
 import type { Logger } from '../runtime/log/index.ts';
 import { linkedController } from '../runtime/tasks/index.ts';
 import { checkConnectivity, checkFailover, checkServices, surveyServices, unasked } from './checks/index.ts';
+import { binary } from './as-typed.ts';
 import { serveControl } from './control/index.ts';
 import { Lab } from './lab.ts';
 import { isLabName } from './network/index.ts';
@@ -27,7 +28,7 @@ const peerCheck = process.platform === 'linux' ? { checkPeer: checkPeerUid } : {
 /** A lab of this name is running already. */
 export class LabIsLiveError extends Error {
   constructor(name: string) {
-    super(`Lab ${name} is running already; end it with: bin/isthmus lab down --name ${name}`);
+    super(`Lab ${name} is running already; end it with: ${binary} lab down --name ${name}`);
     this.name = 'LabIsLiveError';
   }
 }

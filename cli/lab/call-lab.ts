@@ -1,4 +1,4 @@
-import { isLive, isLabName, labPaths, readLabState, type LabState } from '../../lab/index.ts';
+import { asTyped, isLive, isLabName, labPaths, readLabState, type LabState } from '../../lab/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { ApiError, ApiUnreachableError, type UnixCall, callUnixApi } from '../../runtime/serve/index.ts';
 
@@ -7,7 +7,7 @@ export function liveLab(name: string): LabState {
   requireLabName(name);
   const state = readLabState(name);
   if (!state || !isLive(state))
-    throw new UsageError(`There is no running lab ${name}`, { hint: `bin/isthmus lab up --name ${name}` });
+    throw new UsageError(`There is no running lab ${name}`, { hint: `start one: ${asTyped('lab up', name)}` });
   return state;
 }
 

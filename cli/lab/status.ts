@@ -1,5 +1,5 @@
 import type { LabStatus } from '../../lab/index.ts';
-import { textTable } from '../../lab/index.ts';
+import { asTyped, textTable } from '../../lab/index.ts';
 import { defineOptions } from '../../runtime/options/index.ts';
 import { type ExitCode, defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
@@ -29,11 +29,7 @@ function statusText(found: LabStatus): string {
       ),
       ...(found.cut.length === 0
         ? []
-        : [
-            found.cut
-              .map(({ a, b }) => `CUT  ${a} ✗ ${b}  (bin/isthmus lab heal ${a} ${b}${named(found.name)})`)
-              .join('\n'),
-          ]),
+        : [found.cut.map(({ a, b }) => `CUT  ${a} ✗ ${b}  (${asTyped(`lab heal ${a} ${b}`, found.name)})`).join('\n')]),
       textTable(
         ['POD', 'NODE', 'IP', 'STATE'],
         found.pods.map((pod) => [pod.path, pod.node, pod.ip, pod.state]),
@@ -54,8 +50,4 @@ function statusText(found: LabStatus): string {
       .join('\n\n')
       .trimEnd() + '\n'
   );
-}
-
-function named(lab: string): string {
-  return lab === 'default' ? '' : ` --name ${lab}`;
 }

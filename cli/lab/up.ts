@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { asTyped } from '../../lab/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
 import { labOptions } from './lab-options.ts';
@@ -33,9 +34,8 @@ export const up = defineCommand({
     if (options.topology !== undefined) argv.push('--topology', options.topology);
     for (const path of options.manifests ?? []) argv.push('--manifests', path);
     await startDetached(argv, context);
-    const name = options.name === 'default' ? '' : ` --name ${options.name}`;
     context.stdout(
-      `Lab ${options.name} is up. See it with: bin/isthmus lab status${name}; end it with: bin/isthmus lab down${name}\n`,
+      `Lab ${options.name} is up. See it with: ${asTyped('lab status', options.name)}; end it with: ${asTyped('lab down', options.name)}\n`,
     );
     return 0;
   },

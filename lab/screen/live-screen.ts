@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkConnectivity, checkServices, serviceTargets, surveyServices } from '../checks/index.ts';
 import { readableMaps } from '../../datapath/index.ts';
+import { asTyped } from '../as-typed.ts';
 import type { Lab } from '../lab.ts';
 import { clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
@@ -28,15 +29,15 @@ export async function runLiveScreen(lab: Lab, terminal: NodeJS.WriteStream, sign
 
 /** Three things to try, as typed in the checkout. */
 export function commandsToTry(lab: Lab): string[] {
-  const name = lab.plan.name === 'default' ? '' : ` --name ${lab.plan.name}`;
+  const { name } = lab.plan;
   const [a, b] = lab.plan.topology.clusters;
   const targets = serviceTargets(lab.plan.services, lab.plan.pods);
   const shared = targets.find((target) => target.global && new Set(target.backends.map((pod) => pod.cluster)).size > 1);
   const victim = shared?.backends[0] ?? lab.plan.pods[0];
   return [
-    ...(victim ? [`bin/isthmus lab stop ${podPath(victim)}${name}`] : []),
-    ...(a && b ? [`bin/isthmus lab cut ${a.name} ${b.name}${name}`] : []),
-    `bin/isthmus get ips${name}`,
+    ...(victim ? [asTyped(`lab stop ${podPath(victim)}`, name)] : []),
+    ...(a && b ? [asTyped(`lab cut ${a.name} ${b.name}`, name)] : []),
+    asTyped('get ips', name),
   ];
 }
 
