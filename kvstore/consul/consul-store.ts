@@ -25,6 +25,7 @@ import {
 } from '../contract/index.ts';
 import { acquireLock } from './consul-lock.ts';
 import { ConsulHttp } from './http/index.ts';
+import { JournalWriter } from './journal/index.ts';
 import { isMark, keyText, prefixText } from './keys.ts';
 import type { ConsulStoreOptions } from './options.ts';
 import { type ReadSettings, checkRevision, keysUnder, readKey, readPrefix } from './read.ts';
@@ -41,7 +42,7 @@ import {
   transact,
 } from './transact/index.ts';
 import { untilGone } from './until-gone.ts';
-import { follow } from './watch/index.ts';
+import { ShardBudget, follow } from './watch/index.ts';
 
 const defaultBatch = 1024;
 
@@ -55,6 +56,7 @@ export class ConsulStore implements Store {
   readonly #http: ConsulHttp;
   readonly #sessions: Sessions;
   readonly #transactions: TransactDependencies;
+  readonly #shards: ShardBudget;
   readonly #waitMs: number;
   readonly #leases = new Set<SessionLease>();
   #asked = false;
@@ -64,11 +66,13 @@ export class ConsulStore implements Store {
     this.#http = new ConsulHttp(options);
     this.#sessions = new Sessions(this.#http, options.sessionNode ?? 'isthmus');
     this.#waitMs = Math.ceil((options.waitSeconds ?? 10) * 1000);
+    this.#shards = new ShardBudget(options.maxShards ?? 64);
     this.#transactions = {
       http: this.#http,
       clock: options.clock,
       random: options.random ?? Math.random,
       timeoutMs: options.callTimeoutMs ?? 15_000,
+      journal: options.journal === false ? undefined : new JournalWriter(),
     };
   }
 
@@ -149,13 +153,17 @@ export class ConsulStore implements Store {
   }
 
   async *listAndWatch(prefix: Bytes, options: WatchOptions): AsyncGenerator<WatchBatch, void, void> {
-    const { clock, log, random = Math.random, largePrefixKeys = 10_000 } = this.#options;
+    const { clock, log, random = Math.random, journal = true } = this.#options;
+    const { largePrefixKeys = 10_000, shardKeys = 512 } = this.#options;
     yield* follow({
       http: this.#http,
       clock,
       log,
       random,
       largePrefixKeys,
+      shardKeys,
+      shards: this.#shards,
+      journal,
       prefix: prefixText(prefix),
       waitMs: this.#waitMs,
       pageSize: options.pageSize ?? defaultBatch,

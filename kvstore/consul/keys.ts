@@ -6,6 +6,9 @@ import { type Bytes, InvalidRequestError, ProtocolError } from '../contract/inde
  */
 export const markName = '.isthmus-incarnation';
 
+/** Name of the folder, inside the first element of a key's path, whose keys tell the last changes of our writers. */
+export const journalName = '.isthmus-journal/';
+
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What Go's `unicode.IsPrint` refuses; Consul answers 400 to a path with it. */
@@ -38,8 +41,19 @@ export function prefixText(prefix: Bytes): string {
   return text;
 }
 
+/** Whether a key is one of ours: an incarnation key, or a part of a journal. */
 export function isMark(key: string): boolean {
-  return key.endsWith(markName);
+  return key.endsWith(markName) || isJournal(key);
+}
+
+/** The first element of a key's path with its slash: where the journal of a key is kept. Empty where there is none. */
+export function scopeOf(key: string): string {
+  return key.slice(0, key.indexOf('/') + 1);
+}
+
+function isJournal(key: string): boolean {
+  const scope = key.indexOf('/') + 1;
+  return key.charCodeAt(scope) === 0x2e && key.startsWith(journalName, scope);
 }
 
 /** `kv/…` with the key as one encoded element. */

@@ -24,5 +24,11 @@ export interface ConsulStoreOptions {
   readonly sessionNode?: string;
   /** Prefixes with more keys than this are warned about; 10,000 unless told. */
   readonly largePrefixKeys?: number;
+  /** A prefix is followed in parts from this many keys on; 512 unless told. */
+  readonly shardKeys?: number;
+  /** Parts that are followed at once, over all watches; each takes a connection. 64 unless told. */
+  readonly maxShards?: number;
+  /** Whether our writes are told, and those of others read, by the journal; true unless told. */
+  readonly journal?: boolean;
   readonly random?: () => number;
 }

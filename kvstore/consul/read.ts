@@ -68,12 +68,43 @@ export async function keysUnder(
   const reply = await http.call({ method: 'GET', path, what, signal, repeatable: true, accept: [200, 404] });
   const index = indexOf(reply, what);
   refuseFiltered(reply, what);
-  const names = reply.status === 404 ? [] : parseJson(reply.text, what);
-  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
-    throw new ProtocolError(`Cannot ${what}: the answer is no list of names`);
+  const names = namesOf(reply, reply.text, what);
   const keys = names.filter((name) => !isMark(name));
   if (keys.length === names.length) await proveReadable(http, prefix, reply, settings);
   return { keys, index };
+}
+
+/** As {@link keysUnder}, with our own keys, when something has changed beyond an index. */
+export async function followNames(
+  http: ConsulHttp,
+  prefix: string,
+  after: { readonly index: number; readonly waitMs: number },
+  settings: ReadSettings,
+): Promise<{ readonly names: readonly string[]; readonly index: number }> {
+  const { what, signal } = settings;
+  const path = kvPath(prefix, `keys&index=${after.index}&wait=${after.waitMs}ms`);
+  const request = { method: 'GET', path, what, signal, accept: [200, 404], answerTimeoutMs: answerMs(after) } as const;
+  const { reply, text } = await http.once(request, async (head, chunks) => {
+    const parts: Buffer[] = [];
+    for await (const chunk of chunks) parts.push(chunk);
+    return { reply: head, text: Buffer.concat(parts).toString('utf8') };
+  });
+  refuseFiltered(reply, what);
+  const names = namesOf(reply, text, what);
+  if (!names.includes(prefix + markName)) await proveReadable(http, prefix, reply, settings);
+  return { names, index: indexOf(reply, what) };
+}
+
+function namesOf(reply: ConsulReply, text: string, what: string): readonly string[] {
+  const names = reply.status === 404 ? [] : parseJson(text, what);
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string'))
+    throw new ProtocolError(`Cannot ${what}: the answer is no list of names`);
+  return names;
+}
+
+/** Consul adds up to a sixteenth to the wait. */
+function answerMs({ waitMs }: { readonly waitMs: number }): number {
+  return waitMs * 1.0625 + 5000;
 }
 
 export interface PrefixRequest extends ReadSettings {
@@ -101,9 +132,8 @@ export async function readPrefix(http: ConsulHttp, request: PrefixRequest): Prom
     return reply;
   };
   const base = { method: 'GET', path: kvPath(prefix, parameters), what, signal, accept: [200, 404] } as const;
-  // Consul adds up to a sixteenth to the wait.
   const reply = after
-    ? await http.once({ ...base, answerTimeoutMs: after.waitMs * 1.0625 + 5000 }, consume)
+    ? await http.once({ ...base, answerTimeoutMs: answerMs(after) }, consume)
     : await http.receive({ ...base, repeatable: true }, consume);
   if (!marked) await proveReadable(http, prefix, reply, request);
   return indexOf(reply, what);

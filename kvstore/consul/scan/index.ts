@@ -1,2 +1,2 @@
 export { ListingScanner } from './listing-scanner.ts';
-export type { RawEntry } from './raw-entry.ts';
+export { type RawEntry, checksumOf } from './raw-entry.ts';

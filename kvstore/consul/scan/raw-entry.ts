@@ -32,8 +32,7 @@ export class RawEntry {
 
   /** Tells values (and owners) apart where equal indexes do not mean equal entries. */
   checksum(): number {
-    const value = crc32(this.#source.subarray(this.#start, this.#end));
-    return this.session === '' ? value : crc32(this.session, value);
+    return checksumOf(this.#source.subarray(this.#start, this.#end), this.session);
   }
 
   toKeyValue(): KeyValue {
@@ -46,4 +45,10 @@ export class RawEntry {
       lease: leaseOfSession(this.session),
     };
   }
+}
+
+/** As {@link RawEntry.checksum}, of a value in base64 and the id of its session. */
+export function checksumOf(base64: string | Uint8Array, session: string): number {
+  const value = crc32(base64);
+  return session === '' ? value : crc32(session, value);
 }

@@ -3,23 +3,27 @@ import {
   InvalidRequestError,
   type KeyValue,
   type OperationResult,
+  PermissionDeniedError,
   type Transaction,
   type TransactionResult,
   UnavailableError,
 } from '../../contract/index.ts';
 import { bytesOf, toKeyValue, versionOf } from '../entry.ts';
 import type { ConsulHttp } from '../http/index.ts';
+import type { JournalWriter } from '../journal/index.ts';
 import { type ReadSettings, keysUnder } from '../read.ts';
 import { type State, compileAgainst, compileDirectly } from './compile.ts';
 import { holds } from './conditions.ts';
 import { type Prepared, type Step, maxOperations, maxValueBytes, prepare } from './prepare.ts';
-import { type WireOperation, put, readKeys, sizeOf, submit } from './wire.ts';
+import { type Outcome, type WireOperation, put, readKeys, sizeOf, submit } from './wire.ts';
 
 export interface TransactDependencies {
   readonly http: ConsulHttp;
   readonly clock: Clock;
   readonly random: () => number;
   readonly timeoutMs: number;
+  /** Absent: our writes are not told beside. */
+  readonly journal: JournalWriter | undefined;
 }
 
 /**
@@ -89,18 +93,49 @@ async function write(
   state: State,
   settings: ReadSettings,
 ): Promise<Pick<TransactionResult, 'revision' | 'results'> | undefined> {
-  const outcome = await submit(deps.http, operations, settings);
+  const { outcome, noted } = await submitNoted(deps, operations, steps, state, settings);
   if (!outcome.committed) return undefined;
   const put = new Set(steps.flatMap((step) => (step.type === 'put' ? [step.key] : [])));
   const indexes = outcome.results.flatMap((entry) => (put.has(entry.Key) ? [entry.ModifyIndex] : []));
   let revision = Math.max(0, ...indexes);
   if (indexes.length === 0) {
-    // Of a deletion Consul says nothing; the tombstone tells.
+    // Of a deletion Consul says nothing; what was written beside it tells, or else the tombstone.
+    const beside = outcome.results.find((entry) => entry.Key === noted);
+    if (beside) revision = beside.ModifyIndex;
+  }
+  if (revision === 0) {
     const gone = steps.findLast(({ type }) => type === 'delete');
     revision = gone ? (await keysUnder(deps.http, gone.key, settings)).index : deps.http.revision;
   }
   deps.http.saw(revision);
   return { revision, results: resultsOf(steps, state, revision) };
+}
+
+/** Submits operations and, where there is room, tells the journal of them in the same transaction. */
+async function submitNoted(
+  deps: TransactDependencies,
+  operations: readonly WireOperation[],
+  steps: readonly Step[],
+  state: State,
+  settings: ReadSettings,
+): Promise<{ readonly outcome: Outcome; readonly noted?: string }> {
+  const { http, journal } = deps;
+  const writes = steps.filter(
+    (step) =>
+      step.type === 'put' || (step.type === 'delete' && (state.size === 0 || state.get(step.key) !== undefined)),
+  );
+  const notes = journal?.notesOf(writes) ?? [];
+  const beside = notes.map(({ key, text }): WireOperation => ({ Verb: 'set', ...put(key, Buffer.from(text)) }));
+  const together = [...operations, ...beside];
+  const [first] = notes;
+  if (first && together.length <= maxOperations && sizeOf(together) <= maxValueBytes)
+    try {
+      return { outcome: await submit(http, together, settings), noted: first.key };
+    } catch (error) {
+      const refused = error instanceof PermissionDeniedError && journal?.refusedBy(notes, error.message);
+      if (!refused) throw error;
+    }
+  return { outcome: await submit(http, operations, settings) };
 }
 
 /** Takes keys from the lease that holds them, with the values that they have. */

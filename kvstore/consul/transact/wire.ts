@@ -9,6 +9,7 @@ import { maxValueBytes } from './prepare.ts';
 export interface WireOperation {
   readonly Verb:
     | 'cas'
+    | 'set'
     | 'lock'
     | 'unlock'
     | 'delete'

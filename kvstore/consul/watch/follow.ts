@@ -4,10 +4,13 @@ import { exponential } from '../../../runtime/retry/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
 import { KvStoreError, type RestartReason, type WatchBatch, toText } from '../../contract/index.ts';
 import type { ConsulHttp } from '../http/index.ts';
-import { isMark, markName } from '../keys.ts';
-import { readPrefix } from '../read.ts';
-import { type Difference, KnownEntries, type Snapshot, eventsOf } from './known-entries.ts';
+import { markName } from '../keys.ts';
+import { readKey } from '../read.ts';
+import { ShardFollower, smallestPart } from './follow-shards.ts';
+import { type Difference, eventsOf } from './known-entries.ts';
 import { ensureMark } from './mark.ts';
+import type { ShardBudget } from './shard-budget.ts';
+import { Shard, type ShardOptions } from './shard.ts';
 
 export interface FollowOptions {
   readonly http: ConsulHttp;
@@ -17,24 +20,28 @@ export interface FollowOptions {
   readonly prefix: string;
   readonly waitMs: number;
   readonly pageSize: number;
-  /** Beyond this many keys a warning is due: every change costs a reading of all. */
+  /** Beyond this many keys a warning is due: Consul does not carry them well. */
   readonly largePrefixKeys: number;
+  /** From this many keys on a prefix is followed in parts. */
+  readonly shardKeys: number;
+  readonly shards: ShardBudget;
+  /** Whether the journal of our own writers is read. */
+  readonly journal: boolean;
   /** Asks which store this is; undefined if it cannot be known. */
   readonly identify: (signal: AbortSignal) => Promise<string | undefined>;
   readonly signal: AbortSignal;
 }
 
 const backoff = exponential({ firstMs: 50, maxMs: 2000 });
-/** Between two readings at most this long is rested; it bounds the delay of large prefixes. */
-const longestRestMs = 500;
-const nothing: Difference = { changed: [], gone: [] };
+/** One watch takes at most so many parts; more would not make it faster. Fewer may not suffice for a single cut. */
+const mostShards = 48;
+const leastShards = 16;
+/** After parts that did not fit, the whole is followed for this long. */
+const unfitRestMs = 5000;
 
 /**
- * `listAndWatch` over blocking queries. Consul keeps no history and every answer is the whole prefix, so changes are the
- * difference between two answers: each key's last change comes, what lay between two answers does not.
- *
- * A failed query, or an index that goes back, leaves in doubt whether equal indexes still mean equal entries: then
- * values are compared, too. Another mark, or another store id, means another store: everything is listed again.
+ * `listAndWatch` over blocking queries: one for a small prefix ({@link Shard}), one for each part of a large one
+ * ({@link ShardFollower}). Another incarnation key, or another store id, means another store: everything is listed again.
  */
 export async function* follow(options: FollowOptions): AsyncGenerator<WatchBatch, void, void> {
   if (options.signal.aborted) return;
@@ -52,41 +59,37 @@ class Follower {
   readonly #options: FollowOptions;
   readonly #signal: AbortSignal;
   readonly #what: string;
-  readonly #known = new KnownEntries();
+  #whole: Shard;
   #mark: string | undefined;
   #storeId: string | undefined;
-  /** Index of the last answer that was taken over. */
-  #index = 0;
   #revision = 0;
-  #inDoubt = false;
   #failures = 0;
   #warned = false;
+  #wholeUntilMs = 0;
 
   constructor(options: FollowOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
     this.#what = `follow ${JSON.stringify(options.prefix)}`;
+    this.#whole = this.#newWhole();
   }
 
   async *run(): AsyncGenerator<WatchBatch, void, void> {
     for (let reason: RestartReason | undefined = 'start'; ;) {
       this.#signal.throwIfAborted();
       try {
-        const difference = reason ? await this.#list() : await this.#next();
-        this.#failures = 0;
-        if (difference === 'replaced') {
-          this.#options.log.warn('Store was replaced', { [fields.prefix]: this.#options.prefix });
-          reason = 'store-replaced';
-          this.#options.http.forget();
-        } else if (reason) {
+        if (reason) {
+          const difference = await this.#list();
           yield { type: 'restart', reason };
           reason = undefined;
           yield* this.#pages(difference);
           yield { type: 'synced', revision: this.#revision };
-        } else if (difference.changed.length + difference.gone.length > 0) {
-          const events = eventsOf(difference, this.#revision);
-          yield { type: 'changes', events, revision: this.#revision };
+        } else if ((yield* this.#follow()) === 'replaced') {
+          this.#options.log.warn('Store was replaced', { [fields.prefix]: this.#options.prefix });
+          reason = 'store-replaced';
+          this.#options.http.forget();
         }
+        this.#failures = 0;
       } catch (error) {
         if (this.#signal.aborted || !(error instanceof KvStoreError) || error.retry === 'never') throw error;
         await this.#rest(error);
@@ -96,77 +99,86 @@ class Follower {
 
   async #list(): Promise<Difference> {
     const { http, prefix, identify } = this.#options;
-    this.#known.clear();
     this.#revision = 0;
     this.#storeId = (await identify(this.#signal)) ?? this.#storeId;
     await ensureMark(http, prefix, { what: this.#what, signal: this.#signal });
     const floor = http.revision;
-    const { snapshot, index, mark } = await this.#read();
-    this.#mark = mark;
-    return this.#take(snapshot, index, floor);
-  }
-
-  async #next(): Promise<Difference | 'replaced'> {
-    const { http, identify, clock } = this.#options;
-    const thorough = this.#inDoubt;
-    if (thorough) {
-      const storeId = await identify(this.#signal);
-      if (storeId !== undefined && this.#storeId !== undefined && storeId !== this.#storeId) return 'replaced';
-    }
-    const floor = http.revision;
-    const { snapshot, index, mark, tookMs } = await this.#read(thorough ? undefined : Math.max(1, this.#index));
-    // What has changed since the last answer must be younger than it, or the store's history is another one. But only
-    // a thorough reading tells: a server that has just come up answers before it has caught up with its own log.
-    const another = mark !== this.#mark || snapshot.oldestChange <= this.#index;
-    if (thorough && another) return 'replaced';
-    if (!thorough && (another || index < this.#index)) {
-      this.#inDoubt = true;
-      return nothing;
-    }
-    const difference = this.#take(snapshot, index, floor);
-    // At most half of the time goes into reading.
-    if (tookMs > 2) await clock.sleep(Math.min(tookMs, longestRestMs), this.#signal);
+    this.#whole = this.#newWhole();
+    const reading = await this.#whole.read(this.#signal);
+    this.#mark = reading.mark;
+    const difference = this.#whole.take(reading);
+    this.#seen(floor);
     return difference;
   }
 
-  /** One snapshot: when something has changed beyond `index`, or at once. */
-  async #read(index?: number): Promise<{
-    readonly snapshot: Snapshot;
-    readonly index: number;
-    readonly mark: string | undefined;
-    readonly tookMs: number;
-  }> {
-    const { http, prefix, waitMs, clock } = this.#options;
-    let snapshot = this.#known.compare(this.#inDoubt);
-    let mark: string | undefined;
-    let sinceMs = 0;
-    const found = await readPrefix(http, {
-      prefix,
-      what: this.#what,
-      signal: this.#signal,
-      begin: () => {
-        snapshot = this.#known.compare(this.#inDoubt);
-        mark = undefined;
-        sinceMs = clock.monotonicMs();
-        return (entry) => {
-          if (!isMark(entry.key)) snapshot.see(entry);
-          else if (entry.key === prefix + markName) mark = toText(entry.toKeyValue().value);
-        };
-      },
-      ...(index === undefined ? {} : { after: { index, waitMs } }),
+  /** Until the next change of a small prefix, or until the parts of a large one no longer fit. */
+  async *#follow(): AsyncGenerator<WatchBatch, 'replaced' | 'changed', void> {
+    const { http, clock, shards, shardKeys } = this.#options;
+    const { size, inDoubt } = this.#whole;
+    if (size >= shardKeys && !inDoubt && clock.monotonicMs() >= this.#wholeUntilMs) {
+      using taken = shards.take(Math.min(mostShards, Math.max(leastShards, Math.ceil(size / smallestPart(shardKeys)))));
+      if (taken.count > 0) return yield* this.#followShards(taken.count);
+    }
+    const floor = http.revision;
+    let difference: Difference | undefined;
+    const found = await this.#whole.next(this.#signal, (changes) => (difference = changes));
+    if (found === 'replaced') return found;
+    if (!this.#whole.inDoubt) this.#seen(floor);
+    if (difference) {
+      const events = eventsOf(difference, this.#revision);
+      yield { type: 'changes', events, revision: this.#revision };
+    }
+    if (found.restMs > 0) await clock.sleep(found.restMs, this.#signal);
+    return 'changed';
+  }
+
+  async *#followShards(limit: number): AsyncGenerator<WatchBatch, 'replaced' | 'changed', void> {
+    const { log, clock, prefix } = this.#options;
+    const start = {
+      limit,
+      revision: this.#revision,
+      marked: this.#mark !== undefined,
+      onSize: (size: number) => this.#warnIfLarge(size),
+    };
+    const parts = new ShardFollower(this.#options, this.#shardOptions(), this.#whole, start);
+    log.debug('Following in parts', { [fields.prefix]: prefix, [fields.count]: parts.count });
+    const end = yield* parts.run(this.#signal);
+    this.#revision = parts.revision;
+    if (end === 'replaced') return end;
+    this.#wholeUntilMs = clock.monotonicMs() + unfitRestMs;
+    this.#whole.doubt();
+    return 'changed';
+  }
+
+  #newWhole(): Shard {
+    return new Shard(this.#options.prefix, {
+      ...this.#shardOptions(),
+      sameStore: (signal) => this.#sameId(signal),
+      isAnother: (mark) => mark !== this.#mark,
     });
-    return { snapshot, index: found, mark, tookMs: clock.monotonicMs() - sinceMs };
+  }
+
+  #shardOptions(): ShardOptions {
+    const { http, clock, waitMs } = this.#options;
+    return { http, clock, what: this.#what, waitMs, sameStore: (signal) => this.#sameStore(signal) };
+  }
+
+  async #sameId(signal: AbortSignal): Promise<boolean> {
+    const storeId = await this.#options.identify(signal);
+    return storeId === undefined || this.#storeId === undefined || storeId === this.#storeId;
+  }
+
+  async #sameStore(signal: AbortSignal): Promise<boolean> {
+    const { http, prefix } = this.#options;
+    if (!(await this.#sameId(signal))) return false;
+    const { entry } = await readKey(http, prefix + markName, { what: this.#what, signal });
+    return (entry && toText(entry.value)) === this.#mark;
   }
 
   /** @param floor an index that the store had reached before it was asked: its answer shows all up to there */
-  #take(snapshot: Snapshot, index: number, floor: number): Difference {
-    const difference = snapshot.apply();
-    this.#index = index;
-    this.#inDoubt = false;
-    this.#revision = Math.max(this.#revision, index, floor);
-    this.#options.http.saw(index);
-    this.#warnIfLarge();
-    return difference;
+  #seen(floor: number): void {
+    this.#revision = Math.max(this.#revision, this.#whole.index, floor);
+    this.#warnIfLarge(this.#whole.size);
   }
 
   *#pages(difference: Difference): Generator<WatchBatch, void, void> {
@@ -176,10 +188,9 @@ class Follower {
       yield { type: 'changes', events: events.slice(from, from + pageSize), revision: this.#revision };
   }
 
-  /** After a failure: the next answer is asked for at once and compared thoroughly. */
   async #rest(error: KvStoreError): Promise<void> {
     const { clock, log, random, prefix } = this.#options;
-    this.#inDoubt = true;
+    this.#whole.doubt();
     this.#failures += 1;
     const delayMs = backoff(this.#failures, random());
     if (this.#failures === 1)
@@ -191,14 +202,14 @@ class Follower {
     await clock.sleep(delayMs, this.#signal);
   }
 
-  #warnIfLarge(): void {
+  #warnIfLarge(size: number): void {
     const { log, prefix, largePrefixKeys } = this.#options;
-    if (this.#warned || this.#known.size <= largePrefixKeys) return;
+    if (this.#warned || size <= largePrefixKeys) return;
     this.#warned = true;
     log.warn('Prefix is large for Consul', {
       [fields.prefix]: prefix,
-      [fields.count]: this.#known.size,
-      [fields.hint]: 'Each change makes every watcher read all of these keys: watch narrower prefixes, or use etcd',
+      [fields.count]: size,
+      [fields.hint]: `Consul was measured to carry ${largePrefixKeys} keys a prefix (docs/consul.md); with more, changes come late and cost much: use etcd`,
     });
   }
 }

@@ -1,1 +1,2 @@
 export { type FollowOptions, follow } from './follow.ts';
+export { ShardBudget } from './shard-budget.ts';

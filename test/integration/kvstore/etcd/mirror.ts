@@ -16,12 +16,20 @@ export class Mirror implements AsyncDisposable {
   readonly watch: WatchStore;
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
+  readonly #lastOf = new Map<string, number>();
+  readonly #order: 'store' | 'key';
   #lastRevision = 0;
   #synced = false;
   #gate: Promise<void> | undefined;
   error: unknown;
 
-  constructor(store: Pick<Store, 'listAndWatch'>, prefix: string, options: { readonly pageSize?: number } = {}) {
+  /** @param options `order`: whether revisions must not go back over all keys, or of each key only */
+  constructor(
+    store: Pick<Store, 'listAndWatch'>,
+    prefix: string,
+    options: { readonly pageSize?: number; readonly order?: 'store' | 'key' } = {},
+  ) {
+    this.#order = options.order ?? 'store';
     const audited = {
       listAndWatch: (bytes: string | Uint8Array, { signal }: { readonly signal: AbortSignal }) =>
         this.#audit(store.listAndWatch(bytes, { signal, ...options })),
@@ -91,6 +99,7 @@ export class Mirror implements AsyncDisposable {
     if (batch.type === 'restart') {
       this.marks.push(batch.reason);
       this.#lastRevision = 0;
+      this.#lastOf.clear();
       this.#synced = false;
     } else if (batch.type === 'synced') {
       this.marks.push('synced');
@@ -99,8 +108,11 @@ export class Mirror implements AsyncDisposable {
     } else if (this.#synced) {
       for (const event of batch.events) {
         const revision = event.type === 'put' ? event.entry.modRevision : event.revision;
-        const line = `${event.type} ${toText(event.type === 'put' ? event.entry.key : event.key)}@${revision}`;
-        if (revision < this.#lastRevision) this.problems.push(`${line} came after revision ${this.#lastRevision}`);
+        const key = toText(event.type === 'put' ? event.entry.key : event.key);
+        const line = `${event.type} ${key}@${revision}`;
+        const last = this.#order === 'store' ? this.#lastRevision : (this.#lastOf.get(key) ?? 0);
+        if (revision < last) this.problems.push(`${line} came after revision ${last}`);
+        this.#lastOf.set(key, revision);
         if (this.live.includes(line, -500)) this.problems.push(`${line} came twice`);
         this.live.push(line);
         this.#lastRevision = revision;
