@@ -70,7 +70,10 @@ export class EtcdStore implements Store {
     const revision = options.revision ?? 0;
     const settings = { ...settingsOf(`read ${nameOf(key)}`, options), revision, repeatable: true };
     const answer = await this.#session.call(methods.range, { key: toBytes(key), revision }, settings);
-    return answer.kvs[0];
+    const entry = answer.kvs[0];
+    if (entry && Buffer.compare(entry.key, toBytes(key)) !== 0)
+      throw new ProtocolError(`Cannot ${settings.what}: the store answers with ${nameOf(entry.key)}`);
+    return entry;
   }
 
   async put(key: Bytes, value: Bytes, options: PutOptions = {}): Promise<WriteResult> {
