@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -19,6 +19,8 @@ beforeAll(() => {
   for (const name of readdirSync(checkout).filter((one) => !notCopied.has(one)))
     cpSync(join(checkout, name), join(source, name), { recursive: true, preserveTimestamps: true });
   symlinkSync(join(checkout, 'node_modules'), join(source, 'node_modules'));
+  // Older than what is installed, so that building does not begin with an installation.
+  utimesSync(join(source, 'package-lock.json'), 0, 0);
   succeed('npm', ['pack', '--silent', '--pack-destination', folder], source);
   const modules = join(folder, 'node_modules');
   const installed = join(modules, 'isthmus');
