@@ -240,6 +240,7 @@ export class Agent implements RunningAgent {
     const { view, services, workloads } = this.#knowledge;
     const feeds = localFeeds(own, own.name, {
       mesh: view.writer(own),
+      hidden: view.writer({ ...own, layer: 'hidden' }),
       services: services.local(),
       assignment: (record) => {
         this.#knowledge.assignment = record;

@@ -100,6 +100,7 @@ export class EndpointManager {
         identity: before?.identity ?? reservedIdentities.init,
         serviceAccount: before?.serviceAccount ?? '',
         namedPorts: before?.namedPorts ?? [],
+        ...(before?.hidden ? { hidden: true } : {}),
       },
       assigned,
     );
@@ -161,11 +162,13 @@ export class EndpointManager {
   /** A workload that is not known (any more) leaves the endpoint as it was: the store may only be late. */
   #withWorkload(endpoint: NodeEndpoint, workload: WorkloadRecord | undefined): NodeEndpoint {
     if (!workload) return endpoint;
+    const { hidden: _, ...rest } = endpoint;
     return {
-      ...endpoint,
+      ...rest,
       identity: workload.identity === 0 ? endpoint.identity : workload.identity,
       serviceAccount: workload.serviceAccount,
       namedPorts: workload.namedPorts,
+      ...(workload.hidden ? { hidden: true } : {}),
     };
   }
 

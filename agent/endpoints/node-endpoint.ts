@@ -17,6 +17,8 @@ export interface NodeEndpoint {
   readonly identity: number;
   readonly serviceAccount: string;
   readonly namedPorts: readonly NamedPort[];
+  /** Other clusters do not learn of it: its namespace is not global. */
+  readonly hidden?: boolean;
 }
 
 /** `<namespace>/<name>`. */

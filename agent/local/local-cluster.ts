@@ -55,9 +55,10 @@ export class LocalCluster {
    * last records of a set may follow its mark by a moment.
    */
   waitingFor(): string[] {
-    return this.#followed
+    const missing = this.#followed
       .filter(({ listed, marked }) => !listed || !marked)
       .map(({ feed, listed }) => (listed ? `mark ${feed.mark}` : `listing of ${feed.prefix}`));
+    return [...new Set(missing)];
   }
 
   /** Follows until `signal` aborts. */

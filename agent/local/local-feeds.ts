@@ -12,6 +12,8 @@ import {
   decodeNode,
   decodeNodeAssignment,
   decodeWorkload,
+  hiddenIdentityPrefix,
+  hiddenIpPrefix,
   nodeAssignmentKey,
   nodeKey,
   ownKindPrefix,
@@ -38,6 +40,8 @@ export interface LocalFeed {
 
 export interface LocalSinks {
   readonly mesh: MeshWriter;
+  /** The same for what other clusters do not see: a fact that moves between the two is withdrawn by one of them only. */
+  readonly hidden: MeshWriter;
   readonly services: LocalServiceWriter;
   /** The pod CIDRs and labels of this node; undefined when they were withdrawn. */
   readonly assignment: (record: NodeAssignmentRecord | undefined) => void;
@@ -48,7 +52,7 @@ export interface LocalSinks {
 /** What an agent reads of its own cluster. */
 export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks): readonly LocalFeed[] {
   const { cluster } = origin;
-  const { mesh, services } = sinks;
+  const { mesh, hidden, services } = sinks;
   return [
     {
       kind: 'nodes',
@@ -76,26 +80,36 @@ export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks
       upsert: (key, value) => sinks.workload(key, decodeWorkload(`${node}/${key}`, value)),
       remove: (key) => sinks.workload(key, undefined),
     },
-    {
-      kind: 'identities',
-      prefix: watchPrefix('identities', cluster),
+    ...(
+      [
+        [watchPrefix('identities', cluster), mesh],
+        [hiddenIdentityPrefix, hidden],
+      ] as const
+    ).map(([prefix, writer]) => ({
+      kind: 'identities' as const,
+      prefix,
       mark: syncedKey(cluster, 'identities'),
-      upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
-      remove: (key) => {
-        if (/^\d+$/.test(key)) mesh.removeIdentity(Number(key));
+      upsert: (key: string, value: Uint8Array) => writer.upsertIdentity(decodeIdentity(key, value, origin)),
+      remove: (key: string) => {
+        if (/^\d+$/.test(key)) writer.removeIdentity(Number(key));
       },
-    },
-    {
-      kind: 'ip',
-      prefix: watchPrefix('ip', cluster),
+    })),
+    ...(
+      [
+        [watchPrefix('ip', cluster), mesh],
+        [hiddenIpPrefix, hidden],
+      ] as const
+    ).map(([prefix, writer]) => ({
+      kind: 'ip' as const,
+      prefix,
       mark: syncedKey(cluster, 'ip'),
-      upsert: (key, value) => mesh.upsertIp(decodeIp(key, value, origin)),
-      remove: (key) => {
-        const prefix = prefixOfKey(key);
-        if (prefix !== undefined) mesh.removeIp(prefix);
+      upsert: (key: string, value: Uint8Array) => writer.upsertIp(decodeIp(key, value, origin)),
+      remove: (key: string) => {
+        const address = prefixOfKey(key);
+        if (address !== undefined) writer.removeIp(address);
       },
-      rows: mesh.ipRows(origin),
-    },
+      rows: writer.ipRows(origin),
+    })),
     {
       kind: 'services',
       prefix: ownKindPrefix('services'),

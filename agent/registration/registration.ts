@@ -1,14 +1,14 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
-import { hostPrefix } from '../../values/ip/index.ts';
+import { type IpAddress, hostPrefix } from '../../values/ip/index.ts';
 import {
   type NodeAssignmentRecord,
   decodeIp,
   encodeIp,
   encodeNode,
   encodeTime,
+  hiddenIpPrefix,
   ipKey,
-  keyOfIp,
   keyOfNode,
   ownSetKey,
   watchPrefix,
@@ -56,7 +56,8 @@ export class Registration {
     if (this.#left) return;
     keys.set(ownSetKey(this.#own.name), encodeTime(clock.now()));
     await keys.synced(signal);
-    await keys.sweep(watchPrefix('ip', this.#own.cluster), (key, entry) => this.#isLeftover(key, entry), signal);
+    for (const prefix of [watchPrefix('ip', this.#own.cluster), hiddenIpPrefix])
+      await keys.sweep(prefix, (key, entry) => this.#isLeftover(key.slice(prefix.length), entry), signal);
   }
 
   /** Withdraws everything and publishes nothing any more. */
@@ -68,21 +69,31 @@ export class Registration {
 
   #endpointChanged(after: NodeEndpoint | undefined, before: NodeEndpoint | undefined): void {
     if (this.#left) return;
-    const gone = new Set(before?.ips).difference(new Set(after?.ips));
-    for (const address of gone) this.#deps.keys.delete(ipKey(hostPrefix(address).address));
+    const wished = new Set<string>();
     for (const address of after?.ips ?? []) {
-      const record = endpointIpRecord(this.#own, after as NodeEndpoint, address);
-      this.#deps.keys.set(keyOfIp(record), encodeIp(record));
+      const key = keyOfAddress(address, after);
+      wished.add(key);
+      this.#deps.keys.set(key, encodeIp(endpointIpRecord(this.#own, after as NodeEndpoint, address)));
+    }
+    // Afterwards: an address that is hidden from now on, or no more, is never nowhere.
+    for (const address of before?.ips ?? []) {
+      const key = keyOfAddress(address, before);
+      if (!wished.has(key)) this.#deps.keys.delete(key);
     }
   }
 
   /** An address key that names this node as its host, and so was written by it. */
-  #isLeftover(key: string, entry: KeyValue): boolean {
+  #isLeftover(suffix: string, entry: KeyValue): boolean {
     try {
-      const prefix = watchPrefix('ip', this.#own.cluster);
-      return decodeIp(key.slice(prefix.length), entry.value).hostIp === this.#own.ip;
+      return decodeIp(suffix, entry.value).hostIp === this.#own.ip;
     } catch {
       return false;
     }
   }
+}
+
+/** Other clusters read the one place, only the own cluster the other. */
+function keyOfAddress(address: IpAddress, endpoint: NodeEndpoint | undefined): string {
+  const text = hostPrefix(address).address;
+  return endpoint?.hidden ? hiddenIpPrefix + text : ipKey(text);
 }

@@ -11,6 +11,7 @@ import {
   encodeClusterConfig,
   encodeTime,
   heartbeatKey,
+  hiddenIdentityPrefix,
   ownSetPrefix,
   ownSyncedKey,
   ownSyncedPrefix,
@@ -81,6 +82,7 @@ export class Apiserver implements AsyncDisposable {
     this.#allocator = new IdentityAllocator({
       store,
       prefix: watchPrefix('identities', clusterName),
+      hiddenPrefix: hiddenIdentityPrefix,
       range: identityRange(clusterId, options.maxConnectedClusters),
       clock,
       log,

@@ -283,12 +283,15 @@ export class Publisher {
       if (held !== undefined) allocator.release(held);
       return;
     }
-    const namespace = objects.get('Namespace', '', unit.namespace)?.metadata.labels ?? {};
+    const namespace = objects.get('Namespace', '', unit.namespace)?.metadata;
+    // A namespace that could not be read might forbid it.
+    const hidden = this.#isNamespaceHidden(unit.namespace) || !isGlobalNamespace(namespace?.annotations ?? {});
     if (await this.#keepPod(id, unit, node, signal)) return;
-    const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace, cluster.name) });
-    const identity =
-      (text === held ? allocator.idOf(text) : undefined) ?? (await this.#allocate(id, unit, text, signal));
-    const record = workloadOf(pod, node, identity);
+    const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace?.labels ?? {}, cluster.name) });
+    const known = text === held ? allocator.idOf(text) : undefined;
+    if (known !== undefined) await this.#repeated((attempt) => allocator.setHidden(text, hidden, attempt), signal);
+    const identity = known ?? (await this.#allocate(id, unit, text, hidden, signal));
+    const record = workloadOf(pod, node, identity, hidden);
     this.#publish(id, 'Pod', { key: keyOfWorkload(record), value: encodeWorkload(record) });
     if (identity === 0 || text === held) return;
     this.#identities.set(id, text);
@@ -308,20 +311,10 @@ export class Publisher {
   }
 
   /** 0 when no number is free: the endpoint stays `reserved:init`, and the pod is named in the status. */
-  async #allocate(id: string, unit: Unit, text: string, signal: AbortSignal): Promise<number> {
-    const { allocator, clock, log } = this.#options;
+  async #allocate(id: string, unit: Unit, text: string, hidden: boolean, signal: AbortSignal): Promise<number> {
+    const { allocator } = this.#options;
     try {
-      const identity = await retry((attempt) => allocator.allocate(text, attempt), {
-        clock,
-        signal,
-        schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
-        retryable: (error) => !(error instanceof RangeExhaustedError),
-        onFailure: (error, attempt) =>
-          log.warn('Cannot allocate an identity, will be repeated', {
-            [fields.error]: error,
-            [fields.attempt]: attempt,
-          }),
-      });
+      const identity = await this.#repeated((attempt) => allocator.allocate(text, attempt, { hidden }), signal);
       this.#withoutIdentity.delete(id);
       return identity;
     } catch (error) {
@@ -330,6 +323,18 @@ export class Publisher {
       this.#skip(id, error);
       return 0;
     }
+  }
+
+  #repeated<T>(write: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { clock, log } = this.#options;
+    return retry(write, {
+      clock,
+      signal,
+      schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
+      retryable: (error) => !(error instanceof RangeExhaustedError),
+      onFailure: (error, attempt) =>
+        log.warn('Cannot write an identity, will be repeated', { [fields.error]: error, [fields.attempt]: attempt }),
+    });
   }
 
   /** The new key is wished before the old one is given up, so that a reader never sees neither. */

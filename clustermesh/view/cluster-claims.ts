@@ -1,4 +1,4 @@
-import type { Origin } from './origin.ts';
+import { type Origin, claimantOf } from './origin.ts';
 
 /** What a table of addresses knows of one cluster's claims. */
 export interface Claims {
@@ -15,10 +15,11 @@ export class ClusterClaims {
   readonly #scopes = new Map<string, number>();
 
   scopeOf(origin: Origin): number {
-    const known = this.#scopes.get(origin.cluster);
+    const claimant = claimantOf(origin);
+    const known = this.#scopes.get(claimant);
     if (known !== undefined) return known;
     const scope = this.#all.push({ origin, rows: 0, seen: 0, generation: 0 }) - 1;
-    this.#scopes.set(origin.cluster, scope);
+    this.#scopes.set(claimant, scope);
     return scope;
   }
 

@@ -1,5 +1,5 @@
 import { ChangeLog } from './change-log.ts';
-import type { Origin, Sourced } from './origin.ts';
+import { type Origin, type Sourced, sameClaimant } from './origin.ts';
 import type { VersionSource } from './version-source.ts';
 
 interface Claim<V> {
@@ -93,9 +93,8 @@ export class MergedTable<K, V> {
 
   /** Keys that `origin` claims, whether it wins them or not. The caller may remove each one as it comes. */
   *claimedBy(origin: Origin): Iterable<K> {
-    for (const [key, claim] of this.#winners) if (claim.origin.cluster === origin.cluster) yield key;
-    for (const [key, claims] of this.#losers)
-      if (claims.some((claim) => claim.origin.cluster === origin.cluster)) yield key;
+    for (const [key, claim] of this.#winners) if (sameClaimant(claim.origin, origin)) yield key;
+    for (const [key, claims] of this.#losers) if (claims.some((claim) => sameClaimant(claim.origin, origin))) yield key;
   }
 
   /** What `cluster` says at this moment, whether it wins or not. */
@@ -108,8 +107,8 @@ export class MergedTable<K, V> {
   }
 
   #claimOf(winner: Claim<V>, key: K, origin: Origin): Claim<V> | undefined {
-    if (winner.origin.cluster === origin.cluster) return winner;
-    return this.#losers.get(key)?.find((claim) => claim.origin.cluster === origin.cluster);
+    if (sameClaimant(winner.origin, origin)) return winner;
+    return this.#losers.get(key)?.find((claim) => sameClaimant(claim.origin, origin));
   }
 
   #beats(a: Claim<V>, b: Claim<V>): boolean {

@@ -9,6 +9,8 @@ export {
   clusterConfigKey,
   clusterConfigPrefix,
   heartbeatKey,
+  hiddenIdentityPrefix,
+  hiddenIpPrefix,
   identityKey,
   ipKey,
   localEndpointsKey,

@@ -82,6 +82,10 @@ export function ownKindPrefix(kind: OwnKind): string {
   return `${ownPrefix}${kind}/`;
 }
 
+/** Addresses and identities of namespaces that are not global: in the form of `cilium/state`, for this cluster alone. */
+export const hiddenIpPrefix = `${ownPrefix}ip/`;
+export const hiddenIdentityPrefix = `${ownPrefix}identities/`;
+
 export const ownSyncedPrefix = `${ownPrefix}synced/`;
 export const ownSetPrefix = `${ownPrefix}own-set/`;
 

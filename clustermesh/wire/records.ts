@@ -170,4 +170,6 @@ export interface WorkloadRecord {
   readonly serviceAccount: string;
   /** Addresses assigned by the cluster; empty: the node's own address management decides. */
   readonly ips: readonly IpAddress[];
+  /** Its namespace is not global: other clusters learn neither its identity nor its addresses. */
+  readonly hidden?: boolean;
 }

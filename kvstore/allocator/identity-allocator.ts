@@ -12,6 +12,8 @@ export interface IdentityAllocatorOptions {
   readonly store: AllocatorStore;
   /** With its trailing slash; what follows is the number in decimal. The value is the text that the number stands for. */
   readonly prefix: string;
+  /** The same for texts that not every reader may see. One number has one meaning under both. Absent: nothing is hidden. */
+  readonly hiddenPrefix?: string;
   /** Numbers to give away, both ends included. */
   readonly range: { readonly min: number; readonly max: number };
   readonly clock: Clock;
@@ -26,6 +28,8 @@ export interface IdentityAllocatorOptions {
 interface Entry {
   readonly id: number;
   readonly text: string;
+  /** Under which of the prefixes its key is. */
+  hidden: boolean;
   references: number;
   /** Monotonic time since when nobody refers to it. */
   freeSince: number;
@@ -75,30 +79,56 @@ export class IdentityAllocator {
 
   /** Reads what is in the store; to be done once, before the first {@link allocate}. */
   async load(signal: AbortSignal): Promise<void> {
-    for await (const page of this.#options.store.list(this.#options.prefix, { signal }))
-      for (const entry of page.entries) this.#learn(entry);
+    for (const [prefix, hidden] of this.#prefixes())
+      for await (const page of this.#options.store.list(prefix, { signal }))
+        for (const entry of page.entries) this.#learn(entry, hidden);
     this.#loaded = true;
   }
 
   /**
-   * The number of a text, and one more reference to it. It is in the store when the promise settles.
+   * The number of a text, and one more reference to it. It is in the store when the promise settles, hidden or not as the
+   * last caller said.
    * @throws {RangeExhaustedError} when every number is taken.
    */
-  async allocate(text: string, signal: AbortSignal): Promise<number> {
+  async allocate(text: string, signal: AbortSignal, { hidden = false } = {}): Promise<number> {
     if (!this.#loaded) throw new Error('Cannot allocate before what is in the store has been read');
-    const known = this.#byText.get(text);
-    if (known) {
-      known.references += 1;
-      return known.id;
+    let entry = this.#byText.get(text);
+    if (!entry) {
+      let pending = this.#pending.get(text);
+      if (!pending) {
+        pending = this.#create(text, hidden, signal).finally(() => this.#pending.delete(text));
+        this.#pending.set(text, pending);
+      }
+      entry = await pending;
     }
-    let pending = this.#pending.get(text);
-    if (!pending) {
-      pending = this.#create(text, signal).finally(() => this.#pending.delete(text));
-      this.#pending.set(text, pending);
-    }
-    const entry = await pending;
+    // Before anything is awaited: what is referred to is not collected.
     entry.references += 1;
+    try {
+      await this.setHidden(text, hidden, signal);
+    } catch (error) {
+      entry.references -= 1;
+      throw error;
+    }
     return entry.id;
+  }
+
+  /** Moves the key of a text that has a number to where it is hidden, or back. The number stays. */
+  async setHidden(text: string, hidden: boolean, signal: AbortSignal): Promise<void> {
+    const entry = this.#byText.get(text);
+    if (!entry || entry.hidden === hidden) return;
+    const from = this.#key(entry);
+    // First here: whoever sees the deletion meanwhile knows that it is no loss.
+    entry.hidden = hidden;
+    try {
+      const then = [
+        { type: 'put', key: this.#key(entry), value: text },
+        { type: 'delete', key: from },
+      ] as const;
+      entry.revision = (await this.#options.store.transact({ when: [], then }, { signal })).revision;
+    } catch (error) {
+      entry.hidden = !hidden;
+      throw error;
+    }
   }
 
   /** Gives one reference back. */
@@ -128,31 +158,41 @@ export class IdentityAllocator {
         [fields.delayMs]: Math.round(delayMs),
       });
     await using tasks = new TaskGroup(signal);
-    tasks.run((running) => retry((attempt) => this.#follow(attempt), { clock, signal: running, schedule, onFailure }));
+    for (const [prefix, hidden] of this.#prefixes())
+      tasks.run((running) =>
+        retry((attempt) => this.#follow(prefix, hidden, attempt), { clock, signal: running, schedule, onFailure }),
+      );
     tasks.run((running) =>
       retry((attempt) => this.#collectForever(attempt), { clock, signal: running, schedule, onFailure }),
     );
     await tasks.wait();
   }
 
-  async #create(text: string, signal: AbortSignal): Promise<Entry> {
+  async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
     await this.#deleting.get(text)?.catch(() => undefined);
     const known = this.#byText.get(text);
     if (known) return known;
     for (const id of this.#candidates(text)) {
       const result = await this.#options.store.transact(
         {
-          when: [{ key: this.#key(id), target: 'create', result: 'equal', value: 0 }],
-          then: [{ type: 'put', key: this.#key(id), value: text }],
-          otherwise: [{ type: 'get', key: this.#key(id) }],
+          when: this.#prefixes().map(([prefix]) => ({
+            key: `${prefix}${id}`,
+            target: 'create' as const,
+            result: 'equal' as const,
+            value: 0,
+          })),
+          then: [{ type: 'put', key: this.#key({ id, hidden }), value: text }],
+          otherwise: this.#prefixes().map(([prefix]) => ({ type: 'get' as const, key: `${prefix}${id}` })),
         },
         { signal },
       );
-      if (result.succeeded) return this.#add(id, text, result.revision);
-      const [found] = result.results;
-      if (found?.type !== 'get' || !found.entry) continue;
-      const learnt = this.#learn(found.entry);
-      if (learnt?.text === text) return learnt;
+      if (result.succeeded) return this.#add(id, text, hidden, result.revision);
+      for (const [i, [, isHidden]] of this.#prefixes().entries()) {
+        const found = result.results[i];
+        if (found?.type !== 'get' || !found.entry) continue;
+        const learnt = this.#learn(found.entry, isHidden);
+        if (learnt?.text === text) return learnt;
+      }
     }
     throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
   }
@@ -172,8 +212,11 @@ export class IdentityAllocator {
     }
   }
 
-  #add(id: number, text: string, revision: number): Entry {
-    const entry: Entry = { id, text, references: 0, freeSince: this.#options.clock.monotonicMs(), revision };
+  #add(id: number, text: string, hidden: boolean, revision: number): Entry {
+    // The watch may have told of what we have just written before its answer came: one number, one entry.
+    const known = this.#byId.get(id);
+    if (known?.text === text) return Object.assign(known, { hidden, revision });
+    const entry: Entry = { id, text, hidden, references: 0, freeSince: this.#options.clock.monotonicMs(), revision };
     this.#resting.delete(id);
     this.#byId.set(id, entry);
     // A text that two numbers stand for keeps the lower one, whoever reads it when.
@@ -182,17 +225,17 @@ export class IdentityAllocator {
     return entry;
   }
 
-  #learn(stored: KeyValue): Entry | undefined {
-    const id = this.#idOf(stored.key);
+  #learn(stored: KeyValue, hidden: boolean): Entry | undefined {
+    const id = this.#idOf(stored.key, hidden);
     if (id === undefined) return undefined;
     const text = toText(stored.value);
     const known = this.#byId.get(id);
-    if (known?.text === text) {
+    if (known?.text === text && known.hidden === hidden) {
       known.revision = stored.modRevision;
       return known;
     }
     if (known) return undefined;
-    return this.#add(id, text, stored.modRevision);
+    return this.#add(id, text, hidden, stored.modRevision);
   }
 
   #forget(entry: Entry): void {
@@ -201,26 +244,28 @@ export class IdentityAllocator {
     this.#resting.set(entry.id, { text: entry.text, until: this.#options.clock.monotonicMs() + this.#graceMs });
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #follow(prefix: string, hidden: boolean, signal: AbortSignal): Promise<void> {
     const seen = new Set<number>();
-    for await (const batch of this.#options.store.listAndWatch(this.#options.prefix, { signal })) {
+    for await (const batch of this.#options.store.listAndWatch(prefix, { signal })) {
       if (batch.type === 'restart') seen.clear();
-      for (const id of this.#touched(batch, seen)) await this.#repair(id, signal);
+      for (const id of this.#touched(batch, hidden, seen)) await this.#repair(id, signal);
     }
   }
 
   /** Numbers whose key is not what we know it to be. */
-  #touched(batch: WatchBatch, seen: Set<number>): number[] {
+  #touched(batch: WatchBatch, hidden: boolean, seen: Set<number>): number[] {
     const touched: number[] = [];
     if (batch.type === 'synced') {
-      for (const id of this.#byId.keys()) if (!seen.has(id)) touched.push(id);
+      for (const [id, entry] of this.#byId) if (entry.hidden === hidden && !seen.has(id)) touched.push(id);
       seen.clear();
     } else if (batch.type === 'changes') {
       for (const event of batch.events) {
-        const id = this.#idOf(event.type === 'put' ? event.entry.key : event.key);
+        const id = this.#idOf(event.type === 'put' ? event.entry.key : event.key, hidden);
         if (id === undefined) continue;
         seen.add(id);
-        if (event.type === 'delete' || !this.#learn(event.entry)) touched.push(id);
+        // Of a number that is kept under the other prefix, this one says nothing.
+        if ((this.#byId.get(id)?.hidden ?? hidden) !== hidden) continue;
+        if (event.type === 'delete' || !this.#learn(event.entry, hidden)) touched.push(id);
       }
     }
     return touched;
@@ -230,12 +275,12 @@ export class IdentityAllocator {
   async #repair(id: number, signal: AbortSignal): Promise<void> {
     const entry = this.#byId.get(id);
     if (!entry) return;
-    const key = this.#key(id);
+    const key = this.#key(entry);
     if (entry.references === 0) {
       this.#forget(entry);
       const [found] = (await this.#options.store.transact({ when: [], then: [{ type: 'get', key }] }, { signal }))
         .results;
-      if (found?.type === 'get' && found.entry) this.#learn(found.entry);
+      if (found?.type === 'get' && found.entry) this.#learn(found.entry, entry.hidden);
       return;
     }
     const result = await this.#options.store.transact(
@@ -272,7 +317,7 @@ export class IdentityAllocator {
   }
 
   async #delete(entry: Entry, signal: AbortSignal): Promise<void> {
-    const key = this.#key(entry.id);
+    const key = this.#key(entry);
     try {
       await this.#options.store.transact(
         {
@@ -283,18 +328,32 @@ export class IdentityAllocator {
       );
     } catch (error) {
       // Whether it is gone is unknown: it counts as there until the watch says otherwise.
-      this.#add(entry.id, entry.text, entry.revision);
+      this.#add(entry.id, entry.text, entry.hidden, entry.revision);
       throw error;
     }
   }
 
-  #key(id: number): string {
-    return `${this.#options.prefix}${id}`;
+  /** Each prefix, and whether it is the hidden one. */
+  #prefixes(): (readonly [prefix: string, hidden: boolean])[] {
+    const { prefix, hiddenPrefix } = this.#options;
+    return hiddenPrefix === undefined
+      ? [[prefix, false]]
+      : [
+          [prefix, false],
+          [hiddenPrefix, true],
+        ];
+  }
+
+  #key({ id, hidden }: Pick<Entry, 'id' | 'hidden'>): string {
+    const { prefix, hiddenPrefix } = this.#options;
+    if (hidden && hiddenPrefix === undefined) throw new TypeError('There is no prefix for hidden texts');
+    return `${hidden ? hiddenPrefix : prefix}${id}`;
   }
 
   /** The number in a key; keys outside the range are somebody else's. */
-  #idOf(key: Uint8Array): number | undefined {
-    const digits = toText(key).slice(this.#options.prefix.length);
+  #idOf(key: Uint8Array, hidden: boolean): number | undefined {
+    const { prefix, hiddenPrefix = '' } = this.#options;
+    const digits = toText(key).slice((hidden ? hiddenPrefix : prefix).length);
     if (!/^[1-9]\d{0,9}$/.test(digits)) return undefined;
     const id = Number(digits);
     return id >= this.#options.range.min && id <= this.#options.range.max ? id : undefined;

@@ -27,7 +27,8 @@ export function endpointNodeOf(pod: Pod): string | undefined {
   return over || pod.spec.hostNetwork ? undefined : pod.spec.nodeName;
 }
 
-export function workloadOf(pod: Pod, node: string, identity: number): WorkloadRecord {
+/** @param hidden its namespace is not global. */
+export function workloadOf(pod: Pod, node: string, identity: number, hidden: boolean): WorkloadRecord {
   return {
     node,
     namespace: pod.metadata.namespace,
@@ -38,6 +39,7 @@ export function workloadOf(pod: Pod, node: string, identity: number): WorkloadRe
     namedPorts: namedPortsOf(pod),
     serviceAccount: pod.spec.serviceAccountName,
     ips: pod.status.podIPs.map(parseIp),
+    ...(hidden ? { hidden } : {}),
   };
 }
 

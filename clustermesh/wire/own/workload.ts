@@ -26,6 +26,7 @@ export function encodeWorkload(record: WorkloadRecord): string {
       ],
       ['serviceAccount', omitEmpty(record.serviceAccount)],
       ['ips', omitEmpty(record.ips)],
+      ['hidden', omitEmpty(record.hidden ?? false)],
     ),
   );
 }
@@ -44,5 +45,6 @@ export function decodeWorkload(suffix: string, value: Encoded): WorkloadRecord {
     namedPorts: reader.list('namedPorts', readNamedPort),
     serviceAccount: reader.text('serviceAccount'),
     ips: reader.ips('ips'),
+    ...(reader.boolean('hidden') ? { hidden: true } : {}),
   };
 }

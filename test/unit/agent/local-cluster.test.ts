@@ -57,6 +57,7 @@ describe('the own cluster', () => {
     const workloads = new Map<string, number>();
     const feeds = localFeeds(origin, 'e1', {
       mesh: view.writer(origin),
+      hidden: view.writer({ ...origin, layer: 'hidden' }),
       services: services.local(),
       assignment: (record) => assigned.push(record?.podCidrs[0]?.address),
       workload: (key, record) => (record ? workloads.set(key, record.identity) : workloads.delete(key)),

@@ -162,6 +162,56 @@ describe('apiservers and agents of two clusters in one process', () => {
     }
   });
 
+  test('keep identities and addresses of a namespace that is not global within its cluster', async () => {
+    const [east, west] = clusters;
+    if (!east || !west) throw new Error('There are no two clusters');
+    const addresses = async (one: TestNode): Promise<string[]> =>
+      (await one.map('map isthmus_ipcache '))
+        .map((line) => Buffer.from(line.split(' ')[2] ?? '', 'hex'))
+        .filter((key) => key.readUInt32LE(0) === 64 && key[8] === 10)
+        .map((key) => key.subarray(8, 12).join('.'))
+        .toSorted();
+    const keys = async (prefix: string): Promise<number> => {
+      let count = 0;
+      for await (const page of west.cluster.store.list(prefix)) count += page.entries.length;
+      return count;
+    };
+    const everyone = ['10.1.1.5', '10.1.2.5', '10.2.1.5', '10.2.2.5'];
+    const [e1, , w1, w2] = nodes;
+    if (!e1 || !w1 || !w2) throw new Error('There are no four nodes');
+    expect(await addresses(e1)).toEqual(everyone);
+
+    // Whatever moves between the two places, the own cluster must never lose it.
+    let lost = false;
+    const watching = async (): Promise<void> => {
+      for (const one of [w1, w2]) lost ||= (await addresses(one)).length !== 4;
+    };
+    const settled = async (holds: () => Promise<boolean>): Promise<void> =>
+      await until(clock, async () => {
+        await watching();
+        return await holds();
+      });
+    west.source.set({ kind: 'Namespace', metadata: meta('shop', '', { 'clustermesh.cilium.io/global': 'false' }) });
+    await settled(async () => (await addresses(e1)).length === 2);
+    expect(await addresses(e1)).toEqual(['10.1.1.5', '10.1.2.5']);
+    await settled(async () => e1.status().clusters[0]?.['num-identities'] === 0);
+    expect(e1.status().clusters[0]).toMatchObject({
+      'num-endpoints': 0,
+      'num-identities': 0,
+      'num-shared-services': 0,
+    });
+    expect([await keys('cilium/state/ip/'), await keys('cilium/state/identities/')]).toEqual([0, 0]);
+    expect([await keys('isthmus/v1/ip/'), await keys('isthmus/v1/identities/')]).toEqual([2, 2]);
+    for (const one of [w1, w2]) expect(one.status().counts).toMatchObject({ endpoints: 2, identities: 2 });
+
+    west.source.set({ kind: 'Namespace', metadata: meta('shop') });
+    await settled(async () => (await addresses(e1)).length === 4);
+    await settled(async () => e1.status().clusters[0]?.['num-identities'] === 2);
+    expect([await keys('isthmus/v1/ip/'), await keys('isthmus/v1/identities/')]).toEqual([0, 0]);
+    expect(lost).toBe(false);
+    for (const one of [w1, w2]) expect(one.status().counts).toMatchObject({ endpoints: 2, identities: 2 });
+  });
+
   test('go on when an apiserver is stopped in an orderly way and started again', async () => {
     await until(clock, () => nodes.every((one) => one.status().tables.every(({ lastAudit }) => lastAudit?.pruned)));
     const before = await Promise.all(nodes.map((one) => one.kernel.describe()));

@@ -181,6 +181,42 @@ describe('An apiserver', () => {
     for (const key of Object.keys(before)) expect(after[key]).not.toBe(before[key]);
   });
 
+  test('hides the identities of a namespace that is not global, and shows them again under the same numbers', async () => {
+    const shown = 'cilium/state/identities/v1/id/';
+    const hidden = 'isthmus/v1/identities/';
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    const before = await it.stored(shown);
+    expect(Object.keys(before).length).toBeGreaterThan(0);
+    expect(await it.keys(hidden)).toEqual([]);
+    const workloads = await it.stored('isthmus/v1/workloads/');
+
+    it.add(...namespace('shop', ', labels: {team: red}, annotations: {clustermesh.cilium.io/global: "false"}'));
+    await it.settle();
+    expect(await it.stored(hidden)).toEqual(before);
+    expect(await it.keys(shown)).toEqual([]);
+    for (const value of Object.values(await it.stored('isthmus/v1/workloads/')))
+      expect(value).toMatch(/,"hidden":true\}$/);
+    // Also for whom they are given out later, and in a later life.
+    it.add(...pod('new', { app: 'new', ip: '10.1.0.99' }));
+    await it.settle();
+    expect(await it.keys(hidden)).toHaveLength(Object.keys(before).length + 1);
+    it.source.delete('Pod', 'shop', 'new');
+    await it.stop();
+    await it.start();
+    await it.clock.advance(3_600_000);
+    expect(await it.stored(hidden)).toEqual(before);
+    expect(await it.keys(shown)).toEqual([]);
+
+    it.add(...namespace('shop', ', labels: {team: red}'));
+    await it.settle();
+    expect(await it.stored(shown)).toEqual(before);
+    expect(await it.keys(hidden)).toEqual([]);
+    expect(await it.stored('isthmus/v1/workloads/')).toEqual(workloads);
+  });
+
   test('keeps the services of a namespace to itself that is not global', async () => {
     await using it = new Harness();
     it.add(...shop());

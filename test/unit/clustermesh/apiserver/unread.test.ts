@@ -158,10 +158,12 @@ describe('A restart while a manifest', () => {
     expect(await it.keys(services)).toEqual([]);
     expect(await it.stored('isthmus/v1/workloads/')).toEqual(pods);
     await it.clock.advance(3_600_000);
-    expect(await it.keys('cilium/state/identities/v1/id/')).toHaveLength(1);
+    expect(await it.keys('isthmus/v1/identities/')).toHaveLength(1);
+    expect(await it.keys('cilium/state/identities/v1/id/')).toEqual([]);
     await write({ namespaces });
     await until(() => it.apiserver.ready);
     expect(await it.keys(services)).toEqual(['shop/api', 'shop/web']);
+    expect(await it.keys('cilium/state/identities/v1/id/')).toHaveLength(1);
   });
 });
 

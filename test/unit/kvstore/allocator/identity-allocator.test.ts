@@ -44,6 +44,70 @@ async function content(): Promise<Record<string, string>> {
   return found;
 }
 
+describe('An identity allocator with a hidden prefix', () => {
+  const hiddenPrefix = 'hidden/';
+  const hiddenContent = async (): Promise<Record<string, string>> => {
+    const found: Record<string, string> = {};
+    for await (const page of store.list(hiddenPrefix))
+      for (const { key, value } of page.entries) found[toText(key).slice(hiddenPrefix.length)] = toText(value);
+    return found;
+  };
+
+  test('gives no number two meanings, whichever prefix it is under', async () => {
+    const range = { min: 1, max: 2 };
+    const first = await open({ range, hiddenPrefix });
+    const second = await open({ range, hiddenPrefix });
+    const a = await first.allocate('a', stop.signal, { hidden: true });
+    const b = await second.allocate('b', stop.signal);
+    expect([a, b].toSorted()).toEqual([1, 2]);
+    expect([await content(), await hiddenContent()]).toEqual([{ [b]: 'b' }, { [a]: 'a' }]);
+    expect(await second.allocate('a', stop.signal, { hidden: true })).toBe(a);
+    await expect(second.allocate('c', stop.signal)).rejects.toThrow(RangeExhaustedError);
+  });
+
+  test('moves a text with its number, once, and repairs it where it is then', async () => {
+    const allocator = await open({ hiddenPrefix });
+    const running = allocator.run(stop.signal).catch(() => undefined);
+    const a = await allocator.allocate('a', stop.signal);
+    await allocator.setHidden('a', true, stop.signal);
+    await clock.advance(1_000);
+    expect([await content(), await hiddenContent()]).toEqual([{}, { [a]: 'a' }]);
+    await store.delete(`${hiddenPrefix}${a}`);
+    await clock.advance(1_000);
+    expect([await content(), await hiddenContent()]).toEqual([{}, { [a]: 'a' }]);
+    expect(await allocator.allocate('a', stop.signal)).toBe(a);
+    await clock.advance(1_000);
+    expect([await content(), await hiddenContent()]).toEqual([{ [a]: 'a' }, {}]);
+    stop.abort();
+    await running;
+  });
+
+  test('finds hidden numbers again after a restart, and collects them when nobody refers to them', async () => {
+    const a = await (await open({ hiddenPrefix })).allocate('a', stop.signal, { hidden: true });
+    const next = await open({ hiddenPrefix });
+    expect(next.idOf('a')).toBe(a);
+    const running = next.run(stop.signal).catch(() => undefined);
+    next.startCollecting();
+    await clock.advance(30 * minute);
+    expect(await hiddenContent()).toEqual({});
+    stop.abort();
+    await running;
+  });
+});
+
+test('A number of which the watch tells before its answer comes is one number, and goes when nobody refers to it', async () => {
+  const allocator = await open();
+  const running = allocator.run(stop.signal).catch(() => undefined);
+  allocator.startCollecting();
+  await clock.advance(1_000);
+  await allocator.allocate('a', stop.signal);
+  allocator.release('a');
+  await clock.advance(30 * minute);
+  expect(await content()).toEqual({});
+  stop.abort();
+  await running;
+});
+
 describe('An identity allocator', () => {
   test('gives one number a text, inside its range, and stores it before it answers', async () => {
     const allocator = await open();
