@@ -51,10 +51,10 @@ export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map(problemText));
   if (manifests.objects.length + manifests.workloads.length === 0)
     throw new ManifestsError([`${input.manifests.join(', ')}: no object that the lab can run was found`]);
+  const namespaces = ofKind(manifests.objects, 'Namespace');
   const network = planNetwork(input.name, topology);
   const pods = schedule(topology, manifests.workloads, ofKind(manifests.objects, 'Pod')).toSorted(byCluster(topology));
-  const { services, warnings } = placeServices(topology, ofKind(manifests.objects, 'Service'), pods);
-  const namespaces = ofKind(manifests.objects, 'Namespace');
+  const { services, warnings } = placeServices(topology, ofKind(manifests.objects, 'Service'), pods, namespaces);
   const endpointSlices = ofKind(manifests.objects, 'EndpointSlice');
   const schedulers = network.sites.map((site) => {
     const scheduler = new LabScheduler({

@@ -9,6 +9,7 @@ import {
 import {
   type FieldNote,
   foreignNotes,
+  namespaceNotes,
   objectPath,
   ofKind,
   placementNotes,
@@ -41,7 +42,7 @@ export function manifestNotes(
       case 'EndpointSlice':
         return foreignNotes(object, services);
       case 'Namespace':
-        return [];
+        return namespaceNotes(object);
       case 'Deployment':
       case 'StatefulSet':
       case 'DaemonSet':

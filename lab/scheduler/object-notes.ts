@@ -1,5 +1,6 @@
-import type { EndpointSlice, KubernetesObject, Node, Pod, Workload } from '../../kubernetes/index.ts';
+import type { EndpointSlice, KubernetesObject, Namespace, Node, Pod, Workload } from '../../kubernetes/index.ts';
 import type { Topology } from '../topology/index.ts';
+import { closedNamespaces } from './place-services.ts';
 import { objectPath } from './schedule.ts';
 import type { FieldNote } from './service-notes.ts';
 
@@ -41,6 +42,17 @@ export function workloadNotes({ kind, spec }: Workload): FieldNote[] {
   const notes = podSpecNotes(spec.template.spec, 'spec.template.spec');
   if (kind === 'Job') notes.push({ field: 'kind', message: "a Job's pods serve like any other, and never end" });
   return notes;
+}
+
+export function namespaceNotes(namespace: Namespace): FieldNote[] {
+  return closedNamespaces([namespace]).size === 0
+    ? []
+    : [
+        {
+          field: 'metadata.annotations',
+          message: 'not global: its Services have the backends of their own cluster only',
+        },
+      ];
 }
 
 /** Objects that are described for another place than the lab. */

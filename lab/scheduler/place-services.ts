@@ -1,4 +1,5 @@
-import type { Pod, Service } from '../../kubernetes/index.ts';
+import { isGlobalNamespace } from '../../clustermesh/index.ts';
+import type { Namespace, Pod, Service } from '../../kubernetes/index.ts';
 import { matchesSelector } from '../../values/labels/index.ts';
 import { nthAddress } from '../../values/ip/index.ts';
 import type { LabCluster, Topology } from '../topology/index.ts';
@@ -21,19 +22,21 @@ export interface PlacedServices {
 }
 
 /**
- * Puts Services into clusters: a global one into every cluster, another one where its backends are (a Service without
+ * Puts Services into clusters: a global one (never in a namespace that is not global) into every cluster, another one where its backends are (a Service without
  * any backend into the first cluster). ClusterIPs are dealt out anew from each cluster's own block.
  */
 export function placeServices(
   topology: Topology,
   services: readonly Service[],
   pods: readonly { readonly cluster: string; readonly pod: Pod }[],
+  namespaces: readonly Namespace[] = [],
 ): PlacedServices {
   const placed: PlacedService[] = [];
   const warnings: string[] = [];
   const next = new Map(topology.clusters.map((cluster) => [cluster.name, firstServiceNumber]));
+  const closed = closedNamespaces(namespaces);
   for (const service of services) {
-    const global = isGlobal(topology, service);
+    const global = !closed.has(service.metadata.namespace) && isGlobal(topology, service);
     const backed = new Set(pods.filter(({ pod }) => selects(service, pod)).map(({ cluster }) => cluster));
     const [first] = topology.clusters;
     const homes = topology.clusters.filter(
@@ -56,6 +59,13 @@ export function selects(service: Service, pod: Pod): boolean {
   return (
     pod.metadata.namespace === service.metadata.namespace &&
     matchesSelector({ matchLabels: selector }, pod.metadata.labels)
+  );
+}
+
+/** Names of those that are not global: what is in them stays within its cluster. */
+export function closedNamespaces(namespaces: readonly Namespace[]): ReadonlySet<string> {
+  return new Set(
+    namespaces.filter(({ metadata }) => !isGlobalNamespace(metadata.annotations)).map(({ metadata }) => metadata.name),
   );
 }
 

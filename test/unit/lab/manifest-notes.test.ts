@@ -224,6 +224,20 @@ describe('other objects in manifests', () => {
     ]);
   });
 
+  test('a namespace that is not global says so, and its Services are of one cluster', async () => {
+    const annotations = 'annotations: {clustermesh.cilium.io/global: "false"}';
+    const namespace = `---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, ${annotations}}\n`;
+    const { services, warnings } = await plan(
+      `${web}---\n${service('selector: {app: web}, ports: [{port: 80, targetPort: http}]')}${namespace}`,
+    );
+    expect(services.map(({ cluster, global }) => [cluster, global])).toEqual([['east', false]]);
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /document 3 .*Namespace shop: not global: its Services have the backends of their own cluster only$/,
+      ),
+    ]);
+  });
+
   test('a Job says that its pods do not end', async () => {
     const job = web.replace('apps/v1', 'batch/v1').replace('Deployment', 'Job');
     expect(await notes(job)).toEqual([
