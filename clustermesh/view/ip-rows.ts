@@ -25,12 +25,11 @@ export class IpRows implements RowObserver {
 
   put(keyBytes: Uint8Array, keyStart: number, keyEnd: number, bytes: Uint8Array, start: number, end: number): boolean {
     const scanner = this.#scanner;
-    if (!scanner.scan(keyBytes, keyStart, keyEnd, bytes, start, end)) return false;
+    if (!scanner.scanHead(keyBytes, keyStart, keyEnd, bytes, start, end)) return false;
     let { identity } = scanner;
     if (this.#origin && !identityBelongs(identity, this.#origin)) return false;
     if (this.#translate) identity = this.#translate(identity);
-    this.#table.upsertScanned(this.#scope, scanner, bytes, identity);
-    return true;
+    return this.#table.upsertScanned(this.#scope, scanner, bytes, identity);
   }
 
   delete(keyBytes: Uint8Array, keyStart: number, keyEnd: number): boolean {

@@ -1,12 +1,13 @@
 import { BytePool, type IndexedRows, RowIndex, mixed, roomFor, widened } from '../../kvstore/index.ts';
 import { type Prefix, ipToBytes, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
-import { IpScanner, suffixText } from '../wire/ip-scanner.ts';
+import { IpScanner } from '../wire/ip-scanner.ts';
 import { decodeIp, encodeIp } from '../wire/ip.ts';
 import type { IpRecord } from '../wire/records.ts';
 import { AddressLog } from './address-log.ts';
 import { ClusterClaims } from './cluster-claims.ts';
 import type { IpRow } from './mesh-view.ts';
 import type { Origin, Sourced } from './origin.ts';
+import { RestPool } from './rest-pool.ts';
 import type { VersionSource } from './version-source.ts';
 import { WideAddresses } from './wide-addresses.ts';
 
@@ -36,7 +37,7 @@ export class IpTable implements IndexedRows {
   readonly #log: AddressLog;
   readonly #index = new RowIndex(this);
   readonly #sites = new BytePool();
-  readonly #rests = new BytePool();
+  readonly #rests = new RestPool();
   readonly #ownCluster: string;
   readonly #claims = new ClusterClaims();
   /** Beaten claims by the row that won, the latest last. */
@@ -83,10 +84,16 @@ export class IpTable implements IndexedRows {
     return this.#log.since(version);
   }
 
-  /** What the scanner has just found in `bytes`, said by a cluster. `identity` takes the place of the scanner's. */
-  upsertScanned(scope: number, scanner: IpScanner, bytes: Uint8Array, identity: number): void {
+  /**
+   * What a cluster says of an address; the scanner has just read the head of the value in `bytes`. `identity` takes the
+   * place of the scanner's. False, and nothing done, when the rest of the value is not in the form that it knows.
+   */
+  upsertScanned(scope: number, scanner: IpScanner, bytes: Uint8Array, identity: number): boolean {
+    const rest = this.#rests.scan(scanner, bytes, identity);
+    if (rest < 0) return false;
     this.#seekScanned(scanner);
-    this.#upsertDetails(scope, scanner, bytes, identity, 0);
+    this.#upsertDetails(scope, scanner, bytes, identity, rest, 0);
+    return true;
   }
 
   /** Saying the same again changes nothing, not even who said it last: a relisting must not move an address. */
@@ -100,26 +107,25 @@ export class IpTable implements IndexedRows {
     scanner.hostEnd = host.length;
     scanner.encryptKey = record.encryptKey;
     let kind = record.cidr ? cidr : 0;
-    if (!scanner.scanDetails(bytes, host.length, bytes.length)) {
+    if (!scanner.scanMetadata(bytes, host.length, bytes.length) || !scanner.scanRest(bytes)) {
       kind |= raw;
       scanner.metadataStart = scanner.metadataEnd = scanner.restStart = host.length;
       scanner.metadataNumber = scanner.suffix = 0;
       scanner.restEnd = scanner.cutStart = scanner.cutEnd = bytes.length;
     }
+    const rest = this.#rests.acquire(scanner, bytes);
     this.#seek(record.prefix);
-    this.#upsertDetails(scope, scanner, bytes, record.identity, kind);
+    this.#upsertDetails(scope, scanner, bytes, record.identity, rest, kind);
   }
 
   /** Whether a cluster claims a prefix. */
   claimed(scope: number, prefix: string): boolean {
-    this.#seek(parsePrefix(prefix));
-    return this.#claimOf(this.#index.find(this.#soughtHash), scope) >= 0;
+    return this.#claimOf(this.#find(prefix), scope) >= 0;
   }
 
   /** Notes that the present listing of a cluster has seen a prefix. False when the cluster does not claim it. */
   see(scope: number, prefix: string): boolean {
-    this.#seek(parsePrefix(prefix));
-    const row = this.#claimOf(this.#index.find(this.#soughtHash), scope);
+    const row = this.#claimOf(this.#find(prefix), scope);
     if (row < 0) return false;
     this.#see(row, scope);
     return true;
@@ -185,8 +191,9 @@ export class IpTable implements IndexedRows {
 
   /** What a cluster says, whether it wins or not. */
   *saidBy(cluster: string): Generator<IpRecord, void, void> {
-    const scope = this.#claims.find(cluster);
-    if (scope !== undefined) for (const row of this.#rowsOf(scope)) yield this.#record(row);
+    for (let row = 0; row < this.#rows; row++)
+      if (((this.#kind[row] as number) & used) !== 0 && this.#originAt(row).cluster === cluster)
+        yield this.#record(row);
   }
 
   hashOf(row: number): number {
@@ -201,12 +208,17 @@ export class IpTable implements IndexedRows {
     return this.#soughtWide && this.#wide.isSought(address);
   }
 
-  #upsertDetails(scope: number, scanner: IpScanner, bytes: Uint8Array, identity: number, kind: number): void {
-    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd, restStart, cutStart, cutEnd, restEnd } =
-      scanner;
+  #upsertDetails(
+    scope: number,
+    scanner: IpScanner,
+    bytes: Uint8Array,
+    identity: number,
+    rest: number,
+    kind: number,
+  ): void {
+    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd } = scanner;
     const siteScope = scope * 256 + encryptKey;
     const site = this.#sites.acquire(bytes, siteScope, hostStart, hostEnd, metadataStart, metadataEnd);
-    const rest = this.#rests.acquire(bytes, 0, restStart, cutStart, cutEnd, restEnd);
     const winner = this.#index.find(this.#soughtHash);
     const claim = this.#claimOf(winner, scope);
     if (
@@ -240,11 +252,11 @@ export class IpTable implements IndexedRows {
     else this.#contend(row, winner, claim >= 0);
   }
 
-  /** A claim was made or renewed while another one wins: the later of two remote clusters wins, the own one always. */
+  /** A claim was made or renewed while another one wins: the own cluster's beats any other, else the later one wins. */
   #contend(row: number, winner: number, waited: boolean): void {
     const waiting = this.#beaten.get(winner) ?? [];
     const others = waited ? waiting.filter((other) => other !== row) : waiting;
-    if (this.#isOwn(winner)) {
+    if (this.#isOwn(winner) && !this.#isOwn(row)) {
       others.push(row);
       this.#setBeaten(winner, others);
       this.#kind[row] = (this.#kind[row] as number) | beaten;
@@ -277,19 +289,17 @@ export class IpTable implements IndexedRows {
   }
 
   #removeRow(row: number, winner: number): void {
-    const waiting = this.#beaten.get(winner);
-    if (row !== winner) {
-      this.#setBeaten(
-        winner,
-        (waiting ?? []).filter((other) => other !== row),
-      );
-    } else if (waiting) {
-      this.#beaten.delete(winner);
-      // Only remote claims wait, the latest last; so the heir is the last.
-      this.#setWinner(waiting.at(-1) as number, row, waiting.slice(0, -1));
-    } else {
+    const waiting = (this.#beaten.get(winner) ?? []).filter((other) => other !== row);
+    // Of those that wait, in their order: the latest of the own cluster's claims, else the latest of all.
+    const heir = waiting.findLast((other) => this.#isOwn(other)) ?? waiting.at(-1);
+    if (row !== winner) this.#setBeaten(winner, waiting);
+    else if (heir === undefined) {
       this.#changed(row);
       this.#index.remove(row, this.hashOf(row));
+    } else {
+      this.#beaten.delete(winner);
+      const others = waiting.filter((other) => other !== heir);
+      this.#setWinner(heir, row, others);
     }
     this.#freeRowOf(row);
   }
@@ -387,24 +397,15 @@ export class IpTable implements IndexedRows {
 
   #seek({ address, length, family }: Prefix): void {
     const bytes = ipToBytes(address);
-    if (family === 4 && length === 32) {
-      this.#seekHost(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
-      return;
-    }
-    this.#soughtWide = true;
-    this.#soughtHash =
-      family === 6
-        ? this.#wide.seek6(bytes, length)
-        : this.#wide.seek4(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0), length);
+    const number = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+    if (family === 6) this.#seekWide(this.#wide.seek6(bytes, length));
+    else if (length < 32) this.#seekWide(this.#wide.seek4(number, length));
+    else this.#seekHost(number);
   }
 
   #seekScanned(scanner: IpScanner): void {
-    if (!scanner.wide) {
-      this.#seekHost(scanner.address);
-      return;
-    }
-    this.#soughtWide = true;
-    this.#soughtHash = this.#wide.seek6(scanner.wide, 128);
+    if (scanner.wide) this.#seekWide(this.#wide.seek6(scanner.wide, 128));
+    else this.#seekHost(scanner.address);
   }
 
   #seekHost(address: number): void {
@@ -415,12 +416,13 @@ export class IpTable implements IndexedRows {
 
   #seekRow(row: number): void {
     const address = this.#address[row] as number;
-    if (((this.#kind[row] as number) & wide) === 0) {
-      this.#seekHost(address);
-      return;
-    }
+    if (((this.#kind[row] as number) & wide) === 0) this.#seekHost(address);
+    else this.#seekWide(this.#wide.seek(address));
+  }
+
+  #seekWide(hash: number): void {
     this.#soughtWide = true;
-    this.#soughtHash = this.#wide.seek(address);
+    this.#soughtHash = hash;
   }
 
   #wins(row: number): boolean {
@@ -480,15 +482,16 @@ export class IpTable implements IndexedRows {
 
   /** From `,"Metadata"` to the end of the value, as it was written. */
   #detailsText(row: number): string {
-    const rest = this.#rest[row] as number;
-    if (((this.#kind[row] as number) & raw) !== 0) return this.#rests.head(rest);
+    const rest = this.#rests.text(this.#rest[row] as number, this.#suffix[row] as number);
+    if (((this.#kind[row] as number) & raw) !== 0) return rest;
     const metadata = this.#sites.tail(this.#site[row] as number);
     const number = this.#number[row] === 0 ? '' : String(this.#number[row]);
-    const suffix = suffixText(this.#suffix[row] as number);
-    return `,"Metadata":"${metadata}${number}"${this.#rests.head(rest)}${suffix}${this.#rests.tail(rest)}`;
+    return `,"Metadata":"${metadata}${number}"${rest}`;
   }
 }
 
+/** Eight neighbours stay neighbours, since listings come in order of addresses; the eights are spread. */
 function hashOfHost(address: number): number {
-  return mixed(address) >>> 0;
+  const near = address & 7;
+  return (((mixed(address >>> 3) << 3) | near) ^ (near << 29)) >>> 0;
 }

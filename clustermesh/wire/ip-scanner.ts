@@ -15,13 +15,16 @@ const portProtocolText = bytesOf(',"Protocol":"');
 const protocols = ['TCP"}', 'UDP"}', 'SCTP"}', 'ICMP"}', 'ICMPv6"}', 'ANY"}'].map(bytesOf);
 
 const quote = 0x22;
-const backslash = 0x5c;
 const closing = 0x7d;
 const comma = 0x2c;
 const dot = 0x2e;
 const colon = 0x3a;
 const dash = 0x2d;
 const zero = 0x30;
+/** 1 for what stands for itself in a text: ASCII without control characters, quote and backslash. */
+const plain = new Uint8Array(256).map((_, byte) =>
+  byte >= 0x20 && byte < 0x7f && byte !== quote && byte !== 0x5c ? 1 : 0,
+);
 
 /**
  * Reads the value of an address key from its bytes, in the one form in which Go and we write it: members in their order,
@@ -62,6 +65,18 @@ export class IpScanner {
     valueStart: number,
     valueEnd: number,
   ): boolean {
+    return this.scanHead(keyBytes, keyStart, keyEnd, bytes, valueStart, valueEnd) && this.scanRest(bytes);
+  }
+
+  /** The part of a value up to and with `Metadata`; {@link scanRest} must follow. */
+  scanHead(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    bytes: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): boolean {
     let at = literal(bytes, valueStart, valueEnd, headText);
     if (at < 0) return false;
     // The address must be the key's, so one comparison takes the place of looking for its end.
@@ -87,7 +102,7 @@ export class IpScanner {
     if (end < 0) return false;
     this.encryptKey = number(bytes, at, end);
     if (this.encryptKey > 255) return false;
-    return this.scanDetails(bytes, end, valueEnd);
+    return this.scanMetadata(bytes, end, valueEnd);
   }
 
   /** The address of a key, in canonical text, without length. */
@@ -103,17 +118,23 @@ export class IpScanner {
     return this.wide !== undefined;
   }
 
-  /** From `,"Metadata"` to the end of the value. */
-  scanDetails(bytes: Uint8Array, start: number, end: number): boolean {
+  /** The member `Metadata` at `start`. */
+  scanMetadata(bytes: Uint8Array, start: number, end: number): boolean {
     let at = literal(bytes, start, end, metadataText);
     if (at < 0) return false;
     this.metadataStart = at;
     at = textEnd(bytes, at, end);
     if (at < 0) return false;
     this.#splitMetadata(bytes, at);
-    at += 1;
-    this.restStart = at;
+    this.restStart = at + 1;
     this.restEnd = end;
+    return true;
+  }
+
+  /** What follows `Metadata`, to the end of the object. */
+  scanRest(bytes: Uint8Array): boolean {
+    const end = this.restEnd;
+    let at = this.restStart;
     this.cutStart = end;
     this.cutEnd = end;
     this.suffix = 0;
@@ -155,24 +176,31 @@ export class IpScanner {
 
   /** `checkout-7d9f8b6c5d-x2x9k`: all but the last part is the same for all pods of a workload. */
   #splitPod(bytes: Uint8Array, start: number, end: number): void {
-    let value = 0;
-    let unit = 1;
     let at = end - 1;
-    for (; at > start && end - at <= maxSuffix && bytes[at] !== dash; at--) {
-      const letter = letterOf(bytes[at] as number);
-      if (letter === 0) return;
-      value += letter * unit;
-      unit *= 36;
-    }
-    if (bytes[at] !== dash || at === end - 1) return;
+    while (at > start && bytes[at] !== dash) at -= 1;
+    if (bytes[at] !== dash) return;
+    const suffix = suffixOf(bytes, at + 1, end);
+    if (suffix === 0) return;
     this.cutStart = at + 1;
     this.cutEnd = end;
-    this.suffix = value;
+    this.suffix = suffix;
   }
 }
 
 const maxSuffix = 6;
 const letters = '0123456789abcdefghijklmnopqrstuvwxyz';
+
+/** The number of one to six digits and lower-case letters; 0 for any other text. */
+export function suffixOf(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > maxSuffix) return 0;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const letter = letterOf(bytes[at] as number);
+    if (letter === 0) return 0;
+    value = value * 36 + letter;
+  }
+  return value;
+}
 
 /** The text that {@link IpScanner.suffix} stands for: numbers in base 36 whose digits go from 1 to 36, so that no two texts are one number. */
 export function suffixText(suffix: number): string {
@@ -201,12 +229,9 @@ function literal(bytes: Uint8Array, at: number, end: number, text: Uint8Array): 
 
 /** Position of the quote that ends a plain text; −1 when it is not plain (escapes, control characters, not ASCII). */
 function textEnd(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] as number;
-    if (byte === quote) return at;
-    if (byte < 0x20 || byte === backslash || byte >= 0x7f) return -1;
-  }
-  return -1;
+  let at = start;
+  while (at < end && plain[bytes[at] as number] === 1) at += 1;
+  return at < end && bytes[at] === quote ? at : -1;
 }
 
 function digit(byte: number): boolean {

@@ -33,8 +33,8 @@ export type WatchBatch =
 export interface PackedChanges {
   readonly length: number;
   readonly buffers: readonly Uint8Array[];
-  readonly spans: readonly number[];
-  readonly revisions: readonly number[];
+  readonly spans: ArrayLike<number>;
+  readonly revisions: ArrayLike<number>;
 }
 
 /** Why a listing begins: the first one, history compacted, the store's content replaced, or too far behind to replay. */

@@ -23,6 +23,8 @@ export class BytePool implements IndexedRows {
   #hash = new Uint32Array(0);
   #references = new Uint32Array(0);
   #rows = 0;
+  /** Found or added last. */
+  #last = -1;
   #free: number[] = [];
   // What is sought.
   #buffer: Uint8Array = this.#bytes;
@@ -40,28 +42,54 @@ export class BytePool implements IndexedRows {
 
   /** The number of `buffer[from, to)` followed by `buffer[from2, to2)`, and one more reference to it. */
   acquire(buffer: Uint8Array, scope: number, from: number, to: number, from2 = to, to2 = to): number {
-    let hash = Math.imul(scope ^ 0x811c9dc5, 0x01000193) ^ (to - from);
-    for (let i = from; i < to; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
-    for (let i = from2; i < to2; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
-    hash = mixed(hash) >>> 0;
     this.#buffer = buffer;
     this.#from = from;
     this.#to = to;
     this.#from2 = from2;
     this.#to2 = to2;
     this.#inScope = scope;
-    this.#soughtHash = hash;
-    const known = this.#index.find(hash);
-    if (known >= 0) {
-      this.#references[known] = (this.#references[known] as number) + 1;
-      return known;
+    // What comes in order is often what came before.
+    let known = this.#last;
+    if (known < 0 || this.#references[known] === 0 || !this.#isEqual(known)) {
+      const hash = hashBytes(
+        hashBytes(Math.imul(scope, 0x9e3779b1) ^ (to - from), buffer, from, to),
+        buffer,
+        from2,
+        to2,
+      );
+      this.#soughtHash = mixed(hash) >>> 0;
+      known = this.#index.find(this.#soughtHash);
+      if (known < 0) known = this.#add(this.#soughtHash);
+      this.#last = known;
     }
-    return this.#add(hash);
+    this.#references[known] = (this.#references[known] as number) + 1;
+    return known;
   }
 
   /** One more reference to a text that has one. */
   retain(id: number): void {
     this.#references[id] = (this.#references[id] as number) + 1;
+  }
+
+  lengthOfHead(id: number): number {
+    return this.#cut[id] as number;
+  }
+
+  /**
+   * Where in `buffer[from, to)` the second slice of a text begins, when the buffer begins with the first and ends with the
+   * second one; −1 otherwise, and for texts that nobody refers to.
+   */
+  startOfTail(id: number, buffer: Uint8Array, from: number, to: number): number {
+    const length = this.#length[id] as number;
+    if (length > to - from || this.#references[id] === 0) return -1;
+    const cut = this.#cut[id] as number;
+    const bytes = this.#bytes;
+    let at = this.#start[id] as number;
+    const headEnd = from + cut;
+    for (let i = from; i < headEnd; i++) if (bytes[at++] !== buffer[i]) return -1;
+    const tail = to - (length - cut);
+    for (let i = tail; i < to; i++) if (bytes[at++] !== buffer[i]) return -1;
+    return tail;
   }
 
   release(id: number): void {
@@ -98,9 +126,12 @@ export class BytePool implements IndexedRows {
   }
 
   isSought(row: number): boolean {
+    return this.#hash[row] === this.#soughtHash && this.#isEqual(row);
+  }
+
+  #isEqual(row: number): boolean {
     const cut = this.#to - this.#from;
-    if (this.#hash[row] !== this.#soughtHash || this.#cut[row] !== cut || this.#scope[row] !== this.#inScope)
-      return false;
+    if (this.#cut[row] !== cut || this.#scope[row] !== this.#inScope) return false;
     if (this.#length[row] !== cut + this.#to2 - this.#from2) return false;
     const bytes = this.#bytes;
     const buffer = this.#buffer;
@@ -124,7 +155,7 @@ export class BytePool implements IndexedRows {
     this.#cut[id] = cut;
     this.#scope[id] = this.#inScope;
     this.#hash[id] = hash;
-    this.#references[id] = 1;
+    this.#references[id] = 0;
     this.#used += length;
     this.#index.add(id, hash);
     return id;
@@ -154,4 +185,21 @@ export class BytePool implements IndexedRows {
     this.#used = used;
     this.#wasted = 0;
   }
+}
+
+/** FNV-1a over four bytes at a time. */
+function hashBytes(start: number, buffer: Uint8Array, from: number, to: number): number {
+  let hash = start;
+  let i = from;
+  for (; i + 3 < to; i += 4) {
+    const word =
+      (buffer[i] as number) |
+      ((buffer[i + 1] as number) << 8) |
+      ((buffer[i + 2] as number) << 16) |
+      ((buffer[i + 3] as number) << 24);
+    hash = Math.imul(hash ^ word, 0x01000193);
+    hash ^= hash >>> 15;
+  }
+  for (; i < to; i++) hash = Math.imul(hash ^ (buffer[i] as number), 0x01000193);
+  return hash;
 }

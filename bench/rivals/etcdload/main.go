@@ -19,6 +19,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,13 @@ func main() {
 func run(args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("usage: etcdload ENDPOINT put|fill|txn|random|range|pages|fanout|latency NUMBER [NUMBER]")
+	}
+	if strings.HasPrefix(args[1], "ips-") {
+		result, err := ips(args)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(result)
 	}
 	numbers := []int{0, 0}
 	for i, text := range args[2:] {

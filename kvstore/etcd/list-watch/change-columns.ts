@@ -15,34 +15,35 @@ const modified = 0;
 const created = 1;
 const deleted = 2;
 
+const firstRoom = 64;
+
 /**
  * Changes as positions in the chunks in which they came. A listing of a million keys makes no object of them, unless
  * somebody asks for {@link events}.
  */
 export class ChangeColumns implements PackedChanges {
   buffers: Uint8Array[] = [];
-  spans: number[] = [];
-  revisions: number[] = [];
-  /** Where each `KeyValue` begins and ends. */
-  #messages: number[] = [];
-  #kinds: number[] = [];
+  length = 0;
+  spans = new Int32Array(4 * firstRoom);
+  revisions = new Float64Array(firstRoom);
+  /** Per change: where its `KeyValue` begins and ends, and what it is. */
+  #messages = new Int32Array(3 * firstRoom);
   #events: WatchEvent[] | undefined;
   /** Where {@link #varint} goes on. */
   #at = 0;
 
-  get length(): number {
-    return this.revisions.length;
-  }
-
   /** Revision of the last change; 0 without any. */
   get lastRevision(): number {
-    return this.revisions[this.revisions.length - 1] ?? 0;
+    return this.length === 0 ? 0 : (this.revisions[this.length - 1] as number);
   }
 
   /** By how many keys there are more. */
   get growth(): number {
     let growth = 0;
-    for (const kind of this.#kinds) growth += kind === created ? 1 : kind === deleted ? -1 : 0;
+    for (let i = 0; i < this.length; i++) {
+      const kind = this.#messages[3 * i + 2];
+      growth += kind === created ? 1 : kind === deleted ? -1 : 0;
+    }
     return growth;
   }
 
@@ -74,12 +75,18 @@ export class ChangeColumns implements PackedChanges {
       else if (found === tag.create) this.#varint(buffer, end);
       else this.#skip(buffer, this.#at - 1, end);
     }
+    const i = this.length++;
+    if (i === this.revisions.length) this.#widen(2 * i);
     this.buffers.push(buffer);
-    if (isDelete) this.spans.push(keyStart, keyEnd, -1, -1);
-    else this.spans.push(keyStart, keyEnd, valueStart, valueEnd);
-    this.revisions.push(revision);
-    this.#messages.push(start, end);
-    this.#kinds.push(isDelete ? deleted : version === 1 ? created : modified);
+    const { spans } = this;
+    spans[4 * i] = keyStart;
+    spans[4 * i + 1] = keyEnd;
+    spans[4 * i + 2] = isDelete ? -1 : valueStart;
+    spans[4 * i + 3] = isDelete ? -1 : valueEnd;
+    this.revisions[i] = revision;
+    this.#messages[3 * i] = start;
+    this.#messages[3 * i + 1] = end;
+    this.#messages[3 * i + 2] = isDelete ? deleted : version === 1 ? created : modified;
   }
 
   /** Takes the first `count` changes away. */
@@ -87,10 +94,14 @@ export class ChangeColumns implements PackedChanges {
     const taken = new ChangeColumns();
     this.#events = undefined;
     taken.buffers = this.buffers.splice(0, count);
-    taken.spans = this.spans.splice(0, 4 * count);
-    taken.revisions = this.revisions.splice(0, count);
-    taken.#messages = this.#messages.splice(0, 2 * count);
-    taken.#kinds = this.#kinds.splice(0, count);
+    taken.spans = this.spans.slice(0, 4 * count);
+    taken.revisions = this.revisions.slice(0, count);
+    taken.#messages = this.#messages.slice(0, 3 * count);
+    taken.length = count;
+    this.spans.copyWithin(0, 4 * count);
+    this.revisions.copyWithin(0, count);
+    this.#messages.copyWithin(0, 3 * count);
+    this.length -= count;
     return taken;
   }
 
@@ -100,22 +111,22 @@ export class ChangeColumns implements PackedChanges {
 
   entryAt(i: number): KeyValue {
     return keyValue.read(
-      new ProtoReader(this.buffers[i] as Uint8Array, this.#messages[2 * i], this.#messages[2 * i + 1]),
+      new ProtoReader(this.buffers[i] as Uint8Array, this.#messages[3 * i], this.#messages[3 * i + 1]),
     );
   }
 
   eventAt(i: number): WatchEvent {
-    if (this.#kinds[i] !== deleted) return { type: 'put', entry: this.entryAt(i) };
+    if (this.#messages[3 * i + 2] !== deleted) return { type: 'put', entry: this.entryAt(i) };
     return { type: 'delete', key: this.keyAt(i), revision: this.revisions[i] as number };
   }
 
   get entries(): KeyValue[] {
-    return this.revisions.map((_, i) => this.entryAt(i));
+    return Array.from({ length: this.length }, (_, i) => this.entryAt(i));
   }
 
   /** Made once, when they are asked for. */
   get events(): readonly WatchEvent[] {
-    this.#events ??= this.revisions.map((_, i) => this.eventAt(i));
+    this.#events ??= Array.from({ length: this.length }, (_, i) => this.eventAt(i));
     return this.#events;
   }
 
@@ -130,6 +141,17 @@ export class ChangeColumns implements PackedChanges {
         return events();
       },
     };
+  }
+
+  #widen(room: number): void {
+    const { spans, revisions } = this;
+    const messages = this.#messages;
+    this.spans = new Int32Array(4 * room);
+    this.spans.set(spans);
+    this.revisions = new Float64Array(room);
+    this.revisions.set(revisions);
+    this.#messages = new Int32Array(3 * room);
+    this.#messages.set(messages);
   }
 
   /** A number from 0 to 2⁵³ − 1. */
