@@ -24,8 +24,8 @@ function statusText(found: LabStatus): string {
     [
       `Lab ${found.name} (${found.kernel} kernel): ${found.upMs < 0 ? 'starting' : `up after ${(found.upMs / 1000).toFixed(1)} s`}`,
       textTable(
-        ['CLUSTER', 'STATE', 'NODES', 'ENDPOINTS', 'IDENTITIES', 'SERVICES'],
-        found.clusters.map((c) => [c.name, c.state, c.nodes, c.endpoints, c.identities, c.services]),
+        ['CLUSTER', 'NODES', 'ENDPOINTS', 'IDENTITIES', 'SERVICES', 'STATE'],
+        found.clusters.map((c) => [c.name, c.nodes, c.endpoints, c.identities, c.services, c.state]),
       ),
       ...(found.cut.length === 0
         ? []

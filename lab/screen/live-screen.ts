@@ -27,16 +27,19 @@ export async function runLiveScreen(lab: Lab, terminal: NodeJS.WriteStream, sign
   }
 }
 
-/** Three things to try, as typed in the checkout. */
+/** Three things to try, as typed in the checkout; what was done already is offered to be undone. */
 export function commandsToTry(lab: Lab): string[] {
   const { name } = lab.plan;
   const [a, b] = lab.plan.topology.clusters;
   const targets = serviceTargets(lab.plan.services, lab.plan.pods);
   const shared = targets.find((target) => target.global && new Set(target.backends.map((pod) => pod.cluster)).size > 1);
   const victim = shared?.backends[0] ?? lab.plan.pods[0];
+  const isCut = lab.cutLinks().some((link) => link.a === a?.name && link.b === b?.name);
   return [
-    ...(victim ? [asTyped(`lab stop ${podPath(victim)}`, name)] : []),
-    ...(a && b ? [asTyped(`lab cut ${a.name} ${b.name}`, name)] : []),
+    ...(victim
+      ? [asTyped(`lab ${lab.stateOf(victim) === 'stopped' ? 'start' : 'stop'} ${podPath(victim)}`, name)]
+      : []),
+    ...(a && b ? [asTyped(`lab ${isCut ? 'heal' : 'cut'} ${a.name} ${b.name}`, name)] : []),
     asTyped('get ips', name),
   ];
 }

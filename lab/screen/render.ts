@@ -25,34 +25,33 @@ export interface ScreenModel {
 /** The live screen as lines, none wider than `columns` and no more than `rows`. Pure. */
 export function renderScreen(model: ScreenModel, columns: number, rows: number): string[] {
   const head = [
-    `isthmus lab ${model.lab}: ${model.clusters.length} clusters, mesh up after ${seconds(model.upMs)}${model.sendsPackets ? `, first answer across clusters after ${seconds(model.firstCrossClusterMs)}` : ', in-memory kernel: no packet is sent'}`,
+    `isthmus lab ${model.lab}: ${model.clusters.length} clusters, up in ${seconds(model.upMs)}${model.sendsPackets ? `, first cross-cluster answer in ${seconds(model.firstCrossClusterMs)}` : ', in-memory kernel: no packet is sent'}`,
     '',
     ...table(
-      ['CLUSTER', 'STATE', 'HEARTBEAT', 'NODES', 'IDENTITIES', 'IPS', 'SERVICES'],
+      ['CLUSTER', 'HEARTBEAT', 'NODES', 'IDENTITIES', 'IPS', 'SERVICES', 'STATE'],
       model.clusters.map((c) => [
         c.name,
-        c.state,
         heartbeatText(c.heartbeatAgeSeconds),
         c.nodes,
         c.identities,
         c.endpoints,
         c.services,
+        c.state,
       ]),
     ),
     '',
   ];
   const services = model.services.filter((service) => service.global);
-  const answers =
-    services.length > 0 ? [...table(['GLOBAL SERVICE', 'FAILED', 'ANSWERED BY'], services.map(serviceRow)), ''] : [];
+  const answers = serviceLines(services, columns);
   const foot = [
     'Try, in another terminal:',
-    ...model.commands.map((command) => `  ${command}`),
+    ...model.commands.flatMap((command) => commandLines(command, columns)),
     'Ctrl-C ends the lab and removes everything it made.',
   ];
   const room = rows - head.length - answers.length - foot.length - 1;
   const middle = model.sendsPackets ? matrixLines(model, columns, room) : model.kernelLines.slice(0, Math.max(0, room));
-  const body = [...head, ...middle, ...(middle.length > 0 ? [''] : []), ...answers];
-  return [...body.slice(0, Math.max(0, rows - foot.length)), ...foot].slice(-rows).map((line) => fit(line, columns));
+  const body = shortened([...head, ...middle, ...(middle.length > 0 ? [''] : []), ...answers], rows - foot.length);
+  return [...body, ...foot].slice(-rows).map((line) => fit(line, columns));
 }
 
 /** One row and one column a pod; where that does not fit, one row and one column a cluster. */
@@ -79,7 +78,7 @@ export function matrixLines(model: ScreenModel, columns: number, rows: number): 
     return `${all - bad}/${all}`;
   };
   return [
-    `${title} (summarised: the terminal is too small for ${pods.length} pods)`,
+    `${title} (by cluster: ${pods.length} pods do not fit)`,
     ...table(
       ['FROM \\ TO', ...clusters],
       clusters.map((from) => [from, ...clusters.map((to) => cell(from, to))]),
@@ -87,10 +86,53 @@ export function matrixLines(model: ScreenModel, columns: number, rows: number): 
   ];
 }
 
-function serviceRow(service: ServiceReport): (string | number)[] {
-  const answers = Object.entries(service.answeredBy)
-    .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([pod, count]) => `${pod} ${count}`);
+/** Who answers each Service: by pod, or by cluster where pods' names do not fit. */
+function serviceLines(services: readonly ServiceReport[], columns: number): string[] {
+  if (services.length === 0) return [];
+  const head = ['GLOBAL SERVICE', 'FAILED', 'ANSWERED BY'];
+  const byPod = table(
+    head,
+    services.map((service) => serviceRow(service, (pod) => pod)),
+  );
+  if (byPod.every((line) => line.length <= columns)) return [...byPod, ''];
+  return [
+    ...table(
+      head,
+      services.map((service) => serviceRow(service, clusterOf)),
+    ),
+    '',
+  ];
+}
+
+/** A command that is too long goes on in the next line, as a shell reads it. */
+function commandLines(command: string, columns: number): string[] {
+  const lines = ['  '];
+  for (const word of command.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    const joined = last.trim() === '' ? `${last}${word}` : `${last} ${word}`;
+    if (joined.length + 2 <= columns || last.trim() === '') lines[lines.length - 1] = joined;
+    else {
+      lines[lines.length - 1] = `${last} \\`;
+      lines.push(`    ${word}`);
+    }
+  }
+  return lines;
+}
+
+/** As many lines as there is room for; the last one says how many are missing. */
+function shortened(lines: readonly string[], room: number): string[] {
+  if (lines.length <= room) return [...lines];
+  if (room <= 0) return [];
+  const shown = lines.slice(0, room - 1);
+  const missing = lines.slice(room - 1).filter((line) => line !== '').length;
+  return missing === 0 ? [...shown, ''] : [...shown, `… ${missing} more lines: enlarge the terminal to see them`];
+}
+
+function serviceRow(service: ServiceReport, whoOf: (pod: string) => string): (string | number)[] {
+  const counts = new Map<string, number>();
+  for (const [pod, count] of Object.entries(service.answeredBy))
+    counts.set(whoOf(pod), (counts.get(whoOf(pod)) ?? 0) + count);
+  const answers = [...counts].toSorted(([a], [b]) => a.localeCompare(b)).map(([who, count]) => `${who} ${count}`);
   return [`${service.namespace}/${service.name}`, service.failed, answers.join(', ') || (service.notAsked ?? '–')];
 }
 

@@ -112,7 +112,7 @@ describeIf('faults of a running mesh', () => {
         isthmus('status', '--name', lab),
       ]);
       expect([ofLab.code, ofAll.code]).toEqual([1, 1]);
-      expect(ofLab.stdout).toMatch(/east +node-1 lost store http:\S+ at \d{4}-\S+Z \(/);
+      expect(ofLab.stdout).toMatch(/^east .* node-1 lost store http:\S+ at \d{4}-\S+Z \(/m);
       expect(ofLab.stdout).toContain('CUT  east/apiserver ✗ east/node-1');
       expect(ofAll.stdout).toMatch(/agent east\/node-1 .*: not ready, waiting for connection to own store http/);
       expect(ofAll.stdout).toMatch(/not connected since \d{4}-\S+Z \(/);

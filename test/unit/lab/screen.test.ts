@@ -56,11 +56,11 @@ const model: ScreenModel = {
 describe('the live screen', () => {
   test('shows clusters, the matrix, who answers and what to try', () => {
     expect(renderScreen(model, 100, 40)).toEqual([
-      'isthmus lab default: 2 clusters, mesh up after 2.3 s, first answer across clusters after 1.2 s',
+      'isthmus lab default: 2 clusters, up in 2.3 s, first cross-cluster answer in 1.2 s',
       '',
-      'CLUSTER  STATE                           HEARTBEAT  NODES  IDENTITIES  IPS  SERVICES',
-      'east     ready                           3 s ago        2           2    2         1',
-      'west     node-1 waits for nodes of east  4 s ago        2           1    1         1',
+      'CLUSTER  HEARTBEAT  NODES  IDENTITIES  IPS  SERVICES  STATE',
+      'east     3 s ago        2           2    2         1  ready',
+      'west     4 s ago        2           1    1         1  node-1 waits for nodes of east',
       '',
       'connectivity: 5 of 6 pairs answer',
       'east/shop/a · ✓ ✗',
@@ -83,6 +83,31 @@ describe('the live screen', () => {
     expect(lines).toContain('east       2/2   1/2');
     expect(lines.length).toBeLessThanOrEqual(18);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+  });
+
+  test('sums answers up by cluster where the names of pods do not fit, and says how much more there would be to see', () => {
+    const pods = Object.fromEntries(['east/a', 'east/b', 'west/c'].map((pod) => [`${pod}-${'x'.repeat(20)}`, 10]));
+    const services = Array.from({ length: 9 }, (_, i) => ({ ...model.services[0]!, name: `s${i}`, answeredBy: pods }));
+    const lines = renderScreen({ ...model, services }, 60, 22);
+    expect(lines).toHaveLength(22);
+    expect(lines).toContain('shop/s0              0  east 20, west 10');
+    expect(lines.at(-6)).toBe('… 5 more lines: enlarge the terminal to see them');
+  });
+
+  test('breaks a command that is too long as a shell reads it', () => {
+    const command = 'bin/isthmus lab stop east/default/adservice-kbd2lb-vltln --name somewhat-long';
+    const lines = renderScreen({ ...model, commands: [command] }, 60, 40);
+    const shown = lines.slice(lines.indexOf('Try, in another terminal:') + 1, -1);
+    expect(shown).toEqual([
+      '  bin/isthmus lab stop east/default/adservice-kbd2lb-vltln \\',
+      '    --name somewhat-long',
+    ]);
+    expect(
+      shown
+        .join('\n')
+        .replaceAll(/ \\\n +/g, ' ')
+        .trim(),
+    ).toBe(command);
   });
 
   test.each([80, 60])('keeps the commands to try at the end of a terminal of %s by 12', (columns) => {
