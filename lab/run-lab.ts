@@ -1,6 +1,14 @@
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { cgroupRoot, checkPeerUid, deleteNamespace, removeCgroup, unmountBpffs } from '../kernel/index.ts';
+import {
+  cgroupRoot,
+  checkPeerUid,
+  deleteNamespace,
+  probeKernel,
+  removeCgroup,
+  requireFeatures,
+  unmountBpffs,
+} from '../kernel/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import { linkedController } from '../runtime/tasks/index.ts';
 import { checkConnectivity, checkFailover, checkServices, surveyServices, unasked } from './checks/index.ts';
@@ -51,6 +59,8 @@ export async function withLab<T>(
   use: (lab: Lab, signal: AbortSignal) => Promise<T>,
 ): Promise<{ readonly result: T; readonly downMs: number }> {
   const plan = await planLab(options);
+  // Before anything is made: what this kernel lacks is said by its name, not by whatever fails of it first.
+  if (options.kernel === 'linux') requireFeatures(await probeKernel());
   await claimName(options);
   using ending = linkedController(signal);
   let downStarted = 0;

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { needs } from '../../support/probe.ts';
 import { isthmus, leftovers, smallLab, uniqueName } from './isthmus.ts';
 
 describe('bad input to the lab', () => {
@@ -101,8 +103,68 @@ describe('bad input to the lab', () => {
     expect([outcome.code, outcome.stderr.includes(says)]).toEqual([2, true]);
   });
 
+  test('two different objects of one name are refused with both places', async () => {
+    const namespace = (labels: string): string =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: { name: a, labels: {${labels}} }\n`;
+    const path = file(`${namespace('')}---\n${namespace('team: red')}`);
+    const outcome = await isthmus('lab', 'run', '--once', '--kernel', 'memory', '--name', name, '--manifests', path);
+    expect([outcome.code, outcome.stdout]).toEqual([2, '']);
+    expect(outcome.stderr).toContain(
+      `${path}: document 2 (line 4): metadata.name: Namespace a stands in ${path}, document 1`,
+    );
+  });
+
+  test('a Service whose selector matches nothing is a note while the lab starts and in its report', async () => {
+    const text = readFileSync(smallLab[1], 'utf8');
+    const path = file(
+      `${text}---\napiVersion: v1\nkind: Service\nmetadata: { name: nobody }\nspec: { selector: { app: nobody }, ports: [{ port: 80 }] }\n`,
+    );
+    const words = ['--once', '--kernel', 'memory', '--name', name, '-o', 'json', '--manifests', path];
+    const outcome = await isthmus('lab', 'run', ...words);
+    expect(outcome.code).toBe(0);
+    const { warnings } = JSON.parse(outcome.stdout) as { readonly warnings: readonly string[] };
+    const note = warnings.find((warning) => warning.includes('spec.selector: Service default/nobody'));
+    expect(note).toMatch(/its selector matches no pod: it refuses every call$/);
+    expect(outcome.stderr).toContain(`note: ${note}`);
+  }, 60_000);
+
   test('a name that cannot be part of a namespace name is refused', async () => {
     const outcome = await isthmus('lab', 'run', '--once', '--kernel', 'memory', '--name', '../x');
     expect([outcome.code, outcome.stderr]).toEqual([2, expect.stringContaining('Lab name "../x"')]);
   });
+});
+
+needs(
+  'root',
+  'netns',
+  'libbpf',
+  'cgroup2',
+)('a machine that lacks something', () => {
+  const name = uniqueName('lack');
+  const output = (...[command, ...words]: [string, ...string[]]): string =>
+    execFileSync(command, words, { encoding: 'utf8' });
+
+  test.each([
+    {
+      what: 'libbpf',
+      hide: () => `mount --bind /dev/null ${/libbpf\.so\.1 .*=> (\S+)/.exec(output('/sbin/ldconfig', '-p'))?.[1]}`,
+      says: 'libbpf.so.1 is missing: no eBPF program can be loaded',
+    },
+    {
+      what: 'cgroup v2',
+      hide: () => `umount -l ${/^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1]}`,
+      says: 'cgroup v2 is missing: pods cannot use services at socket level',
+    },
+  ])(
+    'is told that it has no $what before anything is made',
+    ({ hide, says }) => {
+      // In a mount namespace of its own.
+      const run = `${hide()} && exec bin/isthmus lab run --once --name ${name} --manifests ${smallLab[1]}`;
+      const ran = spawnSync('unshare', ['--mount', 'sh', '-c', run], { encoding: 'utf8' });
+      expect([ran.status, ran.stdout]).toEqual([2, '']);
+      expect(ran.stderr).toContain(says);
+      expect(leftovers(name)).toEqual([]);
+    },
+    60_000,
+  );
 });
