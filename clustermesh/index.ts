@@ -5,3 +5,4 @@ export * from './remote/index.ts';
 export * from './services/index.ts';
 export * from './view/index.ts';
 export * from './apiserver/index.ts';
+export * from './roles/index.ts';

@@ -86,9 +86,26 @@ export {
   writeSnapshot,
 } from './snapshot/index.ts';
 export {
+  type Access,
+  AuthFileError,
+  type AuthFiles,
+  type BuiltInUsers,
+  type Identity,
+  type Permission,
+  Rights,
+  type Role,
+  Users,
+  type UsersOptions,
+  permitKey,
+  permitPrefix,
+  permitRange,
+  rootRole,
+} from './auth/index.ts';
+export {
   type EtcdServer,
   type ListenAddress,
   type ServeEtcdOptions,
+  type ServeLimits,
   type ServeTlsOptions,
   serveEtcd,
 } from './etcd/serve/index.ts';

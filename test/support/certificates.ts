@@ -1,4 +1,4 @@
-import { type KeyObject, createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { type KeyObject, X509Certificate, createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
@@ -29,13 +29,17 @@ export class TestAuthority {
   readonly #privateKey: KeyObject;
   readonly #keyId: Buffer;
 
-  constructor(name: string, validity: Pick<CertificateWish, 'notBeforeMs' | 'notAfterMs'> = {}) {
+  /** @param parent who signs its certificate; it signs it itself unless given */
+  constructor(
+    name: string,
+    validity: Pick<CertificateWish, 'notBeforeMs' | 'notAfterMs'> & { readonly parent?: TestAuthority } = {},
+  ) {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#name = name;
     this.#privateKey = privateKey;
     this.#keyId = keyIdOf(publicKey);
     this.key = pemOfKey(privateKey);
-    this.cert = this.#sign({ commonName: name, names: [], ...validity }, publicKey, [
+    this.cert = (validity.parent ?? this).#sign({ commonName: name, names: [], ...validity }, publicKey, [
       extension('2.5.29.19', true, sequence(tlv(0x01, Buffer.from([0xff])))),
       // keyCertSign and cRLSign.
       extension('2.5.29.15', true, tlv(0x03, Buffer.from([1, 0x06]))),
@@ -53,6 +57,25 @@ export class TestAuthority {
       ...(names.length === 0 ? [] : [extension('2.5.29.17', false, sequence(...names.map(generalName)))]),
     ]);
     return { cert, key: pemOfKey(privateKey) };
+  }
+
+  /** A list (PEM) of certificates that are taken back. */
+  revocationList(revoked: readonly string[], nextUpdateMs = Date.now() + day): string {
+    const algorithm = sequence(oid('1.2.840.10045.4.3.2'));
+    const entries = revoked.map((cert) => {
+      const serial = Buffer.from(new X509Certificate(cert).serialNumber, 'hex');
+      return sequence(tlv(0x02, serial), time(Date.now()));
+    });
+    const body = sequence(
+      tlv(0x02, Buffer.from([1])),
+      algorithm,
+      nameOf(this.#name),
+      time(Date.now()),
+      time(nextUpdateMs),
+      ...(entries.length === 0 ? [] : [sequence(...entries)]),
+    );
+    const signature = sign('sha256', body, this.#privateKey);
+    return pem('X509 CRL', sequence(body, algorithm, tlv(0x03, Buffer.concat([Buffer.from([0]), signature]))));
   }
 
   #sign(wish: CertificateWish, publicKey: KeyObject, extensions: readonly Buffer[]): string {

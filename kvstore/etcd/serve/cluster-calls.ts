@@ -4,9 +4,9 @@ import { GrpcFailure } from './grpc-call.ts';
 import { clusterVersion, compatibleVersion, storageName } from './serve-context.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
-/** Cluster, Maintenance and Auth, as far as a store of one member without users has something true to say. */
+/** Cluster, Maintenance and Auth, as far as a store of one member has something true to say. */
 export const clusterCalls: readonly [string, UnaryCall][] = [
-  unaryCall(methods.memberList, ({ engine, header, memberName, clientUrls }) => ({
+  unaryCall(methods.memberList, ({ engine, header, server: { memberName, clientUrls } }) => ({
     header: header(engine.revision),
     members: [{ id: engine.memberId, name: memberName, peerUrls: [], clientUrls }],
   })),
@@ -29,7 +29,9 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
       storageVersion: `${storageName} ${clusterVersion}`,
     };
   }),
-  unaryCall(methods.alarm, async ({ engine, header }, request) => {
+  unaryCall(methods.alarm, async (client, request) => {
+    const { engine, header } = client;
+    if (request.action !== 'get') client.demandRoot();
     if (request.action === 'activate' || request.action === 'unrecognized')
       throw new GrpcFailure(grpcStatus.unimplemented, 'isthmus: alarms cannot be raised by clients');
     // `etcdctl endpoint health` reads them. An alarm goes by itself with what raised it, so none is ever disarmed.
@@ -37,9 +39,18 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
     const alarms = problem && request.action === 'get' ? [{ memberId: engine.memberId, alarm: alarmOf(problem) }] : [];
     return { header: header(engine.revision), alarms };
   }),
-  unaryCall(methods.authenticate, () => {
-    // A client that has a user name goes on without a token when it reads this.
+  unaryCall(methods.authenticate, ({ server }) => {
+    // Users have no passwords. A client that has a user name goes on without a token when it reads the other text.
+    if (server.users)
+      throw new GrpcFailure(
+        grpcStatus.invalidArgument,
+        'etcdserver: authentication failed, invalid user ID or password',
+      );
     throw new GrpcFailure(grpcStatus.failedPrecondition, 'etcdserver: authentication is not enabled');
   }),
-  unaryCall(methods.authStatus, ({ engine, header }) => ({ header: header(engine.revision), enabled: false })),
+  unaryCall(methods.authStatus, ({ engine, header, server: { users } }) => ({
+    header: header(engine.revision),
+    enabled: users !== undefined,
+    authRevision: BigInt(users?.revision ?? 0),
+  })),
 ];

@@ -1,10 +1,17 @@
+import type { X509Certificate } from 'node:crypto';
 import { type Http2Server, type Http2Session, createServer as createHttp2Server } from 'node:http2';
 import { type Server as HttpServer, createServer as createHttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Timer } from '../../../runtime/clock/index.ts';
+import { factsOf, inWords } from '../../../runtime/tls/index.ts';
+import { grpcStatus } from '../wire/index.ts';
+import { Client } from './client.ts';
 import { answerGrpc } from './dispatch.ts';
 import { answerHttp } from './http-endpoints.ts';
+import { maxHeaderBytes } from './limits.ts';
 import { Patience } from './patience.ts';
+import { Seldom } from './seldom.ts';
 import type { ServeContext } from './serve-context.ts';
 import { sniffProtocol } from './sniff.ts';
 
@@ -13,6 +20,8 @@ const window = 16 * 1024 * 1024;
 const streamWindow = 4 * 1024 * 1024;
 /** For a TLS handshake; then, or from the answer before, to the end of the headers of a request. */
 const headersTimeoutMs = 10_000;
+/** How often connections are looked at whose certificates may have expired. */
+const expiryLookMs = 1000;
 
 /** All connections of one server, whichever protocol they speak. */
 export class Connections {
@@ -25,15 +34,24 @@ export class Connections {
   /** Those whose handshake goes on, by the address of their other end: TLS makes another socket of them. */
   readonly #handshakes = new Map<string, { readonly socket: Socket; readonly patience: Patience }>();
   readonly #sessions = new Set<Http2Session>();
+  readonly #clients = new WeakMap<Http2Session, Client>();
   readonly #patience = new WeakMap<Socket, Patience>();
+  readonly #nobodies: Seldom;
+  #look: Timer | undefined;
 
   constructor(context: ServeContext) {
     this.#context = context;
+    this.#nobodies = new Seldom(context.clock);
+    this.#lookAtCertificates();
     this.#http2 = createHttp2Server({
-      settings: { initialWindowSize: streamWindow, maxConcurrentStreams: 8192, enablePush: false },
-      // A client that gives up many calls at once (a cancelled context) is no attack.
-      streamResetBurst: 1_000_000,
-      streamResetRate: 1_000_000,
+      settings: {
+        initialWindowSize: streamWindow,
+        maxConcurrentStreams: context.limits.maxStreams,
+        maxHeaderListSize: maxHeaderBytes,
+        enablePush: false,
+      },
+      streamResetBurst: context.limits.resets.burst,
+      streamResetRate: context.limits.resets.perSecond,
       // Counts answers not yet sent, too: a large range to a slow reader must not end its connection. In megabytes.
       maxSessionMemory: 4096,
     });
@@ -45,7 +63,11 @@ export class Connections {
     // The socket's error says the same and is logged. (Go's client ends every connection this way: its GOAWAY names a
     // stream of its own, which nghttp2 does not take.)
     this.#http2.on('sessionError', () => undefined);
-    this.#http2.on('stream', (stream, headers) => answerGrpc(context, stream, headers));
+    this.#http2.on('stream', (stream, headers) => {
+      const client = stream.session && this.#clients.get(stream.session);
+      if (client) answerGrpc(client, stream, headers);
+      else stream.destroy();
+    });
     this.#http1 = createHttpServer((request, response) => {
       const patience = this.#patience.get(request.socket);
       patience?.end();
@@ -58,7 +80,11 @@ export class Connections {
   accept(socket: Socket): void {
     this.#undecided.add(socket);
     const patience = this.#take(socket);
-    sniffProtocol(socket, (protocol) => this.#speak(socket, protocol, patience));
+    sniffProtocol(socket, (protocol) => {
+      this.#undecided.delete(socket);
+      if (protocol === 'http2') this.#speakHttp2(socket, patience);
+      else this.#speakHttp1(socket);
+    });
   }
 
   /** A connection that has not done its TLS handshake; it comes to `acceptSecure` if it does. */
@@ -76,7 +102,9 @@ export class Connections {
     const name = nameOf(socket);
     this.#handshakes.get(name)?.patience.end();
     this.#handshakes.delete(name);
-    this.#speak(socket, socket.alpnProtocol === 'h2' ? 'http2' : 'http1', this.#take(socket));
+    const patience = this.#take(socket);
+    if (socket.alpnProtocol === 'h2') this.#speakHttp2(socket, patience, socket.getPeerX509Certificate());
+    else this.#speakHttp1(socket);
   }
 
   #take(socket: Socket): Patience {
@@ -91,21 +119,56 @@ export class Connections {
     return patience;
   }
 
-  #speak(socket: Socket, protocol: 'http1' | 'http2', patience: Patience): void {
-    this.#undecided.delete(socket);
-    if (protocol === 'http1') {
-      this.#http1.emit('connection', socket);
-      return;
-    }
+  #speakHttp1(socket: Socket): void {
+    this.#http1.emit('connection', socket);
+  }
+
+  #speakHttp2(socket: Socket, patience: Patience, certificate?: X509Certificate): void {
+    const client = new Client(this.#context, certificate);
+    const { refused } = client;
+    if (refused !== undefined)
+      this.#nobodies.run(() =>
+        this.#context.log.warn('An etcd client is no user, its calls are refused', {
+          reason: refused,
+          certificate: certificate && inWords(factsOf(certificate)),
+          peer: socket.remoteAddress,
+        }),
+      );
+    if (!this.#context.clients.add(client)) return void socket.destroy();
+    socket.once('close', () => {
+      this.#context.clients.delete(client);
+      client.closed();
+    });
     // The session is made within `emit`, and shows the socket only behind a proxy.
-    const begun = (session: Http2Session): void => void session.once('remoteSettings', () => patience.end());
+    const begun = (session: Http2Session): void => {
+      this.#clients.set(session, client);
+      client.speaks(session);
+      session.once('remoteSettings', () => patience.end());
+    };
     this.#http2.once('session', begun).emit('connection', socket);
     this.#http2.off('session', begun);
   }
 
+  /** The users have changed: what they may do any more is found out for everybody who is connected. */
+  identifyAgain(): void {
+    for (const client of this.#context.clients) client.identifyAgain();
+  }
+
+  #lookAtCertificates(): void {
+    const { clock, clients, users } = this.#context;
+    if (!users) return;
+    this.#look = clock.timer(expiryLookMs, () => {
+      for (const client of clients) client.expire(clock.now());
+      this.#lookAtCertificates();
+    });
+  }
+
   async close(graceMs: number): Promise<void> {
+    this.#context.closing = true;
+    this.#look?.[Symbol.dispose]();
     // Streams that last (watches, keep-alives) end with a status first; GOAWAY then lets the others finish.
-    this.#context.close();
+    for (const client of this.#context.clients)
+      for (const stream of client.lasting) stream.end(grpcStatus.unavailable, 'etcdserver: server stopped');
     const gone = Promise.all(
       [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
     );

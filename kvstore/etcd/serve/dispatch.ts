@@ -1,21 +1,22 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'node:http2';
+import { permissionDenied } from '../../auth/index.ts';
 import { ProtocolError } from '../../contract/index.ts';
 import { FrameReader, MessageTooLargeError, grpcStatus, methods } from '../wire/index.ts';
+import type { Client } from './client.ts';
 import { clusterCalls } from './cluster-calls.ts';
 import { GrpcCall, GrpcFailure, statusOf } from './grpc-call.ts';
 import { answerHttp } from './http-endpoints.ts';
 import { keepAliveStream } from './keep-alive-stream.ts';
 import { kvCalls } from './kv-calls.ts';
 import { leaseCalls } from './lease-calls.ts';
+import { maxMessageBytes } from './limits.ts';
+import { RequestBytes, tooManyRequests } from './request-bytes.ts';
 import type { ServeContext } from './serve-context.ts';
 import type { UnaryCall } from './unary-call.ts';
 import { watchStream } from './watch-stream.ts';
 
-/** etcd's `--max-request-bytes` and the 512 kB that gRPC may add: a longer message is refused before it is read. */
-const maxMessageBytes = 1.5 * 1024 * 1024 + 512 * 1024;
-
 /** A call of many messages: takes each as it comes. */
-export type StreamHandler = (context: ServeContext, call: GrpcCall) => { message(payload: Uint8Array): void };
+export type StreamHandler = (call: GrpcCall) => { message(payload: Uint8Array): void };
 
 const unaryCalls: ReadonlyMap<string, UnaryCall> = new Map([...kvCalls, ...leaseCalls, ...clusterCalls]);
 const streamCalls: ReadonlyMap<string, StreamHandler> = new Map<string, StreamHandler>([
@@ -25,21 +26,24 @@ const streamCalls: ReadonlyMap<string, StreamHandler> = new Map<string, StreamHa
 const services = new Set([...unaryCalls.keys(), ...streamCalls.keys()].map((path) => path.split('/')[1]));
 
 /** Answers one HTTP/2 stream as gRPC. */
-export function answerGrpc(context: ServeContext, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+export function answerGrpc(client: Client, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  const { server } = client;
   // A client may go away at any moment; whoever writes asks `call.open` first.
-  stream.on('error', (error) => context.log.debug('A call of an etcd client broke', { error }));
+  stream.on('error', (error) => server.log.debug('A call of an etcd client broke', { error }));
   const path = String(headers[':path']);
   if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
-    answerPlainly(context, stream, headers);
+    answerPlainly(server, stream, headers);
     return;
   }
-  const call = new GrpcCall(stream);
-  if (context.closing) return call.finish(grpcStatus.unavailable, 'etcdserver: server stopped');
   const unary = unaryCalls.get(path);
   const streaming = streamCalls.get(path);
-  if (unary) answerUnary(context, call, path, unary);
-  else if (streaming) answerStream(context, call, path, streaming);
-  else refuse(context, call, path);
+  const call = new GrpcCall(stream, client, unary ? 'answer' : 'push');
+  const denied = client.refused === undefined ? undefined : permissionDenied();
+  if (server.closing) call.finish(grpcStatus.unavailable, 'etcdserver: server stopped');
+  else if (denied) fail(call, path, denied);
+  else if (unary) answerUnary(call, path, unary);
+  else if (streaming) answerStream(call, path, streaming);
+  else refuse(call, path);
 }
 
 /** A probe that agreed on HTTP/2 with us. */
@@ -53,21 +57,26 @@ function answerPlainly(context: ServeContext, stream: ServerHttp2Stream, headers
   });
 }
 
-function answerUnary(context: ServeContext, call: GrpcCall, path: string, unary: UnaryCall): void {
+function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
+  const { client } = call;
+  const requests = new RequestBytes(call);
   const answer = async (payload: Uint8Array): Promise<void> => {
     try {
+      if (client.unsentAnswers > client.server.limits.maxUnsentPerConnection) throw tooManyRequests();
       // The engine may keep what it gets; the chunk that the message came in is larger and shared.
-      const frame = await unary(context, payload.slice());
+      const frame = await unary(client, payload.slice());
       call.reply(frame);
-      context.count(path, grpcStatus.ok);
+      client.server.count(path, grpcStatus.ok);
     } catch (error) {
-      fail(context, call, path, error);
+      fail(call, path, error);
     }
   };
   let taken = false;
-  readMessages(context, call, path, (payload) => {
-    if (taken) return;
+  readMessages(call, path, requests, (payload) => {
+    // One message is all there is to say; a client that goes on is not listened to.
+    if (taken) return call.stream.close(constants.NGHTTP2_CANCEL);
     taken = true;
+    requests.answering(payload.length);
     void answer(payload);
   });
   call.stream.on('end', () => {
@@ -75,36 +84,38 @@ function answerUnary(context: ServeContext, call: GrpcCall, path: string, unary:
   });
 }
 
-function answerStream(context: ServeContext, call: GrpcCall, path: string, handler: StreamHandler): void {
-  const handled = handler(context, call);
-  readMessages(context, call, path, (payload) => handled.message(payload.slice()));
-  call.stream.once('close', () => context.count(path, grpcStatus.ok));
+function answerStream(call: GrpcCall, path: string, handler: StreamHandler): void {
+  const handled = handler(call);
+  readMessages(call, path, new RequestBytes(call), (payload) => handled.message(payload.slice()));
+  call.stream.once('close', () => call.client.server.count(path, grpcStatus.ok));
 }
 
-function readMessages(context: ServeContext, call: GrpcCall, path: string, take: (payload: Uint8Array) => void): void {
+function readMessages(call: GrpcCall, path: string, requests: RequestBytes, take: (payload: Uint8Array) => void): void {
   const frames = new FrameReader({ maxBytes: maxMessageBytes });
   call.stream.on('data', (chunk: Buffer) => {
     if (!call.open) return;
     try {
       for (const payload of frames.push(chunk)) take(payload);
+      requests.gathering(frames.buffered);
     } catch (error) {
-      fail(context, call, path, error);
+      fail(call, path, error);
     }
   });
 }
 
-function refuse(context: ServeContext, call: GrpcCall, path: string): void {
+function refuse(call: GrpcCall, path: string): void {
   const [, service = '', method = ''] = path.split('/');
   // gRPC's own words, which clients show to people.
   const text = services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
-  context.count('unknown', grpcStatus.unimplemented);
+  call.client.server.count('unknown', grpcStatus.unimplemented);
   call.finish(grpcStatus.unimplemented, text);
 }
 
-function fail(context: ServeContext, call: GrpcCall, path: string, error: unknown): void {
+function fail(call: GrpcCall, path: string, error: unknown): void {
+  const { server } = call.client;
   const { code, text, expected } = statusOf(asGrpcFailure(error));
-  if (!expected) context.log.error('A call of an etcd client failed by a mistake of ours', { path, error });
-  context.count(path, code);
+  if (!expected) server.log.error('A call of an etcd client failed by a mistake of ours', { path, error });
+  server.count(path, code);
   call.finish(code, text);
 }
 

@@ -1,5 +1,7 @@
 import { type ServerHttp2Stream, constants } from 'node:http2';
 import { encodeGrpcMessage, grpcStatus } from '../wire/index.ts';
+import type { Client } from './client.ts';
+import { Debt } from './debt.ts';
 
 /** What a call ends with when it does not end well. */
 export class GrpcFailure extends Error {
@@ -15,12 +17,18 @@ export class GrpcFailure extends Error {
 /** The answering side of one gRPC call. Source of the format: grpc/doc/PROTOCOL-HTTP2.md, "Responses". */
 export class GrpcCall {
   readonly stream: ServerHttp2Stream;
+  readonly client: Client;
+  readonly #debt: Debt;
   #begun = false;
   #finished = false;
   #trailers: Record<string, string> = {};
 
-  constructor(stream: ServerHttp2Stream) {
+  /** @param kind whether it is answered once, or pushes what happens */
+  constructor(stream: ServerHttp2Stream, client: Client, kind: 'answer' | 'push') {
     this.stream = stream;
+    this.client = client;
+    this.#debt = new Debt(client, kind);
+    stream.once('close', () => this.#debt.forgive());
   }
 
   /** True while an answer may still be written. */
@@ -30,7 +38,12 @@ export class GrpcCall {
 
   /** Bytes given to `send` that the client has not made room for yet. */
   get unsentBytes(): number {
-    return this.stream.writableLength;
+    return this.#debt.bytes;
+  }
+
+  /** Calls `paid` whenever {@link unsentBytes} has become less. */
+  onPaid(paid: () => void): void {
+    this.#debt.onPaid = paid;
   }
 
   /** Sends the response headers, if they are not sent yet. */
@@ -51,7 +64,8 @@ export class GrpcCall {
   send(frame: Uint8Array): void {
     if (!this.open) return;
     this.begin();
-    this.stream.write(frame);
+    this.#debt.add(frame.length);
+    this.stream.write(frame, () => this.#debt.pay(frame.length));
   }
 
   /** The only answer of a unary call. */
@@ -60,7 +74,8 @@ export class GrpcCall {
     this.begin();
     this.#finished = true;
     this.#trailers = { 'grpc-status': '0' };
-    this.stream.end(frame);
+    this.#debt.add(frame.length);
+    this.stream.end(frame, () => this.#debt.pay(frame.length));
   }
 
   /** Ends the call. Before any answer this is one block of headers ("trailers-only"), which clients read as the status. */

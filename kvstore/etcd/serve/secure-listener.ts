@@ -1,8 +1,16 @@
 import { constants } from 'node:crypto';
-import { type TLSSocket, type Server as TlsServer, createServer } from 'node:tls';
+import { type SecureContextOptions, type TLSSocket, type Server as TlsServer, createServer } from 'node:tls';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
-import { type TlsMaterial, TlsFileError, TlsSource, peerError, secureContextOf } from '../../../runtime/tls/index.ts';
+import {
+  type TlsMaterial,
+  TlsFileError,
+  TlsSource,
+  certificatesOf,
+  factsOf,
+  peerError,
+  secureContextOf,
+} from '../../../runtime/tls/index.ts';
 import { Seldom } from './seldom.ts';
 
 /** Files of a server, named as etcd names them. They are followed: new connections see new files, old ones stay. */
@@ -19,14 +27,14 @@ export interface ServeTlsOptions {
 export interface SecureListenerOptions extends ServeTlsOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  /** PEM of authorities that are trusted besides the file's; `undefined` where there are none. */
-  readonly moreAuthorities?: () => readonly string[];
+  /** PEM of the authorities of clients, where they do not come from `trustedCaFile`. */
+  readonly authorities?: () => readonly string[];
 }
 
 /** A TCP port that speaks TLS. Disposing ends the following of its files, not the port. */
 export interface SecureListener extends AsyncDisposable {
   readonly server: TlsServer;
-  /** Takes note that the other authorities have changed. */
+  /** Takes note that the authorities have changed. */
   refresh(): void;
 }
 
@@ -39,17 +47,22 @@ export async function secureListener(
   options: SecureListenerOptions,
   accept: (socket: TLSSocket) => void,
 ): Promise<SecureListener> {
-  const { certFile, keyFile, trustedCaFile, clientCertAuth = false, clock, log, moreAuthorities } = options;
+  const { certFile, keyFile, trustedCaFile, clientCertAuth = false, clock, log } = options;
   const source = new TlsSource(
     { certFile, keyFile, ...(trustedCaFile === undefined ? {} : { trustedCaFile }) },
-    options,
+    { clock, log },
   );
   let material = await source.read();
-  if (clientCertAuth && material.ca === undefined && moreAuthorities === undefined)
+  if (clientCertAuth && trustedCaFile === undefined && options.authorities === undefined)
     throw new TlsFileError('trusted-ca-file', 'is missing: clients need an authority for their certificates');
-  const context = (): object => ({
-    ...secureContextOf(material),
-    ...(clientCertAuth ? { ca: [...(material.ca ? [material.ca] : []), ...(moreAuthorities?.() ?? [])] } : {}),
+  /** What clients are measured by. */
+  const trusted = (): TlsMaterial => {
+    if (!options.authorities) return material;
+    const ca = Buffer.from(options.authorities().join('\n'));
+    return { ...material, ca, authorities: certificatesOf(ca).map(factsOf) };
+  };
+  const context = (): SecureContextOptions => ({
+    ...secureContextOf(clientCertAuth ? trusted() : { ...material, ca: undefined }),
     // An intermediate authority may be the one that is trusted, and the one above it not.
     allowPartialTrustChain: true,
     secureOptions: constants.SSL_OP_NO_TICKET,
@@ -67,8 +80,8 @@ export async function secureListener(
   const refused = new Seldom(clock);
   server.on('secureConnection', (socket) => {
     const peer = `${socket.remoteAddress}`;
-    const problem = clientCertAuth ? peerError(socket, { peer, material, nowMs: clock.now() }) : undefined;
-    if (!problem) return accept(socket);
+    if (socket.authorized || !clientCertAuth) return accept(socket);
+    const problem = peerError(socket, { peer, material: trusted(), nowMs: clock.now() });
     socket.on('error', () => undefined);
     socket.destroy();
     refused.run(() => log.warn('An etcd client is refused', { error: problem }));

@@ -1,7 +1,10 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
+import type { Users } from '../../auth/index.ts';
 import type { Engine } from '../../contract/index.ts';
 import type { ResponseHeader } from '../wire/index.ts';
+import { Clients } from './clients.ts';
+import { type ServeLimits, defaultLimits } from './limits.ts';
 
 /** The etcd whose behaviour this API copies; clients decide by it what they may use. */
 export const compatibleVersion = '3.6.16';
@@ -15,44 +18,40 @@ export interface ServeContextOptions {
   readonly engine: Engine;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly users?: Users;
   readonly memberName?: string;
   readonly progressIntervalMs?: number;
-  readonly maxUnsentBytes?: number;
+  readonly limits?: Partial<ServeLimits>;
 }
 
-/** A stream that lasts until somebody ends it. */
-export interface LastingStream {
-  /** Ends it with etcd's "server stopped". */
-  stop(): void;
-}
-
-/** What all calls of one server share. */
+/** What all clients of one server share. */
 export class ServeContext {
   readonly engine: Engine;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly users: Users | undefined;
   readonly memberName: string;
   readonly progressIntervalMs: number;
-  readonly maxUnsentBytes: number;
+  readonly limits: ServeLimits;
+  readonly clients: Clients;
   clientUrls: readonly string[] = [];
-  readonly lasting = new Set<LastingStream>();
   /** For the metrics: calls by method and code, watchers now, pauses of slow ones. */
   readonly calls = new Map<string, number>();
   watchers = 0;
   pauses = 0;
-  #closing = false;
+  /** Bytes that clients have not taken yet. */
+  unsentBytes = 0;
+  closing = false;
 
   constructor(options: ServeContextOptions) {
     this.engine = options.engine;
     this.log = options.log;
     this.clock = options.clock;
+    this.users = options.users;
     this.memberName = options.memberName ?? 'isthmus';
     this.progressIntervalMs = options.progressIntervalMs ?? 600_000;
-    this.maxUnsentBytes = options.maxUnsentBytes ?? 1024 * 1024;
-  }
-
-  get closing(): boolean {
-    return this.#closing;
+    this.limits = { ...defaultLimits, ...options.limits };
+    this.clients = new Clients(this.limits, options);
   }
 
   /** Bound, so that a handler may take it out of the context. */
@@ -66,10 +65,5 @@ export class ServeContext {
   count(method: string, code: number): void {
     const key = `${method} ${code}`;
     this.calls.set(key, (this.calls.get(key) ?? 0) + 1);
-  }
-
-  close(): void {
-    this.#closing = true;
-    for (const stream of this.lasting) stream.stop();
   }
 }

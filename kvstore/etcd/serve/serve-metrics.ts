@@ -13,8 +13,18 @@ export function serveMetrics(metrics: Metrics, context: ServeContext): Disposabl
     name: 'etcd_server_watch_pauses_total',
     help: 'Times a watch stream was paused because its client reads too slowly',
   });
+  const connections = metrics.gauge({ name: 'etcd_server_connections', help: 'Connections of etcd clients' });
+  const unsent = metrics.gauge({
+    name: 'etcd_server_unsent_bytes',
+    help: 'Bytes of answers and events that etcd clients have not taken yet',
+  });
+  const cuts = metrics.counter({
+    name: 'etcd_server_cut_connections_total',
+    help: 'Connections of etcd clients closed because they did not read',
+  });
   const shown = new Map<string, number>();
   let shownPauses = 0;
+  let shownCuts = 0;
   return metrics.onScrape(() => {
     for (const [key, count] of context.calls) {
       const [path = '', code = ''] = key.split(' ');
@@ -22,6 +32,10 @@ export function serveMetrics(metrics: Metrics, context: ServeContext): Disposabl
       shown.set(key, count);
     }
     watchers.set(context.watchers);
+    connections.set(context.clients.count);
+    unsent.set(context.unsentBytes);
+    cuts.add(context.clients.cuts - shownCuts);
+    shownCuts = context.clients.cuts;
     pauses.add(context.pauses - shownPauses);
     shownPauses = context.pauses;
   });

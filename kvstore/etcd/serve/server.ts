@@ -2,8 +2,10 @@ import { type AddressInfo, type Server, createServer } from 'node:net';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
 import type { Metrics } from '../../../runtime/metrics/index.ts';
+import type { Users } from '../../auth/index.ts';
 import type { Engine } from '../../contract/index.ts';
 import { Connections } from './connections.ts';
+import type { ServeLimits } from './limits.ts';
 import { type ServeTlsOptions, secureListener } from './secure-listener.ts';
 import { Seldom } from './seldom.ts';
 import { ServeContext } from './serve-context.ts';
@@ -19,6 +21,11 @@ export interface ServeEtcdOptions {
   readonly clock: Clock;
   /** Cleartext unless given. */
   readonly tls?: ServeTlsOptions;
+  /**
+   * Who may do what, by certificate; everybody may do everything unless given. Their authorities are the ones that
+   * clients' certificates must come from, so `tls` has to be there, with `clientCertAuth` and no other authority.
+   */
+  readonly users?: Users;
   readonly metrics?: Metrics;
   /** Name of the one member, as `etcdctl member list` shows it. */
   readonly memberName?: string;
@@ -26,10 +33,7 @@ export interface ServeEtcdOptions {
   readonly advertiseUrls?: readonly string[];
   /** Between the progress notices of a watch that asked for them and is silent: etcd's 10 minutes unless told. */
   readonly progressIntervalMs?: number;
-  /** Bytes a watch stream may have unsent before its watchers pause. */
-  readonly maxUnsentBytes?: number;
-  /** Connections at a time; those beyond are closed at once. Default 8,192. */
-  readonly maxConnections?: number;
+  readonly limits?: Partial<ServeLimits>;
   /** How long calls under way may take after closing began. */
   readonly closeGraceMs?: number;
 }
@@ -45,15 +49,25 @@ export interface EtcdServer extends AsyncDisposable {
  * @throws {TlsFileError}
  */
 export async function serveEtcd(options: ServeEtcdOptions): Promise<EtcdServer> {
-  const { clock, log } = options;
+  const { clock, log, users } = options;
+  if (users && (!options.tls?.clientCertAuth || options.tls.trustedCaFile !== undefined))
+    throw new TypeError('Users are known by certificates: tls.clientCertAuth is needed, and no tls.trustedCaFile');
   const context = new ServeContext(options);
   const connections = new Connections(context);
   const secure =
-    options.tls && (await secureListener({ ...options.tls, clock, log }, (socket) => connections.acceptSecure(socket)));
+    options.tls &&
+    (await secureListener(
+      { ...options.tls, clock, log, ...(users ? { authorities: () => users.authorities } : {}) },
+      (socket) => connections.acceptSecure(socket),
+    ));
+  const changes = users?.onChange(() => {
+    secure?.refresh();
+    connections.identifyAgain();
+  });
   const listener: Server =
     secure?.server ?? createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
   listener.on('connection', (socket) => (secure ? connections.shakesHands(socket) : connections.accept(socket)));
-  listener.maxConnections = options.maxConnections ?? 8192;
+  listener.maxConnections = context.limits.maxConnections;
   const refused = new Seldom(clock);
   listener.on('drop', () =>
     refused.run(() =>
@@ -63,6 +77,7 @@ export async function serveEtcd(options: ServeEtcdOptions): Promise<EtcdServer> 
   try {
     await listen(listener, options.listen);
   } catch (error) {
+    changes?.[Symbol.dispose]();
     await secure?.[Symbol.asyncDispose]();
     throw error;
   }
@@ -80,6 +95,7 @@ export async function serveEtcd(options: ServeEtcdOptions): Promise<EtcdServer> 
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
       await connections.close(options.closeGraceMs ?? 1000);
       await closed;
+      changes?.[Symbol.dispose]();
       await secure?.[Symbol.asyncDispose]();
       scrape?.[Symbol.dispose]();
     },

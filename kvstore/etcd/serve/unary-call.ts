@@ -1,20 +1,20 @@
 import { type Method, decode, encodeFrame } from '../wire/index.ts';
-import type { ServeContext } from './serve-context.ts';
+import type { Client } from './client.ts';
 
 /** From the bytes of a request to the frame of its answer. */
-export type UnaryCall = (context: ServeContext, payload: Uint8Array) => Promise<Uint8Array>;
+export type UnaryCall = (client: Client, payload: Uint8Array) => Promise<Uint8Array>;
 
 /** Puts decoding before and encoding behind `handle`. Gives the path with it, for the table of calls. */
 export function unaryCall<Request, Response>(
   method: Method<Request, never, unknown, Response>,
-  handle: (context: ServeContext, request: Request) => Promise<Response> | Response,
+  handle: (client: Client, request: Request) => Promise<Response> | Response,
   sizeHint?: (response: Response) => number,
 ): [path: string, call: UnaryCall] {
   return [
     method.path,
-    async (context, payload) => {
+    async (client, payload) => {
       const request = decode(method.request, payload);
-      const response = await handle(context, request);
+      const response = await handle(client, request);
       return encodeFrame(method.response, response, sizeHint?.(response));
     },
   ];

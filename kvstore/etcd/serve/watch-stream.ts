@@ -1,15 +1,10 @@
-import { type EngineEvent, type EngineWatcher } from '../../contract/index.ts';
+import { permissionDenied } from '../../auth/index.ts';
+import type { EngineEvent, EngineWatcher, KeyRange } from '../../contract/index.ts';
 import type { Timer } from '../../../runtime/clock/index.ts';
-import {
-  type Decoded,
-  type Encodable,
-  decode,
-  encodeFrame,
-  grpcStatus,
-  methods,
-  type watchCreateRequest,
-} from '../wire/index.ts';
+import { type Decoded, type Encodable, decode, encodeFrame, methods, type watchCreateRequest } from '../wire/index.ts';
+import type { Client, LastingStream } from './client.ts';
 import { type GrpcCall, statusOf } from './grpc-call.ts';
+import { tooManyRequests } from './request-bytes.ts';
 import type { ServeContext } from './serve-context.ts';
 import { encodeEvents } from './watch-events.ts';
 
@@ -20,9 +15,14 @@ type Response = Encodable<typeof methods.watch.response>;
 const noWatch = -1n;
 /** How often a progress request looks again while some watcher has history to replay. */
 const progressRetryMs = 20;
+/** Bytes that a stream may have unsent where many streams of its connection have. */
+const crowdedShare = 64 * 1024;
+/** etcd gives the whole of gRPC's error as the reason here. */
+const denied = `rpc error: code = PermissionDenied desc = ${permissionDenied().message}`;
 
 interface Watch {
   readonly id: bigint;
+  readonly range: KeyRange;
   readonly startRevision: number;
   readonly fragment: boolean;
   /** Absent while the engine is being asked, and after compaction ended the watch. */
@@ -32,17 +32,19 @@ interface Watch {
 }
 
 /** The `Watch` call: many watches on one stream. */
-export function watchStream(context: ServeContext, call: GrpcCall): { message(payload: Uint8Array): void } {
-  const stream = new WatchStream(context, call);
-  context.lasting.add(stream);
+export function watchStream(call: GrpcCall): { message(payload: Uint8Array): void } {
+  const { client } = call;
+  const stream = new WatchStream(client, call);
+  client.lasting.add(stream);
   call.stream.once('close', () => {
-    context.lasting.delete(stream);
+    client.lasting.delete(stream);
     stream.close();
   });
   return { message: (payload) => stream.message(payload) };
 }
 
-class WatchStream {
+class WatchStream implements LastingStream {
+  readonly #client: Client;
   readonly #context: ServeContext;
   readonly #call: GrpcCall;
   readonly #watches = new Map<bigint, Watch>();
@@ -54,11 +56,12 @@ class WatchStream {
   #notices: Timer | undefined;
   #closed = false;
 
-  constructor(context: ServeContext, call: GrpcCall) {
-    this.#context = context;
+  constructor(client: Client, call: GrpcCall) {
+    this.#client = client;
+    this.#context = client.server;
     this.#call = call;
     call.begin();
-    call.stream.on('drain', () => this.#resume());
+    call.onPaid(() => this.#resume());
     this.#scheduleNotices();
   }
 
@@ -69,17 +72,28 @@ class WatchStream {
     else if (request.progress) this.#answerProgress();
   }
 
-  /** Ends the stream as a server that goes away does; clients try again elsewhere. */
-  stop(): void {
-    this.#call.finish(grpcStatus.unavailable, 'etcdserver: server stopped');
+  end(code: number, text: string): void {
+    this.#call.finish(code, text);
+  }
+
+  /** Cancels what may not be read any more. */
+  recheck(): void {
+    for (const watch of this.#watches.values()) {
+      if (this.#client.rights?.mayReadRange(watch.range) !== false) continue;
+      this.#end(watch);
+      this.#forget(watch);
+      this.#send({ watchId: watch.id, canceled: true, cancelReason: denied });
+    }
   }
 
   close(): void {
     this.#closed = true;
     this.#notices?.[Symbol.dispose]();
     this.#retry?.[Symbol.dispose]();
-    for (const watch of this.#watches.values()) this.#end(watch);
-    this.#watches.clear();
+    for (const watch of this.#watches.values()) {
+      this.#end(watch);
+      this.#forget(watch);
+    }
   }
 
   #create(request: CreateRequest): void {
@@ -88,24 +102,28 @@ class WatchStream {
       return this.#send({ watchId: noWatch, created: true, canceled: true, cancelReason: refusal });
     const watch: Watch = {
       id: this.#chooseId(request.watchId),
+      range: rangeOf(request),
       startRevision: request.startRevision,
       fragment: request.fragment,
       watcher: undefined,
       progressDue: request.progressNotify ? true : undefined,
     };
     this.#watches.set(watch.id, watch);
+    this.#client.watchOpened();
     // "created" goes out before the engine is asked, since it may hand over history at once.
     this.#send({ watchId: watch.id, created: true });
     try {
       this.#start(watch, request);
     } catch (error) {
-      this.#watches.delete(watch.id);
+      this.#forget(watch);
       this.#send({ watchId: watch.id, canceled: true, cancelReason: statusOf(error).text });
     }
   }
 
   /** etcd's reasons, in etcd's words (`storage/mvcc/watcher.go`). */
   #refusal(request: CreateRequest): string | undefined {
+    if (this.#client.rights?.mayReadRange(rangeOf(request)) === false) return denied;
+    if (this.#client.watchesEnough) return tooManyRequests().message;
     if (request.startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     const { key, rangeEnd } = request;
     const toTheEnd = rangeEnd.length === 1 && rangeEnd[0] === 0;
@@ -124,10 +142,9 @@ class WatchStream {
 
   #start(watch: Watch, request: CreateRequest): void {
     let over = false;
-    const watcher = this.#context.engine.watch(
+    const watcher = this.#client.engine.watch(
       {
-        key: watchedKey(request.key),
-        ...(request.rangeEnd.length > 0 ? { rangeEnd: request.rangeEnd } : {}),
+        ...watch.range,
         startRevision: request.startRevision,
         prevKv: request.prevKv,
         noPut: request.filters.includes('no-put'),
@@ -153,8 +170,13 @@ class WatchStream {
     const watch = this.#watches.get(id);
     if (watch === undefined) return;
     this.#end(watch);
-    this.#watches.delete(id);
+    this.#forget(watch);
     this.#send({ watchId: id, canceled: true });
+  }
+
+  /** Gives its id free. */
+  #forget({ id }: Watch): void {
+    if (this.#watches.delete(id)) this.#client.watchClosed();
   }
 
   #end(watch: Watch): void {
@@ -181,15 +203,22 @@ class WatchStream {
 
   /** Neither events nor answers pile up for a client that does not read: both its watchers and its requests wait. */
   #pushBack(): void {
-    if (this.#paused || this.#call.unsentBytes <= this.#context.maxUnsentBytes) return;
+    if (this.#paused || this.#call.unsentBytes <= this.#allowedBytes) return;
     this.#paused = true;
     this.#context.pauses += 1;
     this.#call.stream.pause();
     for (const { watcher } of this.#watches.values()) watcher?.pause();
   }
 
+  /** Less, once the streams of the connection together have much unsent: each has its share. */
+  get #allowedBytes(): number {
+    const { maxUnsentBytes, maxUnsentPerConnection } = this.#context.limits;
+    const crowded = this.#client.unsentPushes > maxUnsentPerConnection / 4;
+    return crowded ? Math.min(crowdedShare, maxUnsentBytes) : maxUnsentBytes;
+  }
+
   #resume(): void {
-    if (!this.#paused) return;
+    if (!this.#paused || this.#closed || this.#call.unsentBytes > this.#allowedBytes / 2) return;
     this.#paused = false;
     this.#call.stream.resume();
     for (const { watcher } of this.#watches.values()) {
@@ -239,6 +268,10 @@ class WatchStream {
       this.#scheduleNotices();
     });
   }
+}
+
+function rangeOf({ key, rangeEnd }: CreateRequest): KeyRange {
+  return { key: watchedKey(key), ...(rangeEnd.length > 0 ? { rangeEnd } : {}) };
 }
 
 /** No key means from the first one, which is a zero byte. */

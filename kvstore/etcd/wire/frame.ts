@@ -46,6 +46,11 @@ export class FrameReader {
     return this.#buffered === 0 && this.#wanted === undefined;
   }
 
+  /** Bytes of a message that is not whole. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
   /** Takes bytes and gives the messages that are now whole. @throws {ProtocolError} {@link MessageTooLargeError} */
   push(chunk: Uint8Array): Uint8Array[] {
     if (chunk.length > 0) this.#chunks.push(chunk);

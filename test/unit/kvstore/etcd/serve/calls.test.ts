@@ -273,7 +273,7 @@ describe('HTTP/1.1 on the same port', () => {
   });
 
   test('connections beyond the limit are closed, the others work', async () => {
-    await using rig = await openRig({ maxConnections: 2 });
+    await using rig = await openRig({ limits: { maxConnections: 2 } });
     await put(rig, 'a', '1');
     const sockets = [connect(rig.port, '127.0.0.1'), connect(rig.port, '127.0.0.1')];
     try {

@@ -159,7 +159,7 @@ describe('a watch stream', () => {
         },
       });
     const maxUnsentBytes = 64 * 1024;
-    await using rig = await openRig({ maxUnsentBytes, wrap: counting }, { windowBytes: 65_535 });
+    await using rig = await openRig({ limits: { maxUnsentBytes }, wrap: counting }, { windowBytes: 65_535 });
     const told = new Told(rig.client);
     told.watch.send({ create: { key: of('k'), rangeEnd: of('l') } });
     await told.until(1);

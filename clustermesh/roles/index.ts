@@ -1,0 +1,2 @@
+export { type MeshUsersOptions, meshUsers } from './mesh-users.ts';
+export { assignedPodCidrs } from './assigned-pod-cidrs.ts';

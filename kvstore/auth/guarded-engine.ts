@@ -1,0 +1,175 @@
+import {
+  type DeleteRangeRequest,
+  type DeleteRangeResponse,
+  type Engine,
+  EngineError,
+  type EngineStatus,
+  type EngineWatcher,
+  type LeaseInfo,
+  type PutRequest,
+  type PutResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type RequestOp,
+  type TxnRequest,
+  type TxnResponse,
+  type WatchRequest,
+  type WatchSink,
+} from '../contract/index.ts';
+import type { Rights } from './rights.ts';
+
+/** etcd's refusal, in its words: clients match on them. */
+export function permissionDenied(): EngineError {
+  return new EngineError(7, 'etcdserver: permission denied');
+}
+
+/**
+ * An engine as one user sees it: what the user's rights do not cover is refused before the engine hears of it. The rules
+ * are etcd's (`server/etcdserver/apply/apply_auth.go`), and stricter where etcd lets things through: nested
+ * transactions, `prev_kv` and leases of puts in transactions, keep-alives and lists of leases.
+ */
+export class GuardedEngine implements Engine {
+  readonly #engine: Engine;
+  readonly #rights: () => Rights;
+
+  /** @param rights what the user may do now; asked for each call, since it may change while a client is connected */
+  constructor(engine: Engine, rights: () => Rights) {
+    this.#engine = engine;
+    this.#rights = rights;
+  }
+
+  get clusterId(): bigint {
+    return this.#engine.clusterId;
+  }
+
+  get memberId(): bigint {
+    return this.#engine.memberId;
+  }
+
+  get revision(): number {
+    return this.#engine.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#engine.compactRevision;
+  }
+
+  get broken(): AbortSignal {
+    return this.#engine.broken;
+  }
+
+  async range(request: RangeRequest): Promise<RangeResponse> {
+    demand(await this.#rights().mayRead(request));
+    return await this.#engine.range(request);
+  }
+
+  async put(request: PutRequest): Promise<PutResponse> {
+    await this.#checkPut(request);
+    return await this.#engine.put(request);
+  }
+
+  async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+    await this.#checkDelete(request);
+    return await this.#engine.deleteRange(request);
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResponse> {
+    await this.#checkTxn(request);
+    return await this.#engine.txn(request);
+  }
+
+  async compact(revision: number): Promise<{ readonly revision: number }> {
+    demand(this.#rights().root);
+    return await this.#engine.compact(revision);
+  }
+
+  watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
+    demand(this.#rights().mayReadRange(request));
+    return this.#engine.watch(request, sink);
+  }
+
+  async leaseGrant(request: {
+    readonly id: bigint;
+    readonly ttl: number;
+  }): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
+    demand(this.#rights().writes);
+    return await this.#engine.leaseGrant(request);
+  }
+
+  async leaseRevoke(id: bigint): Promise<{ readonly revision: number }> {
+    await this.#checkLease(id);
+    return await this.#engine.leaseRevoke(id);
+  }
+
+  async leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
+    await this.#checkLease(id);
+    return await this.#engine.leaseKeepAlive(id);
+  }
+
+  async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
+    const info = await this.#engine.leaseTimeToLive(id, keys);
+    const rights = this.#rights();
+    if (!rights.root) for (const key of info.keys) demand(await rights.mayRead({ key }));
+    return info;
+  }
+
+  async leases(): Promise<readonly bigint[]> {
+    demand(this.#rights().root);
+    return await this.#engine.leases();
+  }
+
+  status(): Promise<EngineStatus> {
+    return this.#engine.status();
+  }
+
+  /** The engine is not this user's to end. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #checkPut({ key, prevKv = false, lease = 0n }: PutRequest, checked = new Set<bigint>()): Promise<void> {
+    const rights = this.#rights();
+    demand(await rights.mayWrite({ key }));
+    if (prevKv) demand(await rights.mayRead({ key }));
+    if (lease === 0n || checked.has(lease)) return;
+    await this.#checkLease(lease);
+    checked.add(lease);
+  }
+
+  async #checkDelete(request: DeleteRangeRequest): Promise<void> {
+    const rights = this.#rights();
+    demand(await rights.mayWrite(request));
+    if (request.prevKv) demand(await rights.mayRead(request));
+  }
+
+  /** @param checked leases that were looked at already, since many puts of a transaction share one */
+  async #checkTxn({ compare, success, failure }: TxnRequest, checked = new Set<bigint>()): Promise<void> {
+    for (const one of compare) demand(await this.#rights().mayRead(one));
+    for (const op of success) await this.#checkOp(op, checked);
+    for (const op of failure) await this.#checkOp(op, checked);
+  }
+
+  async #checkOp(op: RequestOp, checked: Set<bigint>): Promise<void> {
+    switch (op.type) {
+      case 'range':
+        return demand(await this.#rights().mayRead(op.request));
+      case 'put':
+        return await this.#checkPut(op.request, checked);
+      case 'delete':
+        return await this.#checkDelete(op.request);
+      case 'txn':
+        return await this.#checkTxn(op.request, checked);
+    }
+  }
+
+  /** With a lease go all its keys: who cannot write each of them may neither end it, keep it, nor add to it. */
+  async #checkLease(id: bigint): Promise<void> {
+    const rights = this.#rights();
+    if (rights.root) return;
+    demand(rights.writes);
+    const { keys } = await this.#engine.leaseTimeToLive(id, true);
+    for (const key of keys) demand(await rights.mayWrite({ key }));
+  }
+}
+
+function demand(allowed: boolean): void {
+  if (!allowed) throw permissionDenied();
+}

@@ -1,0 +1,140 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Http2Session } from 'node:http2';
+import type { Timer } from '../../../runtime/clock/index.ts';
+import { GuardedEngine, type Identity, type Rights, noRights, permissionDenied } from '../../auth/index.ts';
+import type { Engine } from '../../contract/index.ts';
+import { type ResponseHeader, grpcStatus } from '../wire/index.ts';
+import type { Tally } from './clients.ts';
+import type { ServeContext } from './serve-context.ts';
+
+/** A stream that lasts until somebody ends it. */
+export interface LastingStream {
+  end(code: number, text: string): void;
+  /** The client's rights have changed. */
+  recheck(): void;
+}
+
+const denied = permissionDenied();
+/** Statuses that were sent need a moment to go out before the connection is closed. */
+const farewellMs = 1000;
+
+/** One connection and who is at its other end: what it may do, and how much it makes us hold. */
+export class Client {
+  readonly server: ServeContext;
+  readonly lasting = new Set<LastingStream>();
+  readonly #certificate: X509Certificate | undefined;
+  readonly #guarded: Engine;
+  #session: Http2Session | undefined;
+  #identity: Identity | undefined;
+  #farewell: Timer | undefined;
+  #ended = false;
+  /** Bytes of requests that are incomplete or not answered yet. */
+  requestBytes = 0;
+  /** Bytes of answers, and of what streams push, that the client has not taken yet. */
+  unsentAnswers = 0;
+  unsentPushes = 0;
+  /** Watches that are open. */
+  watches = 0;
+  /** What its user has open, under the name it came with. */
+  readonly tallied: string | undefined;
+  readonly tally: Tally;
+
+  constructor(server: ServeContext, certificate: X509Certificate | undefined) {
+    this.server = server;
+    this.#certificate = certificate;
+    this.#guarded = new GuardedEngine(server.engine, () => this.rights ?? noRights);
+    this.#identity = this.#identify();
+    this.tallied = this.user;
+    this.tally = server.clients.tallyOf(this.tallied);
+  }
+
+  /** Undefined where there are no users, or the client is none. */
+  get user(): string | undefined {
+    return this.#identity && 'user' in this.#identity ? this.#identity.user : undefined;
+  }
+
+  /** Why the client is nobody although there are users. */
+  get refused(): string | undefined {
+    return this.#identity && 'refused' in this.#identity ? this.#identity.refused : undefined;
+  }
+
+  /** Undefined where there are no users, and everybody may do everything. */
+  get rights(): Rights | undefined {
+    if (this.#identity === undefined) return undefined;
+    return 'rights' in this.#identity ? this.#identity.rights : noRights;
+  }
+
+  /** Whether one watch more is too much. */
+  get watchesEnough(): boolean {
+    const { maxWatches, maxWatchesPerUser } = this.server.limits;
+    return this.watches >= maxWatches || (this.user !== undefined && this.tally.watches >= maxWatchesPerUser);
+  }
+
+  watchOpened(): void {
+    this.watches += 1;
+    this.tally.watches += 1;
+  }
+
+  watchClosed(): void {
+    this.watches -= 1;
+    this.tally.watches -= 1;
+  }
+
+  /** The engine as far as this client may use it. */
+  get engine(): Engine {
+    const { rights } = this;
+    return rights === undefined || rights.root ? this.server.engine : this.#guarded;
+  }
+
+  /** Bound, so that a handler may take it out of the client. */
+  readonly header = (revision: number): ResponseHeader => this.server.header(revision);
+
+  /** @throws {EngineError} etcd's refusal, to whoever may not do everything. */
+  demandRoot(): void {
+    if (this.rights?.root === false) throw permissionDenied();
+  }
+
+  speaks(session: Http2Session): void {
+    this.#session = session;
+  }
+
+  /** Asks anew who the client is. Whoever is nobody any more, or another, loses its connection. */
+  identifyAgain(): void {
+    if (this.#ended) return;
+    const before = this.user;
+    this.#identity = this.#identify();
+    if (before !== undefined && before !== this.user) this.end(denied.grpcCode, denied.message);
+    else for (const stream of this.lasting) stream.recheck();
+  }
+
+  /** Ends the connection of a certificate that has expired; a client that has a new one comes again. */
+  expire(nowMs: number): void {
+    if (this.#identity && 'user' in this.#identity && nowMs > this.#identity.notAfterMs && !this.#ended)
+      this.end(grpcStatus.unavailable, 'isthmus: the certificate of this connection has expired');
+  }
+
+  /** Ends all streams with a status, and the connection. */
+  end(code: number, text: string): void {
+    this.#ended = true;
+    if (this.#identity) this.#identity = { refused: text };
+    for (const stream of this.lasting) stream.end(code, text);
+    this.#session?.close();
+    this.#farewell ??= this.server.clock.timer(farewellMs, () => this.#session?.destroy());
+  }
+
+  /** Ends the connection now, whatever was under way. */
+  cut(): void {
+    this.#ended = true;
+    this.#session?.destroy();
+  }
+
+  closed(): void {
+    this.#farewell?.[Symbol.dispose]();
+  }
+
+  #identify(): Identity | undefined {
+    const { users } = this.server;
+    if (!users) return undefined;
+    return this.#certificate ? users.identify(this.#certificate) : { refused: 'no certificate was presented' };
+  }
+}

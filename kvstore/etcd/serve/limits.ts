@@ -1,0 +1,48 @@
+/** How much one client, or all of them, may make a server hold. */
+export interface ServeLimits {
+  /** Connections at a time; those beyond are closed at once. Default 8,192. */
+  readonly maxConnections: number;
+  /** … of one user, where users are known. Default 2,048. */
+  readonly maxConnectionsPerUser: number;
+  /** Calls open at a time on a connection; those beyond are refused by HTTP/2. Default 2,048. */
+  readonly maxStreams: number;
+  /** Watches at a time on a connection. Default 10,000. */
+  readonly maxWatches: number;
+  /** … of one user, where users are known. Default 100,000. */
+  readonly maxWatchesPerUser: number;
+  /** Bytes of requests on a connection that are incomplete or not answered yet. Default 64 MiB. */
+  readonly maxRequestBytes: number;
+  /** Bytes a watch stream may have unsent before its watches pause. Default 1 MiB. */
+  readonly maxUnsentBytes: number;
+  /**
+   * Bytes a connection may have unsent: beyond them reads are refused, and a connection whose watches alone have as much
+   * is closed. One answer may be longer. Default 256 MiB.
+   */
+  readonly maxUnsentPerConnection: number;
+  /** … all connections together; beyond them the one with most is closed. Default 1 GiB. */
+  readonly maxUnsentTotal: number;
+  /** Calls that a client may give up at once, and then in each second, before its connection is closed. */
+  readonly resets: { readonly burst: number; readonly perSecond: number };
+}
+
+const mebibyte = 1024 * 1024;
+
+export const defaultLimits: ServeLimits = {
+  maxConnections: 8192,
+  maxConnectionsPerUser: 2048,
+  maxStreams: 2048,
+  maxWatches: 10_000,
+  maxWatchesPerUser: 100_000,
+  maxRequestBytes: 64 * mebibyte,
+  maxUnsentBytes: mebibyte,
+  maxUnsentPerConnection: 256 * mebibyte,
+  maxUnsentTotal: 1024 * mebibyte,
+  // A client that gives up many calls at once (a cancelled context) is no attack.
+  resets: { burst: 10_000, perSecond: 500 },
+};
+
+/** etcd's `--max-request-bytes` and the 512 kB that gRPC may add: a longer message is refused before it is read. */
+export const maxMessageBytes = 1.5 * mebibyte + 512 * 1024;
+
+/** Of the headers of one call, as HTTP/2 counts them. */
+export const maxHeaderBytes = 16 * 1024;

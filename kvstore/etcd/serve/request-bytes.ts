@@ -1,0 +1,38 @@
+import { grpcStatus } from '../wire/index.ts';
+import { type GrpcCall, GrpcFailure } from './grpc-call.ts';
+
+/** etcd's words for it (`ErrTooManyRequests`). */
+export function tooManyRequests(): GrpcFailure {
+  return new GrpcFailure(grpcStatus.resourceExhausted, 'etcdserver: too many requests');
+}
+
+/** Counts what one call's request makes us hold, until the call is closed. */
+export class RequestBytes {
+  readonly #call: GrpcCall;
+  #gathered = 0;
+  #held = 0;
+
+  constructor(call: GrpcCall) {
+    this.#call = call;
+    call.stream.once('close', () => this.#count(-this.#gathered - this.#held));
+  }
+
+  /** So much of a message is there that is not whole. @throws {GrpcFailure} when it is too much for the connection */
+  gathering(bytes: number): void {
+    const more = bytes - this.#gathered;
+    this.#gathered = bytes;
+    this.#count(more);
+  }
+
+  /** A message of so many bytes waits for its answer. @throws {GrpcFailure} */
+  answering(bytes: number): void {
+    this.#held += bytes;
+    this.#count(bytes);
+  }
+
+  #count(bytes: number): void {
+    const { client } = this.#call;
+    client.requestBytes += bytes;
+    if (bytes > 0 && client.requestBytes > client.server.limits.maxRequestBytes) throw tooManyRequests();
+  }
+}
