@@ -40,6 +40,8 @@ export interface StartEtcdOptions {
   readonly fsync?: boolean;
   /** Keeps data here and leaves it there; a temporary folder that goes with the server unless told. */
   readonly dataDir?: string;
+  /** Serves its API by TLS, at {@link EtcdProcess.securePort}, to clients with a certificate of that authority only. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly trustedCaFile: string };
 }
 
 /** A real etcd of one member on loopback. Disposing of it ends the process and removes its data. */
@@ -48,6 +50,8 @@ export interface EtcdProcess extends AsyncDisposable {
   readonly endpoint: string;
   readonly host: string;
   readonly port: number;
+  /** Where its API is under TLS; without, the same as {@link port}. */
+  readonly securePort: number;
   readonly dataDir: string;
   readonly pid: number | undefined;
   /** Ends it in an orderly way (SIGTERM). */
@@ -66,7 +70,9 @@ export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdPro
   const temporary = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'isthmus-etcd-')) : undefined;
   const dataDir = options.dataDir ?? join(temporary ?? '', 'data');
   for (let attempt = 1; ; attempt++) {
-    const server = new Etcd(binary, dataDir, temporary, await freePort(), options);
+    const port = await freePort();
+    const securePort = options.tls ? await freePort() : port;
+    const server = new Etcd(binary, dataDir, temporary, { port, securePort }, options);
     try {
       await server.restart();
       return server;
@@ -96,6 +102,7 @@ export async function freePort(): Promise<number> {
 class Etcd implements EtcdProcess {
   readonly host = '127.0.0.1';
   readonly port: number;
+  readonly securePort: number;
   readonly dataDir: string;
   readonly #binary: string;
   readonly #temporary: string | undefined;
@@ -108,11 +115,18 @@ class Etcd implements EtcdProcess {
   #exited: Promise<void> = Promise.resolve();
   #said = '';
 
-  constructor(binary: string, dataDir: string, temporary: string | undefined, port: number, options: StartEtcdOptions) {
+  constructor(
+    binary: string,
+    dataDir: string,
+    temporary: string | undefined,
+    { port, securePort }: { readonly port: number; readonly securePort: number },
+    options: StartEtcdOptions,
+  ) {
     this.#binary = binary;
     this.dataDir = dataDir;
     this.#temporary = temporary;
     this.port = port;
+    this.securePort = securePort;
     this.#options = options;
   }
 
@@ -143,7 +157,8 @@ class Etcd implements EtcdProcess {
   async restart(): Promise<void> {
     await this.kill();
     process.once('exit', this.#atExit);
-    const { flags = [], fsync = false } = this.#options;
+    const { flags = [], fsync = false, tls } = this.#options;
+    const api = tls ? `https://${this.host}:${this.securePort}` : this.endpoint;
     const child = spawn(
       this.#binary,
       [
@@ -152,8 +167,18 @@ class Etcd implements EtcdProcess {
         '--log-level=warn',
         '--heartbeat-interval=10',
         '--election-timeout=100',
-        `--listen-client-urls=${this.endpoint}`,
-        `--advertise-client-urls=${this.endpoint}`,
+        `--listen-client-urls=${api}`,
+        `--advertise-client-urls=${api}`,
+        ...(tls
+          ? [
+              // Whether it is ready is asked without TLS.
+              `--listen-client-http-urls=${this.endpoint}`,
+              '--client-cert-auth',
+              `--cert-file=${tls.certFile}`,
+              `--key-file=${tls.keyFile}`,
+              `--trusted-ca-file=${tls.trustedCaFile}`,
+            ]
+          : []),
         '--listen-peer-urls=http://127.0.0.1:0',
         '--initial-advertise-peer-urls=http://127.0.0.1:1',
         '--initial-cluster=t=http://127.0.0.1:1',

@@ -36,6 +36,10 @@ export class Connection {
     );
     const { http2 } = dialed;
     http2.on('error', (error) => this.#lose(error));
+    // An error of TLS leaves the session as it is, and deaf.
+    dialed.socket.on('error', (cause) =>
+      this.close(new UnavailableError(`Connection to ${endpoint.url} was lost`, { cause })),
+    );
     // Calls that are open may still end well; new ones need another connection.
     http2.on('goaway', (code: number) => this.#lose(new UnavailableError(`Store ended the connection (code ${code})`)));
     http2.on('close', () => {

@@ -43,6 +43,8 @@ export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: A
     await settled(signal, (resolve, reject) => {
       http2.once('remoteSettings', () => resolve(undefined));
       http2.once('error', reject);
+      // An alert of TLS reaches the socket, and the session only once the socket is gone.
+      socket.once('error', reject);
       http2.once('close', () => reject(new Error('Connection closed before the server said anything')));
     });
     http2.setLocalWindowSize(windowBytes);
