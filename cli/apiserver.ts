@@ -5,9 +5,10 @@ import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
-import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
+import { daemonOptions, openDaemon } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
+import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
 
@@ -34,7 +35,7 @@ export const apiserver = defineCommand({
       default: '127.0.0.1:2379',
       help: 'Address to serve our own store on; port 0 is any free one',
     },
-    insecure: { type: 'boolean', help: 'Allow an address beyond loopback although there is no TLS' },
+    ...serveSecurityOptions,
     source: {
       type: 'string',
       required: true,
@@ -67,12 +68,17 @@ export const apiserver = defineCommand({
     const cluster = ownCluster(options);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     const address = ownStoreAddress(options);
-    if (address === 'memory' || address.kind === 'embedded') requireLoopback(options.listen, options.insecure);
+    const isOurs = address === 'memory' || address.kind === 'embedded';
+    const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
     const source = await openSource(options.source, deps);
-    await using own = await openOwnStore(address, options.listen, deps);
+    await using own = await openOwnStore(
+      address,
+      { listen: options.listen, security, clusterName: cluster.clusterName },
+      deps,
+    );
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     await using publishing = new Apiserver({
       ...cluster,

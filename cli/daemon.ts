@@ -1,6 +1,6 @@
 import { type Logger, createLogger } from '../runtime/log/index.ts';
 import { type Metrics, createMetrics } from '../runtime/metrics/index.ts';
-import { type HostPort, defineOptions, formatHostPort, UsageError } from '../runtime/options/index.ts';
+import { type HostPort, defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { type Readiness, serveHealth } from '../runtime/serve/index.ts';
 import type { CommandContext } from './command.ts';
 
@@ -61,16 +61,4 @@ export async function openDaemon(context: CommandContext, values: DaemonValues, 
 /** True for an address that only this machine reaches. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-/** A store without TLS shows and gives away everything, so it stays at home unless the caller insists. @throws {UsageError} */
-export function requireLoopback(listen: HostPort, insecure: boolean): void {
-  if (insecure || isLoopback(listen.host)) return;
-  throw new UsageError(
-    `--listen ${formatHostPort(listen)} is reachable by others, and the store is served without TLS`,
-    {
-      option: '--listen',
-      hint: 'listen on 127.0.0.1, or give --insecure if everybody who reaches this address may read and write everything',
-    },
-  );
 }

@@ -9,8 +9,8 @@ import {
   openStore,
   storeAddressOf,
 } from '../kvstore/index.ts';
-import { type HostPort, UsageError, formatHostPort } from '../runtime/options/index.ts';
-import { type ServeDependencies, openEngine, serveEngine } from './serve-store.ts';
+import { UsageError, formatHostPort } from '../runtime/options/index.ts';
+import { type ServeDependencies, type ServeEngineOptions, openEngine, serveEngine } from './serve-store.ts';
 
 /** The store of a process that publishes a cluster. Disposing closes what was opened for it. */
 export interface OwnStore extends AsyncDisposable {
@@ -49,7 +49,7 @@ export function ownStoreAddress(options: {
 /** Opens it, and serves it if it is ours to serve. */
 export async function openOwnStore(
   address: StoreAddress | 'memory',
-  listen: HostPort,
+  serving: ServeEngineOptions,
   deps: ServeDependencies,
 ): Promise<OwnStore> {
   if (address !== 'memory' && address.kind !== 'embedded') {
@@ -65,15 +65,15 @@ export async function openOwnStore(
   }
   const engine = await openEngine(address === 'memory' ? undefined : address.directory, deps);
   try {
-    return await serve(engine, listen, deps);
+    return await serve(engine, serving, deps);
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function serve(engine: Engine, listen: HostPort, deps: ServeDependencies): Promise<OwnStore> {
-  const server = await serveEngine(engine, listen, deps);
+async function serve(engine: Engine, serving: ServeEngineOptions, deps: ServeDependencies): Promise<OwnStore> {
+  const server = await serveEngine(engine, serving, deps);
   const servedAt = formatHostPort(server.address());
   const name = `embedded at ${servedAt}`;
   const store = new EngineStore(engine, { clock: deps.clock, endpoint: name });

@@ -5,6 +5,7 @@ import { type HostPort, formatHostPort } from '../runtime/options/index.ts';
 import { ListenError, type Readiness } from '../runtime/serve/index.ts';
 import { linkedController } from '../runtime/tasks/index.ts';
 import { type Engine, type EtcdServer, MemoryEngine, openEmbeddedEngine, serveEtcd } from '../kvstore/index.ts';
+import { type ServeSecurity, openServedUsers } from './serve-security.ts';
 
 /** What a served store needs of its process. */
 export interface ServeDependencies {
@@ -20,11 +21,32 @@ export async function openEngine(directory: string | undefined, { clock, log }: 
     : await openEmbeddedEngine({ directory, clock, log });
 }
 
-/** Serves an engine over the etcd v3 API. @throws {ListenError} when the address cannot be had. */
-export async function serveEngine(engine: Engine, listen: HostPort, deps: ServeDependencies): Promise<EtcdServer> {
+export interface ServeEngineOptions {
+  readonly listen: HostPort;
+  readonly security: ServeSecurity;
+  /** The cluster whose store it is: its users are known then. */
+  readonly clusterName?: string | undefined;
+}
+
+/** Serves an engine over the etcd v3 API. @throws {ListenError} when the address cannot be had. @throws {AuthFileError} */
+export async function serveEngine(
+  engine: Engine,
+  { listen, security, clusterName }: ServeEngineOptions,
+  deps: ServeDependencies,
+): Promise<EtcdServer> {
+  const tls = security.kind === 'cleartext' ? {} : { tls: security.tls };
+  const users = await openServedUsers(security, engine, clusterName, deps);
   try {
-    return await serveEtcd({ engine, listen, ...deps });
+    const server = await serveEtcd({ engine, listen, ...tls, ...(users ? { users } : {}), ...deps });
+    return {
+      address: () => server.address(),
+      [Symbol.asyncDispose]: async () => {
+        await server[Symbol.asyncDispose]();
+        await users?.[Symbol.asyncDispose]();
+      },
+    };
   } catch (error) {
+    await users?.[Symbol.asyncDispose]();
     if (error instanceof Error && 'syscall' in error && error.syscall === 'listen' && 'code' in error)
       throw new ListenError(formatHostPort(listen), String(error.code), { cause: error });
     throw error;

@@ -1,6 +1,7 @@
 import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
-import { daemonOptions, openDaemon, requireLoopback } from './daemon.ts';
+import { daemonOptions, openDaemon } from './daemon.ts';
+import { serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, openEngine, serveEngine, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
 import { aborted } from './wait.ts';
@@ -17,20 +18,30 @@ export const storeServe = defineCommand({
       help: 'Where the store keeps its data; made when missing',
     },
     listen: { type: 'address', default: '127.0.0.1:2379', help: 'Address to serve on; port 0 is any free one' },
-    insecure: { type: 'boolean', help: 'Allow an address beyond loopback although there is no TLS' },
+    'cluster-name': {
+      type: 'string',
+      placeholder: 'NAME',
+      help: 'The cluster whose store it is: its agents and peers are users then (with --trusted-ca-file)',
+    },
+    ...serveSecurityOptions,
     ...daemonOptions,
   }),
   examples: [
     'isthmus store serve --data-dir /var/lib/isthmus/store',
+    'isthmus store serve --data-dir /var/lib/isthmus/store --listen 0.0.0.0:2379 --cert-file server.crt --key-file server.key --trusted-ca-file ca.crt --users-file users.yaml',
     'ETCDCTL_API=3 etcdctl --endpoints 127.0.0.1:2379 get --prefix cilium/',
   ],
   run: async (context, { options }) => {
-    requireLoopback(options.listen, options.insecure);
+    const security = serveSecurity(options.listen, options);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     await using daemon = await openDaemon(context, options, 'store');
     const deps = { clock: context.clock, log: daemon.log, metrics: daemon.metrics };
     await using engine = await openEngine(options.dataDir, deps);
-    await using server = await serveEngine(engine, options.listen, deps);
+    await using server = await serveEngine(
+      engine,
+      { listen: options.listen, security, clusterName: options.clusterName },
+      deps,
+    );
     daemon.reportReadiness(() => engineReadiness(engine));
     context.stdout(`Serving the etcd v3 API on ${formatHostPort(server.address())}, data in ${options.dataDir}\n`);
     await whileWritable(engine, context.signal, aborted);
