@@ -3,10 +3,12 @@ import { measureStore, storeMetrics } from '../kvstore/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
+import { TaskGroup } from '../runtime/tasks/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
+import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -15,7 +17,7 @@ import { requireDirectoryOrNothing } from './system-error.ts';
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself. An orderly stop withdraws nothing.',
+    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself but a read-only mirror, if --mirror-listen asks for one: peers that run Cilium cannot read Consul.\nAn orderly stop withdraws nothing.',
   options: defineOptions({
     ...clusterOptions,
     store: {
@@ -35,6 +37,7 @@ export const apiserver = defineCommand({
       default: '127.0.0.1:2379',
       help: 'Address to serve our own store on; port 0 is any free one',
     },
+    ...mirrorOptions,
     ...serveSecurityOptions,
     source: {
       type: 'string',
@@ -70,6 +73,7 @@ export const apiserver = defineCommand({
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
+    const mirrored = requireMirrored(options);
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
@@ -79,6 +83,7 @@ export const apiserver = defineCommand({
       { listen: options.listen, security, clusterName: cluster.clusterName },
       deps,
     );
+    const mirror = mirrorOf(own.store, mirrored, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     await using publishing = new Apiserver({
       ...cluster,
@@ -102,8 +107,13 @@ export const apiserver = defineCommand({
       const { store, waitingFor: unpublished } = publishing.status();
       const lost = store.connected ? [] : [`connection to store ${store.endpoint}`];
       return {
-        ready: ready && store.connected && publishing.ready,
-        waitingFor: [...waitingFor, ...lost, ...unpublished],
+        ready: ready && store.connected && publishing.ready && mirror?.status().synced !== false,
+        waitingFor: [
+          ...waitingFor,
+          ...lost,
+          ...unpublished,
+          ...(mirror?.status().synced === false ? ['the read-only mirror'] : []),
+        ],
       };
     });
     context.stdout(
@@ -111,7 +121,12 @@ export const apiserver = defineCommand({
         ? `Publishing ${cluster.clusterName} into ${own.name}\n`
         : `Serving the store of ${cluster.clusterName} on ${own.servedAt}\n`,
     );
-    await whileWritable(own.engine, signal, (running) => publishing.run(running));
+    await whileWritable(own.engine, signal, async (running) => {
+      await using tasks = new TaskGroup(running);
+      tasks.run((alive) => publishing.run(alive));
+      if (mirror) tasks.run((alive) => mirror.run(alive));
+      await tasks.wait();
+    });
     return 0;
   },
 });

@@ -101,6 +101,7 @@ export {
   permitRange,
   rootRole,
 } from './auth/index.ts';
+export { ReadMirror, type ReadMirrorOptions, type ReadMirrorStatus, ReadOnlyEngine } from './mirror/index.ts';
 export {
   type EtcdServer,
   type ListenAddress,

@@ -29,12 +29,19 @@ export class MemoryBackend implements Backend {
   readonly #leases = new Map<bigint, { readonly ttlSeconds: number; readonly keys: Map<string, Uint8Array> }>();
   #log: Row[] = [];
   #live = 0;
-  #appended = 1;
-  #committed = 1;
-  #compacted = -1;
+  #appended: number;
+  #committed: number;
+  #compacted: number;
   #group: { readonly changes: Change[]; readonly done: Promise<void> } | undefined;
   #listener: CommitListener = () => undefined;
   #closed = false;
+
+  /** @param revision the first one; history before it counts as compacted */
+  constructor(revision = 1) {
+    this.#appended = revision;
+    this.#committed = revision;
+    this.#compacted = revision > 1 ? revision : -1;
+  }
 
   get revision(): number {
     return this.#committed;

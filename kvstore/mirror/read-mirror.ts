@@ -1,0 +1,157 @@
+import type { Clock } from '../../runtime/clock/index.ts';
+import { fields, type Logger } from '../../runtime/log/index.ts';
+import { exponential, retry } from '../../runtime/retry/index.ts';
+import { TaskGroup } from '../../runtime/tasks/index.ts';
+import { type Engine, KvStoreError, type Store, type WatchEvent } from '../contract/index.ts';
+import { compactAutomatically } from '../engine/index.ts';
+import { MemoryEngine } from '../memory/index.ts';
+import { ReadOnlyEngine } from './read-only-engine.ts';
+
+export interface ReadMirrorOptions {
+  readonly from: Pick<Store, 'listAndWatch'>;
+  /** Only keys that begin so are mirrored. */
+  readonly prefix: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Opens the doors, once the first listing is complete: serves the engine until what it gives is disposed of. */
+  readonly serve: (engine: Engine) => Promise<AsyncDisposable>;
+}
+
+/** What a mirror holds now. */
+export interface ReadMirrorStatus {
+  /** True while what is served equals a complete listing that is being followed. */
+  readonly synced: boolean;
+  readonly keys: number;
+  readonly revision: number;
+}
+
+const transactionKeys = 128;
+/** Readers that were cut off for longer list anew. */
+const history = { mode: 'age', retentionMs: 5 * 60_000 } as const;
+const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
+
+/**
+ * A copy of one prefix of any store that speaks the etcd v3 API, for peers that speak nothing else. Nobody can write to
+ * it, and nothing is served before the first listing is complete.
+ *
+ * It lives in memory, so each life is another store: it has another cluster id, and revisions that begin beyond those of
+ * all lives before (the wall clock in milliseconds), with everything older compacted. Whoever comes back and asks where it
+ * left off is told so, also a client that does not look at cluster ids, and lists again. When the store it copies is
+ * replaced, it takes over the difference, once the listing is complete: readers see ordinary changes.
+ */
+export class ReadMirror {
+  readonly #options: ReadMirrorOptions;
+  readonly #engine: MemoryEngine;
+  readonly #keys = new Set<string>();
+  #synced = false;
+
+  constructor(options: ReadMirrorOptions) {
+    this.#options = options;
+    const { clock, log } = options;
+    this.#engine = new MemoryEngine({ clock, log, firstRevision: Math.max(2, clock.now()) });
+  }
+
+  status(): ReadMirrorStatus {
+    return { synced: this.#synced, keys: this.#keys.size, revision: this.#engine.revision };
+  }
+
+  /** Mirrors and serves until `signal` aborts. @throws what repeating does not cure */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, serve } = this.#options;
+    await using _engine = this.#engine;
+    let server: AsyncDisposable | undefined;
+    const open = async (): Promise<void> => {
+      server ??= await serve(new ReadOnlyEngine(this.#engine));
+    };
+    try {
+      await using tasks = new TaskGroup(signal);
+      tasks.run((running) => compactAutomatically(this.#engine, history, { clock, log }, running));
+      tasks.run((running) =>
+        retry((attempt) => this.#follow(attempt, open), {
+          clock,
+          signal: running,
+          schedule,
+          retryable: (error) => error instanceof KvStoreError && error.retry !== 'never',
+          onFailure: (error, failures, delayMs) =>
+            log.warn('Mirroring was interrupted and begins again', {
+              [fields.error]: error,
+              [fields.attempt]: failures,
+              [fields.delayMs]: Math.round(delayMs),
+            }),
+        }),
+      );
+      await tasks.wait();
+    } finally {
+      this.#synced = false;
+      await server?.[Symbol.asyncDispose]();
+    }
+  }
+
+  async #follow(signal: AbortSignal, open: () => Promise<void>): Promise<void> {
+    const { from, prefix } = this.#options;
+    /** Keys of the listing under way. */
+    let listed: Set<string> | undefined;
+    for await (const batch of from.listAndWatch(prefix, { signal })) {
+      if (batch.type === 'restart') {
+        listed = new Set();
+        this.#synced = false;
+      } else if (batch.type === 'changes') {
+        await this.#apply(batch.events, listed);
+      } else {
+        const seen = listed ?? new Set();
+        listed = undefined;
+        await this.#remove([...this.#keys].filter((key) => !seen.has(key)));
+        this.#synced = true;
+        await open();
+      }
+    }
+  }
+
+  /** Writes what has changed, many keys at a time; of changes of one key, the last. */
+  async #apply(events: readonly WatchEvent[], listed: Set<string> | undefined): Promise<void> {
+    const last = new Map<string, WatchEvent>();
+    for (const event of events) last.set(textOf(event.type === 'put' ? event.entry.key : event.key), event);
+    const changed = [...last];
+    for (let from = 0; from < changed.length; from += transactionKeys) {
+      const part = changed.slice(from, from + transactionKeys);
+      const writes = [];
+      for (const [text, event] of part) {
+        const key = bytesOf(text);
+        if (event.type === 'delete') writes.push({ type: 'delete', request: { key } } as const);
+        else if (!listed || !(await this.#holds(text, event.entry.value)))
+          writes.push({ type: 'put', request: { key, value: new Uint8Array(event.entry.value) } } as const);
+        if (event.type === 'put') listed?.add(text);
+      }
+      if (writes.length > 0) await this.#engine.txn({ compare: [], success: writes, failure: [] });
+      for (const [text, event] of part) {
+        if (event.type === 'put') this.#keys.add(text);
+        else this.#keys.delete(text);
+      }
+    }
+  }
+
+  async #remove(keys: readonly string[]): Promise<void> {
+    for (let from = 0; from < keys.length; from += transactionKeys) {
+      const part = keys.slice(from, from + transactionKeys);
+      const success = part.map((text) => ({ type: 'delete', request: { key: bytesOf(text) } }) as const);
+      await this.#engine.txn({ compare: [], success, failure: [] });
+      for (const text of part) this.#keys.delete(text);
+    }
+  }
+
+  /** A listing that repeats what is there is no change to readers. */
+  async #holds(text: string, value: Uint8Array): Promise<boolean> {
+    if (!this.#keys.has(text)) return false;
+    const { kvs } = await this.#engine.range({ key: bytesOf(text) });
+    return kvs[0] !== undefined && Buffer.compare(kvs[0].value, value) === 0;
+  }
+}
+
+/** Keys of any bytes as texts that compare as they do. */
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('latin1');
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text, 'latin1');
+}

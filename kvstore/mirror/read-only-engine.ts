@@ -1,0 +1,110 @@
+import {
+  type Engine,
+  EngineError,
+  type EngineStatus,
+  type EngineWatcher,
+  type LeaseInfo,
+  type RangeRequest,
+  type RangeResponse,
+  type RequestOp,
+  type TxnRequest,
+  type TxnResponse,
+  type WatchRequest,
+  type WatchSink,
+} from '../contract/index.ts';
+
+/** etcd's own refusal of a user without the right (`rpctypes.ErrPermissionDenied`). */
+function denied(): EngineError {
+  return new EngineError(7, 'etcdserver: permission denied');
+}
+
+/**
+ * An engine that may be read by everybody and written to by nobody who comes through here. Transactions that only read
+ * pass, as `etcdctl` and clients use them.
+ */
+export class ReadOnlyEngine implements Engine {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  get clusterId(): bigint {
+    return this.#engine.clusterId;
+  }
+
+  get memberId(): bigint {
+    return this.#engine.memberId;
+  }
+
+  get revision(): number {
+    return this.#engine.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#engine.compactRevision;
+  }
+
+  get broken(): AbortSignal {
+    return this.#engine.broken;
+  }
+
+  range(request: RangeRequest): Promise<RangeResponse> {
+    return this.#engine.range(request);
+  }
+
+  async put(): Promise<never> {
+    throw denied();
+  }
+
+  async deleteRange(): Promise<never> {
+    throw denied();
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResponse> {
+    if (!onlyReads(request)) throw denied();
+    return this.#engine.txn(request);
+  }
+
+  async compact(): Promise<never> {
+    throw denied();
+  }
+
+  watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
+    return this.#engine.watch(request, sink);
+  }
+
+  async leaseGrant(): Promise<never> {
+    throw denied();
+  }
+
+  async leaseRevoke(): Promise<never> {
+    throw denied();
+  }
+
+  leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
+    return this.#engine.leaseKeepAlive(id);
+  }
+
+  leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
+    return this.#engine.leaseTimeToLive(id, keys);
+  }
+
+  leases(): Promise<readonly bigint[]> {
+    return this.#engine.leases();
+  }
+
+  status(): Promise<EngineStatus> {
+    return this.#engine.status();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // It belongs to whoever made it.
+  }
+}
+
+function onlyReads({ success, failure }: TxnRequest): boolean {
+  const reads = (operation: RequestOp): boolean =>
+    operation.type === 'range' || (operation.type === 'txn' && onlyReads(operation.request));
+  return success.every(reads) && failure.every(reads);
+}
