@@ -29,6 +29,8 @@ export {
 } from './measured/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
 export {
+  EtcdAdmin,
+  type EtcdAdminOptions,
   type EtcdConfig,
   EtcdConfigError,
   EtcdStore,
@@ -39,6 +41,7 @@ export {
   type RequestLimits,
   type TlsFiles,
   etcdTuningOptions,
+  openEtcdAdmin,
   openEtcdStore,
   parseEtcdConfig,
   parseEtcdTuning,
