@@ -25,12 +25,19 @@ export class TcpProxy implements AsyncDisposable {
   #mode: ProxyMode = 'pass';
   #delayMs = 0;
   #cutAtByte: number | undefined;
-  #resetOnCut = false;
+  #atByte: 'cut' | 'reset' | 'stall' = 'cut';
+  readonly #host: string;
   /** Connections accepted so far. */
   connections = 0;
 
-  constructor(target: { readonly host: string; readonly port: number }) {
+  /** @param listen where it listens: any free port of 127.0.0.1 unless told. */
+  constructor(
+    target: { readonly host: string; readonly port: number },
+    listen: { readonly host?: string; readonly port?: number } = {},
+  ) {
     this.#target = target;
+    this.#host = listen.host ?? '127.0.0.1';
+    this.#port = listen.port ?? 0;
   }
 
   get port(): number {
@@ -38,7 +45,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
 
   /** Connections open at present. */
@@ -50,7 +57,7 @@ export class TcpProxy implements AsyncDisposable {
     const server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(this.#port, '127.0.0.1', resolve);
+      server.listen(this.#port, this.#host, resolve);
     });
     this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
@@ -81,7 +88,18 @@ export class TcpProxy implements AsyncDisposable {
   /** Ends the next connection that has brought this many bytes to the client, right after them. Works once. */
   cutAtByte(count: number, options: { readonly reset?: boolean } = {}): void {
     this.#cutAtByte = count;
-    this.#resetOnCut = options.reset === true;
+    this.#atByte = options.reset === true ? 'reset' : 'cut';
+  }
+
+  /** As {@link cutAtByte}, but the connection stays open, and says and hears nothing any more. */
+  stallAtByte(count: number): void {
+    this.#cutAtByte = count;
+    this.#atByte = 'stall';
+  }
+
+  /** The connections that are open now say and hear nothing any more, as when the other end has gone without a word. */
+  stall(): void {
+    for (const pair of this.#pairs) pair.stalled = true;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -108,32 +126,33 @@ export class TcpProxy implements AsyncDisposable {
     const pair = new Pair(client, server, () => this.#pairs.delete(pair));
     this.#pairs.add(pair);
     let toClient = 0;
-    this.#pump(client, server, (chunk) => chunk);
-    this.#pump(server, client, (chunk) => {
+    this.#pump(pair, client, server, (chunk) => chunk);
+    this.#pump(pair, server, client, (chunk) => {
       const limit = this.#cutAtByte;
       const room = limit === undefined ? chunk.length : limit - toClient;
       toClient += chunk.length;
       if (room > chunk.length || limit === undefined) return chunk;
       this.#cutAtByte = undefined;
       if (room > 0) client.write(chunk.subarray(0, room));
-      const reset = this.#resetOnCut;
+      const how = this.#atByte;
+      if (how === 'stall') pair.stalled = true;
       // What was written has to leave before a RST drops it.
-      setImmediate(() => pair.end(reset));
+      else setImmediate(() => pair.end(how === 'reset'));
       return undefined;
     });
   }
 
-  #pump(from: Socket, to: Socket, filter: (chunk: Buffer) => Buffer | undefined): void {
+  #pump(pair: Pair, from: Socket, to: Socket, filter: (chunk: Buffer) => Buffer | undefined): void {
     let lost = false;
     from.on('data', (chunk: Buffer) => {
-      if (this.#mode === 'black-hole' || lost) return;
+      if (this.#mode === 'black-hole' || pair.stalled || lost) return;
       const passed = filter(chunk);
       if (passed === undefined) {
         lost = true;
         return;
       }
       const send = (): void => {
-        if (!to.writable || this.#mode === 'black-hole') return;
+        if (!to.writable || pair.stalled || this.#mode === 'black-hole') return;
         if (to.write(passed)) return;
         from.pause();
         to.once('drain', () => from.resume());
@@ -141,13 +160,16 @@ export class TcpProxy implements AsyncDisposable {
       if (this.#delayMs === 0) send();
       else setTimeout(send, this.#delayMs);
     });
-    from.on('end', () => to.end());
+    from.on('end', () => {
+      if (!pair.stalled) to.end();
+    });
   }
 }
 
 class Pair {
   readonly #client: Socket;
   readonly #server: Socket;
+  stalled = false;
 
   constructor(client: Socket, server: Socket, onClose: () => void) {
     this.#client = client;
@@ -156,8 +178,12 @@ class Pair {
       server.destroy();
       onClose();
     });
-    server.once('close', () => client.end());
-    server.on('error', () => client.destroy());
+    server.once('close', () => {
+      if (!this.stalled) client.end();
+    });
+    server.on('error', () => {
+      if (!this.stalled) client.destroy();
+    });
   }
 
   end(reset: boolean): void {
@@ -167,8 +193,11 @@ class Pair {
   }
 }
 
-export async function startTcpProxy(target: { readonly host: string; readonly port: number }): Promise<TcpProxy> {
-  const proxy = new TcpProxy(target);
+export async function startTcpProxy(
+  target: { readonly host: string; readonly port: number },
+  listen: { readonly host?: string; readonly port?: number } = {},
+): Promise<TcpProxy> {
+  const proxy = new TcpProxy(target, listen);
   await proxy.listen();
   return proxy;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -25,6 +25,10 @@ export interface Subject extends AsyncDisposable {
   restart(): Promise<void>;
   /** Ends it, forgets its data and starts it again under the same name and address. */
   wipe(): Promise<void>;
+  /** Keeps a copy of its data, for {@link restore}. Ends it and starts it again for that. */
+  backup(): Promise<void>;
+  /** Ends it, puts the copy in the place of its data and starts it again. */
+  restore(): Promise<void>;
   /** Freezes it, where that is possible. */
   pause?(): void;
   resume?(): void;
@@ -58,6 +62,17 @@ export async function etcdSubject(flags: readonly string[] = []): Promise<Subjec
     wipe: async () => {
       await etcd.kill();
       rmSync(etcd.dataDir, { recursive: true, force: true });
+      await etcd.restart();
+    },
+    backup: async () => {
+      await etcd.stop();
+      cpSync(etcd.dataDir, join(directory, 'backup'), { recursive: true });
+      await etcd.restart();
+    },
+    restore: async () => {
+      await etcd.kill();
+      rmSync(etcd.dataDir, { recursive: true, force: true });
+      cpSync(join(directory, 'backup'), etcd.dataDir, { recursive: true });
       await etcd.restart();
     },
     pause: () => etcd.pause(),
@@ -96,6 +111,17 @@ export async function embeddedSubject(): Promise<Subject> {
     wipe: async () => {
       await stop();
       rmSync(join(directory, 'data'), { recursive: true, force: true });
+      await start();
+    },
+    backup: async () => {
+      await stop();
+      cpSync(join(directory, 'data'), join(directory, 'backup'), { recursive: true });
+      await start();
+    },
+    restore: async () => {
+      await stop();
+      rmSync(join(directory, 'data'), { recursive: true, force: true });
+      cpSync(join(directory, 'backup'), join(directory, 'data'), { recursive: true });
       await start();
     },
     [Symbol.asyncDispose]: async () => {
