@@ -11,8 +11,8 @@ export async function runCommandLine(
   version: string,
   context: CommandContext,
 ): Promise<ExitCode> {
+  const { path, words, found } = walk(tree, argv);
   try {
-    const { path, words, found } = walk(tree, argv);
     const own = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
     const wantsHelp = own.some((word) => word === '--help' || word === '-h');
     if ('commands' in found) return runGroup(path, found, own, wantsHelp, version, context);
@@ -25,7 +25,7 @@ export async function runCommandLine(
     checkPositionals(path, command, positionals, rest);
     return await command.run(context, { options: values, positionals, rest });
   } catch (error) {
-    return report(error, argv, context);
+    return report(error, path, context);
   }
 }
 
@@ -97,17 +97,13 @@ function checkPositionals(
 }
 
 /** One line for what went wrong, one for what cures it; the stack only when asked for. */
-function report(error: unknown, argv: readonly string[], context: CommandContext): ExitCode {
+function report(error: unknown, path: readonly string[], context: CommandContext): ExitCode {
   if (isAbort(error, context.signal) && context.signal.aborted) return 0;
-  const name = argv
-    .filter((word) => !word.startsWith('-'))
-    .slice(0, 2)
-    .join(' ');
   const message = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   context.stderr(`isthmus: ${message}\n`);
   const hint = hintOf(error);
   if (hint !== undefined) context.stderr(`  ${hint}\n`);
-  else if (error instanceof UsageError) context.stderr(`  isthmus ${name} --help says more\n`);
+  else if (error instanceof UsageError) context.stderr(`  ${path.join(' ')} --help says more\n`);
   if (context.env['ISTHMUS_TRACE'] && error instanceof Error) context.stderr(`${error.stack}\n`);
   return error instanceof UsageError ? 2 : 1;
 }

@@ -39,7 +39,10 @@ export function commandsToTry(lab: Lab): string[] {
     ...(victim
       ? [asTyped(`lab ${lab.stateOf(victim) === 'stopped' ? 'start' : 'stop'} ${podPath(victim)}`, name)]
       : []),
-    ...(a && b ? [asTyped(`lab ${isCut ? 'heal' : 'cut'} ${a.name} ${b.name}`, name)] : []),
+    // Without packets there is no link to cut.
+    ...(a && b && lab.substrate.sendsPackets
+      ? [asTyped(`lab ${isCut ? 'heal' : 'cut'} ${a.name} ${b.name}`, name)]
+      : [asTyped('lab status', name)]),
     asTyped('get ips', name),
   ];
 }
