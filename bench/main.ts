@@ -4,6 +4,7 @@ import { type BenchRow, type Suite, runSuite } from './suite.ts';
 
 const options = defineOptions({
   output: { type: 'choice', choices: ['table', 'json'], default: 'table', short: 'o', help: 'Format of the result' },
+  only: { type: 'string', help: 'Only rows with one of these texts in their names, as "flood,memory"' },
   help: { type: 'boolean', short: 'h', help: 'Show this page' },
 });
 
@@ -21,11 +22,13 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(helpText(known));
       return 0;
     }
+    const only = values.only?.split(',').filter((text) => text !== '') ?? [];
     const rows: BenchRow[] = [];
     for (const suite of chosen(known, positionals)) {
+      if (only.length > 0 && !suite.rows.some(({ name }) => only.some((text) => name.includes(text)))) continue;
       process.stderr.write(`bench: ${suite.name}: ${suite.summary}\n`);
       const note = (line: string): void => void process.stderr.write(`bench: ${suite.name}: ${line}\n`);
-      rows.push(...(await runSuite(suite, { note, signal: stopping.signal })));
+      rows.push(...(await runSuite(suite, { note, signal: stopping.signal, only })));
       if (stopping.signal.aborted) break;
     }
     process.stdout.write(values.output === 'json' ? `${JSON.stringify(rows, null, 2)}\n` : tableText(rows));
@@ -50,11 +53,12 @@ async function loadSuites(): Promise<ReadonlyMap<string, Suite>> {
   return suites;
 }
 
-function chosen(known: ReadonlyMap<string, Suite>, names: readonly string[]): Suite[] {
+/** A name stands for its suite and for the parts of it that are suites of their own: `store` for `store-consul`, too. */
+function chosen(known: ReadonlyMap<string, Suite>, names: readonly string[]): readonly Suite[] {
   if (names.length === 0) return [...known.values()];
-  return names.map((name) => {
-    const suite = known.get(name);
-    if (suite) return suite;
+  return names.flatMap((name) => {
+    const suites = [...known.values()].filter((suite) => suite.name === name || suite.name.startsWith(`${name}-`));
+    if (suites.length > 0) return suites;
     const near = closest(name, known.keys());
     throw new UsageError(`There is no suite ${JSON.stringify(name)}`, {
       hint: near ? `did you mean ${near}?` : `suites: ${[...known.keys()].join(', ')}`,

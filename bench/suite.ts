@@ -25,6 +25,8 @@ export interface SuiteContext {
   readonly signal: AbortSignal;
   /** @throws {TypeError} for a name that the suite did not promise, or has measured already. */
   readonly record: (name: string, measurement: Measurement) => void;
+  /** Whether somebody asked for any of these rows: what nobody asked for need not be measured, and is not shown. */
+  readonly wanted: (...names: readonly string[]) => boolean;
   /** One number could not be had; the others of the suite go on. */
   readonly fail: (name: string, error: unknown) => void;
 }
@@ -56,8 +58,17 @@ export interface BenchRow {
   readonly error?: string;
 }
 
-/** Runs a suite; every promised row comes out, in its order, measured or with the reason why not. */
-export async function runSuite(suite: Suite, context: Pick<SuiteContext, 'note' | 'signal'>): Promise<BenchRow[]> {
+/** Runs a suite; every promised row that is wanted comes out, in its order, measured or with the reason why not. */
+export async function runSuite(
+  suite: Suite,
+  context: Pick<SuiteContext, 'note' | 'signal'> & {
+    /** Only rows with one of these texts in their names; all unless given. */
+    readonly only?: readonly string[];
+  },
+): Promise<BenchRow[]> {
+  const { note, signal, only = [] } = context;
+  const wanted = (...names: readonly string[]): boolean =>
+    only.length === 0 || names.some((name) => only.some((text) => name.includes(text)));
   const measured = new Map<string, Measurement | { readonly error: string }>();
   const put = (name: string, result: Measurement | { readonly error: string }): void => {
     if (!suite.rows.some((row) => row.name === name))
@@ -68,14 +79,18 @@ export async function runSuite(suite: Suite, context: Pick<SuiteContext, 'note' 
   let failure = 'the suite ended without measuring it';
   try {
     await suite.measure({
-      ...context,
+      note,
+      signal,
+      wanted,
       record: put,
       fail: (name, error) => put(name, { error: messageOf(error) }),
     });
   } catch (error) {
     failure = messageOf(error);
   }
-  return suite.rows.map((spec) => toRow(spec, measured.get(spec.name) ?? { error: failure }));
+  return suite.rows
+    .filter(({ name }) => wanted(name))
+    .map((spec) => toRow(spec, measured.get(spec.name) ?? { error: failure }));
 }
 
 export function toRow(spec: RowSpec, result: Measurement | { readonly error: string }): BenchRow {

@@ -16,7 +16,8 @@ import (
 
 // What agents do with addresses, in Go: the rival of our own client.
 //
-//	etcdload ENDPOINT ips-fill PREFIX COUNT         COUNT addresses with values as an agent writes them, 128 a transaction
+//	etcdload ENDPOINT ips-fill PREFIX COUNT [CLUSTERS]  COUNT addresses with values as an agent writes them, 128 a
+//	                                                    transaction; with CLUSTERS spread over PREFIX0/ PREFIX1/ …
 //	etcdload ENDPOINT ips-list PREFIX LIMIT TIMES   lists them, LIMIT a page (0: one call), TIMES times; medians count
 //	etcdload ENDPOINT ips-put PREFIX RATE COUNT     puts COUNT addresses, RATE a second, each with the time of its writing
 //	etcdload ENDPOINT ips-follow PREFIX COUNT       follows until COUNT of those were decoded and kept; p50 and p99 in ms
@@ -66,7 +67,7 @@ func ips(args []string) (any, error) {
 	defer cancel()
 	switch command {
 	case "ips-fill":
-		return ipsFill(ctx, client, prefix, numbers[0])
+		return ipsFill(ctx, client, prefix, numbers[0], numbers[1])
 	case "ips-list":
 		return ipsList(ctx, client, prefix, numbers[0], numbers[1])
 	case "ips-put":
@@ -97,7 +98,13 @@ func ipValue(i, count int) string {
 		address(i), node>>8, node&255, 131072+workload%65536, node, 1+i%250, workload%50, workload, workload&0xffff, suffix, workload%200)
 }
 
-func ipsFill(ctx context.Context, client *clientv3.Client, prefix string, count int) (any, error) {
+func ipsFill(ctx context.Context, client *clientv3.Client, prefix string, count, clusters int) (any, error) {
+	key := func(i int) string {
+		if clusters == 0 {
+			return prefix + address(i)
+		}
+		return fmt.Sprintf("%s%d/%s", prefix, i*clusters/count, address(i))
+	}
 	start := time.Now()
 	var wait sync.WaitGroup
 	failed := make(chan error, 4)
@@ -108,7 +115,7 @@ func ipsFill(ctx context.Context, client *clientv3.Client, prefix string, count 
 			for i := part * 128; i < count; i += 4 * 128 {
 				var ops []clientv3.Op
 				for j := i; j < min(i+128, count); j++ {
-					ops = append(ops, clientv3.OpPut(prefix+address(j), ipValue(j, count)))
+					ops = append(ops, clientv3.OpPut(key(j), ipValue(j, count)))
 				}
 				if _, err := client.Txn(ctx).Then(ops...).Commit(); err != nil {
 					failed <- err

@@ -22,9 +22,13 @@ export interface LoadResult {
 
 export type Load = (endpoint: string, ...args: readonly (string | number)[]) => Promise<LoadResult>;
 
-/** The Go program that drives every server alike; built once. */
+/** Path of the Go program that drives every server alike; built once. */
+export function loadProgram(context: Pick<SuiteContext, 'note'>): Promise<string> {
+  return builtBinary(loadBinary, context.note);
+}
+
 export async function loadGenerator(context: Pick<SuiteContext, 'note' | 'signal'>): Promise<Load> {
-  const program = await builtBinary(loadBinary, context.note);
+  const program = await loadProgram(context);
   return async (endpoint, ...args) => {
     const { stdout } = await promisify(execFile)(program, [endpoint, ...args.map(String)], { signal: context.signal });
     return JSON.parse(stdout) as LoadResult;

@@ -21,18 +21,24 @@ export interface Held {
   readonly fullPauseMs: number;
 }
 
-/** A Node process that runs a file of this folder and answers one line for each line. */
+/** A process that says lines, and answers one line for each line. */
 export class Worker implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(file: string, ...flags: readonly string[]) {
-    this.#child = spawn(process.execPath, ['--expose-gc', fileURLToPath(new URL(file, import.meta.url)), ...flags], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const { stdout } = this.#child;
-    if (!stdout) throw new Error(`${file} has no output`);
-    this.#lines = createInterface(stdout)[Symbol.asyncIterator]();
+  /** Runs a file of this folder. */
+  constructor(file: string, ...args: readonly string[]) {
+    const child = file.endsWith('.ts')
+      ? start(process.execPath, ['--expose-gc', fileURLToPath(new URL(file, import.meta.url)), ...args])
+      : start(file, args);
+    if (!child.stdout) throw new Error(`${file} has no output`);
+    this.#child = child;
+    this.#lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  }
+
+  /** Runs any program. */
+  static program(path: string, ...args: readonly string[]): Worker {
+    return new Worker(path, ...args);
   }
 
   /** Sends a command; its answer is the next line. */
@@ -55,4 +61,22 @@ export class Worker implements AsyncDisposable {
     this.#child.kill();
     await exited;
   }
+}
+
+function start(program: string, args: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+}
+
+/** @throws {Error} unless that many entries were read. */
+export function readingOf(line: string, count: number): Reading {
+  const reading = JSON.parse(line) as Reading;
+  if (reading.count < count) throw new Error(`A reader has ${reading.count} entries, not ${count}`);
+  return reading;
+}
+
+/** @throws {Error} unless that many entries are held. */
+export function heldOf(line: string, count: number): Held {
+  const held = JSON.parse(line) as Held;
+  if (held.count !== count) throw new Error(`A reader holds ${held.count} entries, not ${count}`);
+  return held;
 }

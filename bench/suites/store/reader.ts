@@ -15,14 +15,12 @@ const gcPauses: number[] = [];
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) gcPauses.push(duration);
 }).observe({ entryTypes: ['gc'] });
-/** Keeps what `hold` has read. */
-let held: { readonly view: MeshView; readonly baseline: Sizes } | undefined;
 
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<object>>> = {
   list: ([endpoint = '', ...prefixes]) => list(endpoint, prefixes),
   follow: ([endpoint = '', prefix = '', count = '']) => follow(endpoint, prefix, Number(count)),
   flood: ([endpoint = '', count = '']) => flood(endpoint, Number(count)),
-  hold: ([endpoint = '', prefix = '']) => hold(endpoint, prefix),
+  hold: ([endpoint = '', warm = '', prefix = '']) => hold(endpoint, warm, prefix),
 };
 
 for await (const line of createInterface(process.stdin)) {
@@ -150,30 +148,35 @@ interface Sizes {
   readonly used: number;
 }
 
-/** Reads a prefix and keeps it; says what it takes. Before the first time it reads and forgets, to be warm. */
-async function hold(endpoint: string, prefix: string): Promise<object> {
-  if (!held) {
-    const view = createMeshView({ ownCluster: 'own' });
-    const baseline = sizes();
-    held = { view, baseline };
-  }
+/** Reads a prefix and keeps it; says what that takes beyond a process that has read and forgotten another one. */
+async function hold(endpoint: string, warm: string, prefix: string): Promise<object> {
+  await read(endpoint, warm, createMeshView({ ownCluster: 'own' }));
+  const before = sizes();
   gcPauses.length = 0;
+  const view = createMeshView({ ownCluster: 'own' });
   const cpu = process.cpuUsage();
-  await read(endpoint, prefix, held.view);
+  await read(endpoint, prefix, view);
   const spent = cpuSince(cpu);
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await observed();
   const worstPauseMs = Math.max(0, ...gcPauses);
-  const now = sizes();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  gcPauses.length = 0;
+  const after = sizes();
+  await observed();
   const fullPauseMs = Math.max(0, ...gcPauses);
+  const count = view.counts.ips;
   return {
-    count: held.view.counts.ips,
+    count,
     cpu: spent,
-    bytesPerEntry: (now.used - held.baseline.used) / held.view.counts.ips,
-    rssBytes: now.rss - held.baseline.rss,
+    bytesPerEntry: (after.used - before.used) / count,
+    rssBytes: after.rss - before.rss,
     worstPauseMs,
     fullPauseMs,
   };
+}
+
+/** Until what was observed so far has been reported. */
+function observed(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 function sizes(): Sizes {

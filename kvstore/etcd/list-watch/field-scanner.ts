@@ -76,7 +76,8 @@ export class FieldScanner {
   #startMessage(buffer: Uint8Array, position: number): number | undefined {
     if (buffer.length - position < 5) return undefined;
     if (buffer[position] !== 0) throw new ProtocolError('Cannot read compressed message: no encoding was agreed upon');
-    this.#left = new DataView(buffer.buffer, buffer.byteOffset + position).getUint32(1);
+    const high = (buffer[position + 1] ?? 0) * 256 + (buffer[position + 2] ?? 0);
+    this.#left = (high * 256 + (buffer[position + 3] ?? 0)) * 256 + (buffer[position + 4] ?? 0);
     return position + 5;
   }
 
