@@ -1,6 +1,7 @@
-import { createReadStream } from 'node:fs';
+import { type ReadStream, createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
+import { endOfSnapshot } from './seal.ts';
 import {
   type SnapshotEntry,
   SnapshotFileError,
@@ -24,13 +25,16 @@ type Parsed = Readonly<Record<string, unknown>>;
 export async function* readSnapshot(file: string, signal: AbortSignal): AsyncGenerator<SnapshotLine, void, void> {
   const fail = (problem: string, cause?: unknown): SnapshotFileError =>
     new SnapshotFileError(file, problem, cause === undefined ? undefined : { cause });
-  const source = createReadStream(file, { signal });
   const text = createGunzip();
-  source.on('error', (error) => text.destroy(error));
-  source.pipe(text);
+  let source: ReadStream | undefined;
   const counts = { keys: 0, leases: 0, lines: 0 };
   let ended = false;
   try {
+    const end = await endOfSnapshot(file, signal);
+    if (end === 0) throw fail('no snapshot of ours');
+    source = createReadStream(file, { signal, end: end - 1 });
+    source.on('error', (error) => text.destroy(error));
+    source.pipe(text);
     for await (const line of createInterface({ input: text, crlfDelay: Infinity })) {
       counts.lines += 1;
       if (ended) throw fail(`line ${counts.lines}: something stands behind the end`);
@@ -68,7 +72,7 @@ export async function* readSnapshot(file: string, signal: AbortSignal): AsyncGen
     if (code.startsWith('Z_')) throw fail(foreign ? 'no snapshot of ours' : 'damaged or cut short', error);
     throw fail(`cannot be read: ${code}`, error);
   } finally {
-    source.destroy();
+    source?.destroy();
     text.destroy();
   }
   if (!ended) throw fail(counts.lines === 0 ? 'no snapshot of ours' : 'cut short: it has no end');

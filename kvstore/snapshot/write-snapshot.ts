@@ -8,15 +8,18 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import type { Store } from '../contract/index.ts';
 import { type SnapshotEnd, type SnapshotHeader, encodeEntry, snapshotFormat } from './snapshot-format.ts';
 
-export interface WriteSnapshotOptions {
+export interface SnapshotSource {
   readonly store: Pick<Store, 'list' | 'health'>;
   /** Time to live a lease was granted for; undefined where that is not known. */
   readonly leaseTtl: (id: bigint) => Promise<number | undefined>;
-  readonly file: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Told of keys written so far. */
   readonly onProgress?: (keys: number) => void;
+}
+
+export interface WriteSnapshotOptions extends SnapshotSource {
+  readonly file: string;
 }
 
 export interface WrittenSnapshot extends SnapshotEnd {
@@ -49,8 +52,19 @@ export async function writeSnapshot(options: WriteSnapshotOptions): Promise<Writ
   return written;
 }
 
+/** The bytes of a snapshot as they are made, as fast as they are taken. */
+export function streamSnapshot(source: SnapshotSource): AsyncIterable<Buffer> {
+  const written = { storeId: '', revision: 0, keys: 0, leases: 0 };
+  const gzip = createGzip({ level: 3 });
+  // What goes wrong ends the iteration over `gzip`, too.
+  pipeline(Readable.from(lines(source, written), { objectMode: true }), gzip, { signal: source.signal }).catch(
+    () => undefined,
+  );
+  return gzip;
+}
+
 async function* lines(
-  { store, leaseTtl, clock, signal, onProgress }: WriteSnapshotOptions,
+  { store, leaseTtl, clock, signal, onProgress }: SnapshotSource,
   written: { storeId: string; revision: number; keys: number; leases: number },
 ): AsyncGenerator<string, void, void> {
   const leases = new Set<bigint>();

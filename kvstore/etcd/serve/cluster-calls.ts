@@ -2,6 +2,7 @@ import { alarmOf, alarmText } from './alarms.ts';
 import { grpcStatus, methods } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
 import { clusterVersion, compatibleVersion, storageName } from './serve-context.ts';
+import { hashKeyValues } from './hash-kv.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** Cluster, Maintenance and Auth, as far as a store of one member has something true to say. */
@@ -38,6 +39,22 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
     const { problem } = await engine.status();
     const alarms = problem && request.action === 'get' ? [{ memberId: engine.memberId, alarm: alarmOf(problem) }] : [];
     return { header: header(engine.revision), alarms };
+  }),
+  unaryCall(methods.defragment, (client) => {
+    client.demandRoot();
+    // There is nothing to do: pages that become free are used again, and the alarm for space goes once there are some.
+    return { header: client.header(client.engine.revision) };
+  }),
+  unaryCall(methods.hashKv, async (client, request) => {
+    client.demandRoot();
+    const { engine, header } = client;
+    const { hash, revision } = await hashKeyValues(engine, request.revision);
+    return {
+      header: header(engine.revision),
+      hash: BigInt(hash),
+      compactRevision: engine.compactRevision,
+      hashRevision: revision,
+    };
   }),
   unaryCall(methods.authenticate, ({ server }) => {
     // Users have no passwords. A client that has a user name goes on without a token when it reads the other text.

@@ -12,6 +12,7 @@ import { leaseCalls } from './lease-calls.ts';
 import { maxMessageBytes } from './limits.ts';
 import { RequestBytes, tooManyRequests } from './request-bytes.ts';
 import type { ServeContext } from './serve-context.ts';
+import { snapshotStream } from './snapshot-stream.ts';
 import type { UnaryCall } from './unary-call.ts';
 import { watchStream } from './watch-stream.ts';
 
@@ -22,6 +23,7 @@ const unaryCalls: ReadonlyMap<string, UnaryCall> = new Map([...kvCalls, ...lease
 const streamCalls: ReadonlyMap<string, StreamHandler> = new Map<string, StreamHandler>([
   [methods.watch.path, watchStream],
   [methods.leaseKeepAlive.path, keepAliveStream],
+  [methods.snapshot.path, snapshotStream],
 ]);
 const services = new Set([...unaryCalls.keys(), ...streamCalls.keys()].map((path) => path.split('/')[1]));
 

@@ -1,6 +1,7 @@
 import { header } from './header.ts';
 import {
   bool,
+  bytes,
   clampedInt64,
   enumeration,
   int64,
@@ -59,6 +60,9 @@ export const hashKvResponse = message({
   compactRevision: int64(3),
   hashRevision: int64(4),
 });
+
+export const snapshotRequest = message({});
+export const snapshotResponse = message({ header, remainingBytes: unsignedId(2), blob: bytes(3), version: text(4) });
 
 export const authenticateRequest = message({ name: text(1), password: text(2) });
 /** `token` goes into the metadata field `token` of later calls. */

@@ -36,6 +36,8 @@ export const methods = {
   status: method('Maintenance/Status', cluster.statusRequest, cluster.statusResponse),
   defragment: method('Maintenance/Defragment', cluster.defragmentRequest, cluster.defragmentResponse),
   hashKv: method('Maintenance/HashKV', cluster.hashKvRequest, cluster.hashKvResponse),
+  /** Streams its answer. */
+  snapshot: method('Maintenance/Snapshot', cluster.snapshotRequest, cluster.snapshotResponse),
   authenticate: method('Auth/Authenticate', cluster.authenticateRequest, cluster.authenticateResponse),
   authStatus: method('Auth/AuthStatus', cluster.authStatusRequest, cluster.authStatusResponse),
 } as const;

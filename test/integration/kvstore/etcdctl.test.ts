@@ -1,4 +1,12 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { Users, restoreSnapshot } from '../../../kvstore/index.ts';
+import { systemClock } from '../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../runtime/log/index.ts';
+import { TestAuthority, writeCertificate } from '../../support/certificates.ts';
 import { etcdctl, spawnEtcdctl } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 import { type EngineKind, serveEngine } from '../../support/served-engine.ts';
@@ -154,14 +162,131 @@ for (const kind of kinds) {
         expect((await etcdctl(served.endpoint, ['endpoint', 'health'])).code).toBe(0);
         expect(await run('alarm', 'list')).toBe('');
         expect(await run('auth', 'status')).toContain('Authentication Status: false');
-        expect(await fail('endpoint', 'hashkv')).toContain(
-          'Unimplemented desc = unknown method HashKV for service etcdserverpb.Maintenance',
-        );
+        expect(await fail('move-leader', '1')).toContain('Unimplemented desc = unknown method MoveLeader');
         expect(await run('lock', 'name', 'echo', 'held')).toBe('held\n');
         // With a user name the Go client first asks for a token, is told that there are no users, and goes on.
         expect(await run('--user=somebody:secret', 'get', 'a')).toBe('a\n1\n');
       },
       timeoutMs,
     );
+
+    test(
+      'defragments, disarms and hashes',
+      async () => {
+        await using served = await serveEngine(kind);
+        const { run } = ctl(served.endpoint);
+        await run('put', 'a', '1');
+        expect(await run('defrag')).toContain('Finished defragmenting etcd member');
+        expect(await run('alarm', 'disarm')).toBe('');
+        const hashes = async (): Promise<unknown> => JSON.parse(await run('endpoint', 'hashkv', '-w', 'json'));
+        const before = await hashes();
+        expect(before).toMatchObject([{ HashKV: { hash_revision: 2, header: { revision: 2 } } }]);
+        expect(await hashes()).toEqual(before);
+        await run('put', 'a', '2');
+        expect(await hashes()).not.toMatchObject([{ HashKV: { hash: 0 } }]);
+        expect(await run('endpoint', 'hashkv', '--rev=2')).toContain(String(hashIn(before)));
+      },
+      timeoutMs,
+    );
+
+    test(
+      'saves a snapshot while it is written to, and it comes back as another store',
+      async () => {
+        await using served = await serveEngine(kind);
+        const { run } = ctl(served.endpoint);
+        for (let i = 0; i < 300; i += 1)
+          await served.engine.put({ key: Buffer.from(`k/${i}`), value: Buffer.alloc(5000, String(i % 10)) });
+        const stop = new AbortController();
+        const writing = (async () => {
+          while (!stop.signal.aborted) {
+            await served.engine.put({ key: Buffer.from('busy'), value: Buffer.from('x') });
+            await turn();
+          }
+        })();
+        const folder = mkdtempSync(join(tmpdir(), 'isthmus-snapshot-save-'));
+        try {
+          const file = join(folder, 'saved');
+          expect(await run('snapshot', 'save', file)).toContain(`Snapshot saved at ${file}`);
+          const restored = await restoreSnapshot({
+            file,
+            directory: join(folder, 'store'),
+            leaseTtlSeconds: 60,
+            clock: systemClock,
+            log: silentLogger,
+            signal: stop.signal,
+          });
+          expect(restored.keys).toBeGreaterThanOrEqual(300);
+          expect(restored.storeId).not.toBe(restored.from.storeId);
+          expect(restored.revision).toBeGreaterThan(served.engine.revision);
+        } finally {
+          stop.abort();
+          await writing;
+          rmSync(folder, { recursive: true, force: true });
+        }
+      },
+      timeoutMs,
+    );
   });
 }
+
+function hashIn(answer: unknown): unknown {
+  return (answer as readonly { HashKV: { hash: number } }[])[0]?.HashKV.hash;
+}
+
+describeIf('etcdctl 3.6 over TLS', () => {
+  test(
+    'is the user that its certificate names, and is told what it may not do',
+    async () => {
+      const authority = new TestAuthority('ctl');
+      const folder = mkdtempSync(join(tmpdir(), 'isthmus-ctl-tls-'));
+      writeFileSync(join(folder, 'ca.crt'), authority.cert);
+      writeFileSync(
+        join(folder, 'users.yaml'),
+        'users: [{name: reader, role: r}]\nroles: [{name: r, permissions: [{access: read, prefix: open/}]}]',
+      );
+      try {
+        const deps = { clock: systemClock, log: silentLogger };
+        const files = { trustedCaFile: join(folder, 'ca.crt'), usersFile: join(folder, 'users.yaml') };
+        await using users = await Users.open(files, deps);
+        const server = writeCertificate(folder, 'server', authority.issue({ commonName: 'server' }));
+        await using served = await serveEngine('memory', { tls: { ...server, clientCertAuth: true }, users });
+        const as = (user: string): Ctl => {
+          const { certFile, keyFile } = writeCertificate(folder, user, authority.issue({ commonName: user }));
+          const flags = [`--cacert=${join(folder, 'ca.crt')}`, `--cert=${certFile}`, `--key=${keyFile}`];
+          const { run, runWith, fail } = ctl(`https://${served.endpoint}`);
+          return {
+            run: (...args) => run(...flags, ...args),
+            runWith: (input, ...args) => runWith(input, ...flags, ...args),
+            fail: (...args) => fail(...flags, ...args),
+          };
+        };
+        const [root, reader] = [as('root'), as('reader')];
+        expect(await root.run('put', 'open/a', '1')).toBe('OK\n');
+        expect(await root.run('put', 'shut/a', '1')).toBe('OK\n');
+        expect(await root.run('auth', 'status')).toContain('Authentication Status: true');
+        expect(await root.run('lock', 'name', 'echo', 'held')).toBe('held\n');
+        expect(await reader.run('get', '--prefix', 'open/')).toBe('open/a\n1\n');
+        expect(await reader.run('endpoint', 'status', '-w', 'json')).toContain('3.6.16');
+        expect((await reader.run('endpoint', 'health')).length).toBeGreaterThanOrEqual(0);
+        for (const call of [
+          ['get', 'shut/a'],
+          ['get', '--prefix', ''],
+          ['put', 'open/a', '2'],
+          ['del', 'open/a'],
+          ['lease', 'grant', '60'],
+          ['lease', 'list'],
+          ['compaction', '2'],
+          ['defrag'],
+          ['endpoint', 'hashkv'],
+          ['snapshot', 'save', join(folder, 'stolen')],
+        ])
+          expect(await reader.fail(...call)).toMatch(/permission denied|PermissionDenied|Failed to defrag/);
+        expect(await reader.fail('watch', '--prefix', 'shut/')).toBe('Error: watch is canceled by the server');
+        expect(existsSync(join(folder, 'stolen'))).toBe(false);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    timeoutMs,
+  );
+});

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import {
   restoreSnapshot,
   writeSnapshot,
 } from '../../../../kvstore/index.ts';
+import { sealed, streamSnapshot } from '../../../../kvstore/snapshot/index.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
 
@@ -148,4 +150,25 @@ describe('a damaged snapshot', () => {
     await expect(failure).rejects.toThrow(problem);
     expect(await readdir(join(folder, 'new'))).toEqual([]);
   });
+
+  test.each([0, 1, 300, 511, 512, 5000])(
+    'sealed for clients of etcd, is whole sectors and a sum, and is read as before (%i bytes more)',
+    async (more) => {
+      await using engine = new MemoryEngine({ clock });
+      await using store = new EngineStore(engine, { clock, endpoint: 'memory' });
+      // What cannot be compressed decides on the length.
+      await store.put('a', randomBytes(more));
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of sealed(streamSnapshot({ store, leaseTtl: async () => 1, clock, signal })))
+        chunks.push(chunk);
+      const whole = Buffer.concat(chunks);
+      expect(whole.length % 512).toBe(32);
+      expect(whole.subarray(-32)).toEqual(createHash('sha256').update(whole.subarray(0, -32)).digest());
+      await writeFile(file(), whole);
+      expect(await restore()).toMatchObject({ keys: 1, leases: 0 });
+      whole[whole.length >> 1] = (whole[whole.length >> 1] ?? 0) ^ 0xff;
+      await writeFile(file(), whole);
+      await expect(restore(join(folder, 'another'))).rejects.toBeInstanceOf(SnapshotFileError);
+    },
+  );
 });
