@@ -117,6 +117,12 @@ export {
   type AllocatorStore,
   IdentityAllocator,
   type IdentityAllocatorOptions,
+  type NumberConflict,
+  NumberHolder,
+  type NumberHolderOptions,
   RangeExhaustedError,
+  type Reference,
+  listReferences,
+  referenceKey,
 } from './allocator/index.ts';
 export { BytePool, type Column, type IndexedRows, RowIndex, mixed, roomFor, widened } from './tables/index.ts';

@@ -3,10 +3,12 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { type KeyValue, type Store, type WatchBatch, toText } from '../contract/index.ts';
+import type { NumberConflict } from './number-holder.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
+import { listReferences } from './references.ts';
 
 /** All that an allocator needs of a store. */
-export type AllocatorStore = Pick<Store, 'list' | 'listAndWatch' | 'transact'>;
+export type AllocatorStore = Pick<Store, 'list' | 'listAndWatch' | 'transact'> & Partial<Pick<Store, 'lock'>>;
 
 export interface IdentityAllocatorOptions {
   readonly store: AllocatorStore;
@@ -23,6 +25,18 @@ export interface IdentityAllocatorOptions {
    * another text. Readers far away may still act on what they knew. Default 10 min.
    */
   readonly graceMs?: number;
+  /**
+   * Where nodes say which numbers they refer to, with its trailing slash (see `NumberHolder`). Such a number is not
+   * collected, and means what they say where the store has forgotten it.
+   */
+  readonly referencePrefix?: string;
+  /**
+   * New numbers are given only after this has settled: when everybody who may hold numbers of an earlier life of the store
+   * has said so. What is known is given at once.
+   */
+  readonly opening?: (signal: AbortSignal) => Promise<void>;
+  /** A lock under this prefix and the number is held while a number is deleted, as others do who collect, too. */
+  readonly lockPrefix?: string;
 }
 
 interface Entry {
@@ -53,8 +67,11 @@ export class IdentityAllocator {
   readonly #pending = new Map<string, Promise<Entry>>();
   /** Deletions under way: whoever asks for such a text waits, and creates the key anew. */
   readonly #deleting = new Map<string, Promise<void>>();
+  /** Numbers that mean one thing in the store and another to somebody who refers to them; given to nobody. */
+  readonly #conflicts = new Map<number, NumberConflict>();
   #collecting = false;
   #loaded = false;
+  #opened: Promise<void> | undefined;
 
   constructor(options: IdentityAllocatorOptions) {
     this.#options = options;
@@ -73,6 +90,11 @@ export class IdentityAllocator {
     return count;
   }
 
+  /** Numbers whose meaning is contested: the store's stays, those who hold the other one are named in the log. */
+  get conflicts(): readonly NumberConflict[] {
+    return [...this.#conflicts.values()];
+  }
+
   idOf(text: string): number | undefined {
     return this.#byText.get(text)?.id;
   }
@@ -82,6 +104,7 @@ export class IdentityAllocator {
     for (const [prefix, hidden] of this.#prefixes())
       for await (const page of this.#options.store.list(prefix, { signal }))
         for (const entry of page.entries) this.#learn(entry, hidden);
+    await this.#learnReferences(signal);
     this.#loaded = true;
   }
 
@@ -93,6 +116,10 @@ export class IdentityAllocator {
   async allocate(text: string, signal: AbortSignal, { hidden = false } = {}): Promise<number> {
     if (!this.#loaded) throw new Error('Cannot allocate before what is in the store has been read');
     let entry = this.#byText.get(text);
+    if (!entry) {
+      await this.#open(signal);
+      entry = this.#byText.get(text);
+    }
     if (!entry) {
       let pending = this.#pending.get(text);
       if (!pending) {
@@ -166,6 +193,53 @@ export class IdentityAllocator {
       retry((attempt) => this.#collectForever(attempt), { clock, signal: running, schedule, onFailure }),
     );
     await tasks.wait();
+  }
+
+  /** Waits until new numbers may be given, and learns what was said of old ones meanwhile. */
+  async #open(signal: AbortSignal): Promise<void> {
+    const { opening } = this.#options;
+    if (!opening) return;
+    this.#opened ??= opening(signal).then(() => this.#learnReferences(signal));
+    try {
+      await this.#opened;
+    } catch (error) {
+      this.#opened = undefined;
+      throw error;
+    }
+  }
+
+  /** Takes over what those who refer to numbers say of them. What the store says itself is not changed by that. */
+  async #learnReferences(signal: AbortSignal): Promise<void> {
+    const { store, referencePrefix, range, log } = this.#options;
+    if (referencePrefix === undefined) return;
+    for await (const { id, text, holder } of listReferences(store, referencePrefix, signal)) {
+      if (id < range.min || id > range.max) continue;
+      const known = this.#byId.get(id) ?? (await this.#restore(id, text, signal));
+      if (known.text === text || this.#conflicts.has(id)) continue;
+      this.#conflicts.set(id, { id, ours: known.text, theirs: text });
+      log.warn('A number means one thing in the store and another to somebody who refers to it', {
+        number: id,
+        stored: known.text,
+        held: text,
+        holder,
+      });
+    }
+  }
+
+  /** Puts the key of a number back, whose meaning somebody has kept. Where another one was put first, that one counts. */
+  async #restore(id: number, text: string, signal: AbortSignal): Promise<Entry> {
+    const key = this.#key({ id, hidden: false });
+    const result = await this.#options.store.transact(
+      {
+        when: [{ key, target: 'create', result: 'equal', value: 0 }],
+        then: [{ type: 'put', key, value: text }],
+        otherwise: [{ type: 'get', key }],
+      },
+      { signal },
+    );
+    const [found] = result.results;
+    const learnt = found?.type === 'get' && found.entry ? this.#learn(found.entry, false) : undefined;
+    return learnt ?? this.#add(id, text, false, result.revision);
   }
 
   async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
@@ -307,13 +381,38 @@ export class IdentityAllocator {
     const before = this.#options.clock.monotonicMs() - this.#graceMs;
     for (const entry of this.#byId.values()) {
       if (entry.references > 0 || entry.freeSince > before) continue;
+      if (await this.#isReferenced(entry, signal)) {
+        entry.freeSince = this.#options.clock.monotonicMs();
+        continue;
+      }
+      // Whoever asked for it meanwhile has it.
+      if (entry.references > 0) continue;
       this.#forget(entry);
-      const deletion = this.#delete(entry, signal).finally(() => this.#deleting.delete(entry.text));
+      const deletion = this.#deleteLocked(entry, signal).finally(() => this.#deleting.delete(entry.text));
       this.#deleting.set(entry.text, deletion);
       await deletion;
     }
     const now = this.#options.clock.monotonicMs();
     for (const [id, { until }] of this.#resting) if (until <= now) this.#resting.delete(id);
+  }
+
+  async #isReferenced({ text }: Entry, signal: AbortSignal): Promise<boolean> {
+    const { store, referencePrefix } = this.#options;
+    if (referencePrefix === undefined) return false;
+    for await (const _ of listReferences(store, referencePrefix, signal, text)) return true;
+    return false;
+  }
+
+  async #deleteLocked(entry: Entry, signal: AbortSignal): Promise<void> {
+    const { store, lockPrefix } = this.#options;
+    const lock = lockPrefix === undefined ? undefined : await store.lock?.(`${lockPrefix}${entry.id}`, { signal });
+    try {
+      await this.#delete(entry, signal);
+    } finally {
+      await lock?.release();
+    }
+    // Somebody may have referred to it at that very moment. It rests, so that nobody else has got it.
+    if (await this.#isReferenced(entry, signal)) await this.#restore(entry.id, entry.text, signal);
   }
 
   async #delete(entry: Entry, signal: AbortSignal): Promise<void> {

@@ -153,7 +153,8 @@ export class TcpProxy implements AsyncDisposable {
       }
       const send = (): void => {
         if (!to.writable || pair.stalled || this.#mode === 'black-hole') return;
-        if (to.write(passed)) return;
+        // What was delayed comes in a row: one pause is enough for all of it.
+        if (to.write(passed) || from.isPaused()) return;
         from.pause();
         to.once('drain', () => from.resume());
       };

@@ -1,0 +1,131 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import {
+  EngineStore,
+  IdentityAllocator,
+  NumberHolder,
+  type Store,
+  openConsulStore,
+  openEmbeddedEngine,
+  openEtcdStore,
+  toText,
+} from '../../../kvstore/index.ts';
+import { systemClock } from '../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../runtime/log/index.ts';
+import { startConsul } from '../../support/consul.ts';
+import { startEtcd } from '../../support/etcd.ts';
+import { type Need, needs } from '../../support/probe.ts';
+
+const common = { clock: systemClock, log: silentLogger };
+const prefix = 'cilium/state/identities/v1/id/';
+const referencePrefix = 'cilium/state/identities/v1/value/';
+const lockPrefix = 'cilium/state/identities/v1/locks/id/';
+const range = { min: 256, max: 300 };
+
+interface Kind {
+  readonly name: string;
+  readonly need: readonly Need[];
+  /** Runs with a store of its own. */
+  readonly within: (run: (store: Store) => Promise<void>) => Promise<void>;
+}
+
+const kinds: readonly Kind[] = [
+  {
+    name: 'the embedded store',
+    need: [],
+    within: async (run) => {
+      const folder = await mkdtemp(join(tmpdir(), 'isthmus-allocator-'));
+      try {
+        await using engine = await openEmbeddedEngine({ directory: join(folder, 'data'), ...common });
+        await using store = new EngineStore(engine, { clock: systemClock, endpoint: 'embedded' });
+        await run(store);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  },
+  {
+    name: 'etcd',
+    need: ['etcd'],
+    within: async (run) => {
+      await using server = await startEtcd();
+      await using store = openEtcdStore({ endpoints: [server.endpoint], ...common });
+      await run(store);
+    },
+  },
+  {
+    name: 'Consul',
+    need: ['consul'],
+    within: async (run) => {
+      await using server = await startConsul();
+      await using store = openConsulStore({ addresses: [server.endpoint], ...common });
+      await run(store);
+    },
+  },
+];
+
+for (const { name, need, within } of kinds)
+  needs(...need)(`numbers for texts in ${name}`, () => {
+    test('keep their meaning across nodes, collection and a wiped store', async () => {
+      await within(async (store) => {
+        const stop = AbortSignal.timeout(60_000);
+        const open = async (options: { readonly opening?: () => Promise<void>; readonly graceMs?: number } = {}) => {
+          const all = { store, prefix, referencePrefix, lockPrefix, range, ...common, ...options };
+          const allocator = new IdentityAllocator(all);
+          await allocator.load(stop);
+          return allocator;
+        };
+        const content = async (): Promise<Record<string, string>> => {
+          const found: Record<string, string> = {};
+          for await (const page of store.list(prefix))
+            for (const { key, value } of page.entries) found[toText(key).slice(prefix.length)] = toText(value);
+          return found;
+        };
+
+        // Two allocators at once: every text one number, every number one text.
+        const texts = Array.from({ length: 20 }, (_, i) => `k8s:app=a${i}/b;`);
+        const [left, right] = [await open(), await open()];
+        const given = await Promise.all(
+          texts.flatMap((text) => [left.allocate(text, stop), right.allocate(text, stop)]),
+        );
+        const stored = await content();
+        for (const [i, id] of given.entries()) expect(stored[id]).toBe(texts[i >> 1]);
+
+        // A node says what it uses; the store is emptied under it.
+        const lease = await store.grantLease({ ttlSeconds: 60 });
+        const holding = { store, prefix, referencePrefix, holder: '10.0.0.1', lease: () => lease.id };
+        const node = new NumberHolder(holding);
+        const used = texts.slice(0, 5).map((text) => [text, left.idOf(text) ?? 0] as const);
+        for (const [text, id] of used) expect(await node.hold(text, id, stop)).toBeUndefined();
+        await store.deletePrefix('cilium/state/identities/');
+
+        // New numbers wait for the node; what it uses stays what it was, and nothing else gets it.
+        const asserted = Promise.withResolvers<void>();
+        const after = await open({ opening: () => asserted.promise, graceMs: 1 });
+        const others = Array.from({ length: 30 }, (_, i) => `k8s:app=other${i};`);
+        const waiting = Promise.all(others.map((text) => after.allocate(text, stop)));
+        expect(await node.assert(stop)).toEqual([]);
+        asserted.resolve();
+        const fresh = new Set(await waiting);
+        expect(fresh.size).toBe(others.length);
+        for (const [text, id] of used) expect([after.idOf(text), fresh.has(id)]).toEqual([id, false]);
+
+        // Unreferenced ones go; those that the node uses stay.
+        for (const text of others) after.release(text);
+        after.startCollecting();
+        const ended = new AbortController();
+        const running = after.run(ended.signal);
+        for (let left = others.length; left > 0;) {
+          stop.throwIfAborted();
+          await systemClock.sleep(50, stop);
+          left = Object.values(await content()).filter((text) => others.includes(text)).length;
+        }
+        ended.abort();
+        await running.catch(() => undefined);
+        expect(await content()).toEqual(Object.fromEntries(used.map(([text, id]) => [id, text])));
+        await lease.revoke();
+      });
+    }, 120_000);
+  });
