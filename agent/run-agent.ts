@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { makeDirectory } from '../runtime/files/index.ts';
 import { fields } from '../runtime/log/index.ts';
 import { serveHealth } from '../runtime/serve/index.ts';
 import { isIp, parseIp } from '../values/ip/index.ts';
@@ -24,7 +24,7 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps, signal: A
   const { clock, kernel, metrics } = deps;
   const log = deps.log.child({ [fields.node]: options.nodeName });
   const own = await ownNode(options);
-  await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
+  makeDirectory(options.stateDirectory, 0o700);
 
   const device = await overlayDeviceFor(kernel.network, own.ip, options.tunnel ?? {}, log);
   const overlay = await reconcileOverlay(kernel.network, device);

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { makeDirectory } from '../runtime/files/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import type { ApiRoutes } from '../runtime/serve/index.ts';
 import { type Kernel, MemoryKernel, openLinuxKernel } from '../kernel/index.ts';
@@ -20,7 +20,7 @@ export interface AgentKernel {
 export async function openAgentKernel(options: AgentKernelOptions, log: Logger): Promise<AgentKernel> {
   if (options.kernel === 'memory') return await memoryKernel(options);
   const kernel = await openLinuxKernel({ tcMode: options.tcMode, log });
-  await mkdir(options.bpfDir, { recursive: true, mode: 0o700 });
+  makeDirectory(options.bpfDir, 0o700);
   return { kernel };
 }
 

@@ -1,4 +1,5 @@
-import { mkdirSync, rmdirSync, statfsSync } from 'node:fs';
+import { rmdirSync, statfsSync } from 'node:fs';
+import { makeDirectory } from '../../runtime/files/index.ts';
 import { checked, errnoName, kernelError, lastErrno, libc } from '../abi/index.ts';
 
 const BPF_FS_MAGIC = 0xcafe4a11;
@@ -12,7 +13,7 @@ const MNT_DETACH = 2;
  * pins. The mount is private, so that no other mount namespace gets a copy that would keep the pins alive.
  */
 export function mountBpffs(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   if (isBpffs(directory)) return;
   checked(`Cannot mount a bpffs at ${directory}`, libc.mount('bpf', directory, 'bpf', mountFlags, 'mode=0700'));
   checked(`Cannot make the mount ${directory} private`, libc.mount(null, directory, null, privateFlags, null));

@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -10,6 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../../runtime/files/index.ts';
 import { StoreDirectoryError } from './directory-error.ts';
 import { lockPrefix } from './directory-lock.ts';
 
@@ -19,7 +19,7 @@ export const storeFormat = 3;
 
 /** Makes an absent directory; one that is there must be ours, or empty, and is not touched. @throws {StoreDirectoryError} */
 export function checkDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   checkContent(directory);
 }
 

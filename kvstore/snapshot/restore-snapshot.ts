@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock/index.ts';
+import { makeDirectory } from '../../runtime/files/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { Engine, RequestOp } from '../contract/index.ts';
 import { openEmbeddedEngine, raiseRevision } from '../embedded/index.ts';
@@ -61,7 +62,7 @@ const storeMarker = 'isthmus-store.json';
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoredStore> {
   const { directory } = options;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const found = (await readdir(directory)).filter((name) => name !== 'lost+found');
   if (found.length > 0) throw new RestoreDirectoryError(directory, found);
   const work = join(directory, workName);

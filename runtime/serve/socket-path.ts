@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { type Server, connect } from 'node:net';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../files/index.ts';
 import { ListenError, listen } from './listen.ts';
 
 /** `sun_path` holds 108 bytes with the closing zero (unix(7)); the kernel would refuse a longer path without words. */
@@ -41,7 +42,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 }
 
 async function privateDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   const found = await lstat(directory);
   if (!found.isDirectory()) throw new SocketDirectoryError(directory, 'it is not a directory');
   const uid = process.getuid?.();

@@ -101,6 +101,13 @@ describe('isthmus store serve', () => {
     );
   });
 
+  test('names the data directory that cannot be made, and exits 1', async () => {
+    // Where Node's own mkdir would try for ever, deaf to SIGTERM.
+    const running = start(['store', 'serve', '--data-dir', '/proc/isthmus-test', '--listen', '127.0.0.1:0']);
+    expect(await running.exited).toBe(1);
+    expect(running.stderr()).toContain('Cannot make the directory /proc/isthmus-test: ');
+  });
+
   test('serves metrics, liveness and readiness where asked', async () => {
     const probe = createServer();
     const port = await new Promise<number>((resolve) => {

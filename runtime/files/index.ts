@@ -1,0 +1,1 @@
+export { MakeDirectoryError, makeDirectory } from './make-directory.ts';
