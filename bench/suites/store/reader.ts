@@ -38,32 +38,51 @@ function open(endpoint: string): EtcdStore {
   return openEtcdStore({ endpoints: [endpoint], clock, log: silentLogger });
 }
 
-/** Lists each prefix over a connection of its own, two at a time as an agent does, into one view. */
+/**
+ * Lists each prefix over a connection of its own, two at a time as an agent does, into one view. Connections stay, as an
+ * agent's do, until all is read and counted.
+ */
 async function list(endpoint: string, prefixes: readonly string[]): Promise<object> {
   const view = createMeshView({ ownCluster: 'own' });
   const cpu = process.cpuUsage();
   const start = performance.now();
   const left = [...prefixes.entries()];
+  const readings: Reading[] = [];
   const worker = async (): Promise<void> => {
     for (let next = left.shift(); next; next = left.shift()) {
       const [i, prefix] = next;
-      await read(endpoint, prefix, view, { cluster: `c${i}`, clusterId: 2 });
+      readings.push(await read(endpoint, prefix, view, { cluster: `c${i}`, clusterId: 2 }));
     }
   };
   await Promise.all([worker(), worker()]);
-  return { count: view.counts.ips, seconds: (performance.now() - start) / 1000, cpu: cpuSince(cpu) };
+  const result = { count: view.counts.ips, seconds: (performance.now() - start) / 1000, cpu: cpuSince(cpu) };
+  await Promise.all(readings.map((reading) => reading[Symbol.asyncDispose]()));
+  return result;
 }
 
-/** Until the listing is complete. */
+/** A prefix that was read and is being followed. */
+type Reading = AsyncDisposable;
+
+/** Settles when the listing is complete. */
 async function read(
   endpoint: string,
   prefix: string,
   view: MeshView,
   from: { readonly cluster: string; readonly clusterId: number } = origin,
-): Promise<void> {
-  await using store = open(endpoint);
-  const done = new AbortController();
-  await watchStore(store, prefix, view, from, () => done.abort()).run(done.signal);
+): Promise<Reading> {
+  const store = open(endpoint);
+  const stop = new AbortController();
+  const { promise: synced, resolve, reject } = Promise.withResolvers<void>();
+  const running = watchStore(store, prefix, view, from, resolve).run(stop.signal);
+  running.catch(reject);
+  await synced;
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+      await store[Symbol.asyncDispose]();
+    },
+  };
 }
 
 function watchStore(
@@ -150,12 +169,12 @@ interface Sizes {
 
 /** Reads a prefix and keeps it; says what that takes beyond a process that has read and forgotten another one. */
 async function hold(endpoint: string, warm: string, prefix: string): Promise<object> {
-  await read(endpoint, warm, createMeshView({ ownCluster: 'own' }));
+  await (await read(endpoint, warm, createMeshView({ ownCluster: 'own' })))[Symbol.asyncDispose]();
   const before = sizes();
   gcPauses.length = 0;
   const view = createMeshView({ ownCluster: 'own' });
   const cpu = process.cpuUsage();
-  await read(endpoint, prefix, view);
+  await using _reading = await read(endpoint, prefix, view);
   const spent = cpuSince(cpu);
   await observed();
   const worstPauseMs = Math.max(0, ...gcPauses);
