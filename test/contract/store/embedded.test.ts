@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EngineStore, type Store, openEmbeddedEngine } from '../../../kvstore/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
-import { describeStore } from './describe-store.ts';
+import { describeStore } from './suite/index.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describeStore(
   'Store embedded in the process',
@@ -19,12 +19,14 @@ describeStore(
     return {
       store,
       another: async () => storeOver(),
-      restart: async () => {
-        await store[Symbol.asyncDispose]();
-        await engine[Symbol.asyncDispose]();
-        engine = await open();
-        store = storeOver();
-        return store;
+      disturb: {
+        restart: async () => {
+          await store[Symbol.asyncDispose]();
+          await engine[Symbol.asyncDispose]();
+          engine = await open();
+          store = storeOver();
+          return store;
+        },
       },
       compact: (revision) => engine.compact(revision),
       revokeLease: (id) => engine.leaseRevoke(id),
@@ -35,5 +37,5 @@ describeStore(
       },
     };
   },
-  { restarts: true },
+  { disturbances: ['restart'] },
 );

@@ -1,9 +1,9 @@
 import { jest } from '@jest/globals';
 import { EngineStore, MemoryEngine } from '../../../kvstore/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
-import { describeStore } from './describe-store.ts';
+import { describeStore } from './suite/index.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 describeStore('Store in memory', async () => {
   const engine = new MemoryEngine({ clock: systemClock });

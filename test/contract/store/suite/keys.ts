@@ -1,14 +1,15 @@
-import { expect, test } from '@jest/globals';
-import { CompactedError, FutureRevisionError, InvalidRequestError } from '../../../kvstore/index.ts';
-import { type StoreContext, omitted, text } from './fixture.ts';
+import { expect } from '@jest/globals';
+import { CompactedError, FutureRevisionError, InvalidRequestError } from '../../../../kvstore/index.ts';
+import { type Owes, omitted } from './cases.ts';
+import { type StoreContext, text } from './context.ts';
 
 /** Single keys: get, put, delete, revisions. */
-export function keyTests(context: StoreContext): void {
-  test('an absent key is undefined', async () => {
+export function keyCases(context: StoreContext, owes: Owes): void {
+  owes('W3', 'an absent key is undefined', async () => {
     expect(await context.store.get(`${context.prefix()}none`)).toBeUndefined();
   });
 
-  test('a new key has version 1 and was created by the revision that its put gave back', async () => {
+  owes('R2', 'a new key has version 1 and was created by the revision that its put gave back', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'one');
     expect(await context.store.get(key)).toEqual({
@@ -21,7 +22,7 @@ export function keyTests(context: StoreContext): void {
     });
   });
 
-  test('a second put keeps the create revision and counts the version up', async () => {
+  owes('R2', 'a second put keeps the create revision and counts the version up', async () => {
     const key = `${context.prefix()}a`;
     const first = await context.store.put(key, 'one');
     const second = await context.store.put(key, 'two');
@@ -32,7 +33,7 @@ export function keyTests(context: StoreContext): void {
 
   const { promises } = context;
 
-  test('each put makes the next revision, even if nothing changes', async () => {
+  owes('R1', 'each put makes the next revision, even if nothing changes', async () => {
     const key = `${context.prefix()}a`;
     const first = await context.store.put(key, 'same');
     const second = await context.store.put(key, 'same');
@@ -40,19 +41,19 @@ export function keyTests(context: StoreContext): void {
     expect(second.revision).toEqual(context.next(first.revision));
   });
 
-  test('a read makes no revision', async () => {
+  owes('R1', 'a read makes no revision', async () => {
     const before = await context.revision();
     await context.store.get(`${context.prefix()}none`);
     expect(await context.revision()).toBe(before);
   });
 
-  test('a value may be empty', async () => {
+  owes('D2', 'a value may be empty', async () => {
     const key = `${context.prefix()}empty`;
     await context.store.put(key, '');
     expect((await context.store.get(key))?.value).toEqual(new Uint8Array(0));
   });
 
-  test('keys and values may hold any bytes', async () => {
+  owes('D1', 'keys and values may hold any bytes', async () => {
     const odd = promises.keysOfAnyBytes ? [0, 255, 1, 254, 0] : Buffer.from('%2f?&<>"\\~');
     const key = new Uint8Array([...Buffer.from(context.prefix()), ...odd]);
     const value = Uint8Array.from({ length: 256 }, (_, i) => i);
@@ -63,27 +64,28 @@ export function keyTests(context: StoreContext): void {
   });
 
   if (!promises.keysOfAnyBytes)
-    test.each([
+    for (const { what, key } of [
       { what: 'bytes that are no UTF-8', key: new Uint8Array([0x61, 0xff]) },
       { what: 'a zero byte', key: 'a\u0000b' },
       { what: 'an empty path element', key: 'a//b' },
       { what: 'a path element of two dots', key: 'a/../b' },
-    ])('a key that this store cannot hold is refused: $what', async ({ key }) => {
-      const prefix = Buffer.from(context.prefix());
-      const whole = Buffer.concat([prefix, Buffer.from(key as string)]);
-      await expect(context.store.put(whole, 'x')).rejects.toThrow(InvalidRequestError);
-      await expect(context.store.get(whole)).rejects.toThrow(InvalidRequestError);
-      expect((await context.store.deletePrefix(prefix)).deleted).toBe(0);
-    });
+    ])
+      owes('D4', `a key that this store cannot hold is refused: ${what}`, async () => {
+        const prefix = Buffer.from(context.prefix());
+        const whole = Buffer.concat([prefix, Buffer.from(key as string)]);
+        await expect(context.store.put(whole, 'x')).rejects.toThrow(InvalidRequestError);
+        await expect(context.store.get(whole)).rejects.toThrow(InvalidRequestError);
+        expect((await context.store.deletePrefix(prefix)).deleted).toBe(0);
+      });
 
-  test('text means UTF-8', async () => {
+  owes('D1', 'text means UTF-8', async () => {
     const key = `${context.prefix()}Größe/日本`;
     await context.store.put(key, 'naïve');
     const entry = await context.store.get(new TextEncoder().encode(key));
     expect(new TextDecoder().decode(entry?.value)).toBe('naïve');
   });
 
-  test('the caller may use its buffers again at once', async () => {
+  owes('D5', 'the caller may use its buffers again at once', async () => {
     const key = Buffer.from(`${context.prefix()}a`);
     const name = key.toString();
     const value = Buffer.from('before');
@@ -94,27 +96,27 @@ export function keyTests(context: StoreContext): void {
     expect(text((await context.store.get(name))?.value)).toBe('before');
   });
 
-  test('a value of the largest size comes back whole', async () => {
+  owes('D3', 'a value of the largest size comes back whole', async () => {
     const key = `${context.prefix()}large`;
     const value = Buffer.alloc(promises.maxValueBytes, 'isthmus ');
     await context.store.put(key, value);
     expect(Buffer.compare((await context.store.get(key))?.value ?? Buffer.alloc(0), value)).toBe(0);
   });
 
-  test('a value beyond the limit of a request is refused and changes nothing', async () => {
+  owes('D3', 'a value beyond the limit of a request is refused and changes nothing', async () => {
     const key = `${context.prefix()}huge`;
     const before = await context.revision();
     await expect(context.store.put(key, Buffer.alloc(1.6 * 1024 * 1024))).rejects.toThrow(InvalidRequestError);
     expect(await context.revision()).toBe(before);
   });
 
-  test('an empty key is refused', async () => {
+  owes('D4', 'an empty key is refused', async () => {
     await expect(context.store.put('', 'x')).rejects.toThrow(InvalidRequestError);
     await expect(context.store.get('')).rejects.toThrow(InvalidRequestError);
     await expect(context.store.delete('')).rejects.toThrow(InvalidRequestError);
   });
 
-  test('a key of 1,978 bytes is kept', async () => {
+  owes('D4', 'a key of 1,978 bytes is kept', async () => {
     const key = context.prefix().padEnd(1978, 'k');
     await context.store.put(key, 'long');
     expect(text((await context.store.get(key))?.value)).toBe('long');
@@ -123,7 +125,7 @@ export function keyTests(context: StoreContext): void {
     expect(found).toEqual([1]);
   });
 
-  test('a revision can be read as long as nothing has changed since', async () => {
+  owes('R4', 'a revision can be read as long as nothing has changed since', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'one');
     expect(text((await context.store.get(key, { revision }))?.value)).toBe('one');
@@ -134,8 +136,8 @@ export function keyTests(context: StoreContext): void {
     await expect(context.store.get(key, { revision })).rejects.toThrow(CompactedError);
   });
 
-  const withHistory = promises.history ? test : omitted;
-  withHistory('an older revision can be read while history has it', async () => {
+  const withHistory = promises.history ? owes : omitted;
+  withHistory('R4', 'an older revision can be read while history has it', async () => {
     const key = `${context.prefix()}a`;
     const first = await context.store.put(key, 'one');
     const second = await context.store.put(key, 'two');
@@ -148,25 +150,25 @@ export function keyTests(context: StoreContext): void {
     expect(await at(third.revision)).toBeUndefined();
   });
 
-  test('a future revision is refused', async () => {
+  owes('R4', 'a future revision is refused', async () => {
     const revision = (await context.revision()) + 1000;
     await expect(context.store.get(`${context.prefix()}a`, { revision })).rejects.toThrow(FutureRevisionError);
   });
 
-  test('a delete says whether there was a key', async () => {
+  owes('W3', 'a delete says whether there was a key', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'x');
     expect(await context.store.delete(key)).toEqual({ revision: context.next(revision), deleted: true });
     expect(await context.store.get(key)).toBeUndefined();
   });
 
-  test('deleting an absent key makes no revision', async () => {
+  owes('W3', 'deleting an absent key makes no revision', async () => {
     const before = await context.revision();
     expect(await context.store.delete(`${context.prefix()}none`)).toEqual({ revision: before, deleted: false });
     expect(await context.revision()).toBe(before);
   });
 
-  test('a key that comes again begins a new life', async () => {
+  owes('R2', 'a key that comes again begins a new life', async () => {
     const key = `${context.prefix()}a`;
     await context.store.put(key, 'one');
     await context.store.put(key, 'two');
@@ -175,7 +177,7 @@ export function keyTests(context: StoreContext): void {
     expect(await context.store.get(key)).toMatchObject({ createRevision: revision, modRevision: revision, version: 1 });
   });
 
-  withHistory('many lives of a key can all be read at their revisions', async () => {
+  withHistory('R4', 'many lives of a key can all be read at their revisions', async () => {
     const key = `${context.prefix()}a`;
     const lives: { readonly revision: number; readonly value: string | undefined }[] = [];
     for (let i = 0; i < 20; i++) {
@@ -186,7 +188,7 @@ export function keyTests(context: StoreContext): void {
       expect(text((await context.store.get(key, { revision }))?.value)).toBe(value);
   });
 
-  test('writes at the same time all take effect, each in a revision of its own', async () => {
+  owes('W2', 'writes at the same time all take effect, each in a revision of its own', async () => {
     const prefix = context.prefix();
     const before = await context.revision();
     const results = await Promise.all(Array.from({ length: 50 }, (_, i) => context.store.put(`${prefix}${i}`, `${i}`)));
@@ -198,7 +200,7 @@ export function keyTests(context: StoreContext): void {
     }
   });
 
-  test('writes at the same time on one key leave the value of the highest revision', async () => {
+  owes('W2', 'writes at the same time on one key leave the value of the highest revision', async () => {
     const key = `${context.prefix()}a`;
     const results = await Promise.all(Array.from({ length: 20 }, (_, i) => context.store.put(key, `${i}`)));
     const last = results.map(({ revision }, i) => ({ revision, i })).sort((a, b) => b.revision - a.revision)[0];

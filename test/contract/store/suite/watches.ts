@@ -1,15 +1,17 @@
-import { expect, test } from '@jest/globals';
-import { InvalidRequestError } from '../../../kvstore/index.ts';
-import { Follower, type SeenBatch, type StoreContext, eventually, omitted, pause } from './fixture.ts';
-import { fill } from './prefixes.ts';
+import { expect } from '@jest/globals';
+import { InvalidRequestError } from '../../../../kvstore/index.ts';
+import { type Owes, omitted } from './cases.ts';
+import type { StoreContext } from './context.ts';
+import { Follower, type SeenBatch } from './follower.ts';
+import { eventually, pause } from './waiting.ts';
 
 /** List-and-watch: the listing, then every change once and in order. */
-export function watchTests(context: StoreContext): void {
+export function watchCases(context: StoreContext, owes: Owes): void {
   const { promises } = context;
   /** A store whose revisions are not dense may have gone on by itself before it was listed. */
   const listed = (revision: number): number => (promises.denseRevisions ? revision : context.next(revision));
 
-  test('an empty prefix of keys begins and is synced', async () => {
+  owes('O1', 'an empty prefix of keys begins and is synced', async () => {
     const revision = await context.revision();
     await using follower = await new Follower(context.store, context.prefix()).whenSynced();
     expect(follower.batches).toEqual([
@@ -18,7 +20,7 @@ export function watchTests(context: StoreContext): void {
     ]);
   });
 
-  test('the listing comes first, then synced, then changes', async () => {
+  owes('O1', 'the listing comes first, then synced, then changes', async () => {
     const prefix = context.prefix();
     const a = await context.store.put(`${prefix}a`, '1');
     const b = await context.store.put(`${prefix}b`, '2');
@@ -44,16 +46,16 @@ export function watchTests(context: StoreContext): void {
     ]);
   });
 
-  test('a listing comes in batches of the size asked for', async () => {
+  owes('O1', 'a listing comes in batches of the size asked for', async () => {
     const prefix = context.prefix();
-    await fill(context, prefix, 55);
+    await context.fill(prefix, 55);
     await using follower = await new Follower(context.store, prefix, { pageSize: 10 }).whenSynced();
     const sizes = follower.batches.flatMap((batch) => (batch.type === 'changes' ? batch.events.length : []));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(10);
     expect(follower.state.size).toBe(55);
   });
 
-  test('puts and deletes come in the order of their revisions', async () => {
+  owes('O2', 'puts and deletes come in the order of their revisions', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
     const seen = (count: number): Promise<void> | undefined =>
@@ -71,7 +73,7 @@ export function watchTests(context: StoreContext): void {
     ]);
   });
 
-  test('a put that changes nothing is an event all the same', async () => {
+  owes('O3', 'a put that changes nothing is an event all the same', async () => {
     const prefix = context.prefix();
     await context.store.put(`${prefix}a`, 'same');
     await using follower = await new Follower(context.store, prefix).whenSynced();
@@ -79,7 +81,7 @@ export function watchTests(context: StoreContext): void {
     await eventually(() => follower.live.length === 1);
   });
 
-  test('events outside the prefix do not come', async () => {
+  owes('O6', 'events outside the prefix do not come', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, `${prefix}in/`).whenSynced();
     await context.store.put(`${prefix}in`, 'no');
@@ -91,10 +93,10 @@ export function watchTests(context: StoreContext): void {
     expect(follower.live.map((event) => event.key)).toEqual([`${prefix}in/a`, `${prefix}in/b`]);
   });
 
-  test('a revision is not split between batches', async () => {
+  owes('O4', 'a revision is not split between batches', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
-    for (let round = 0; round < 5; round++) await fill(context, `${prefix}${round}/`, 100);
+    for (let round = 0; round < 5; round++) await context.fill(`${prefix}${round}/`, 100);
     await eventually(() => follower.live.length === 500);
     const batchesOf = new Map<number, number>();
     for (const batch of follower.batches)
@@ -105,9 +107,9 @@ export function watchTests(context: StoreContext): void {
   });
 
   if (!promises.prefixDeletedAtOnce)
-    test('the deletion of a prefix is seen key by key, until none is left', async () => {
+    owes('O4', 'the deletion of a prefix is seen key by key, until none is left', async () => {
       const prefix = context.prefix();
-      await fill(context, prefix, 200);
+      await context.fill(prefix, 200);
       await using follower = await new Follower(context.store, prefix).whenSynced();
       const { revision } = await context.store.deletePrefix(prefix);
       await eventually(() => follower.live.length === 200);
@@ -116,10 +118,10 @@ export function watchTests(context: StoreContext): void {
       expect(follower.state.size).toBe(0);
     });
 
-  const atOnce = promises.prefixDeletedAtOnce ? test : omitted;
-  atOnce('deleting a prefix is one revision in one batch, in byte order', async () => {
+  const atOnce = promises.prefixDeletedAtOnce ? owes : omitted;
+  atOnce('O4', 'deleting a prefix is one revision in one batch, in byte order', async () => {
     const prefix = context.prefix();
-    await fill(context, prefix, 200);
+    await context.fill(prefix, 200);
     await using follower = await new Follower(context.store, prefix).whenSynced();
     const { revision } = await context.store.deletePrefix(prefix);
     await eventually(() => follower.live.length === 200);
@@ -131,7 +133,7 @@ export function watchTests(context: StoreContext): void {
     expect(follower.state.size).toBe(0);
   });
 
-  test('an empty prefix follows every key', async () => {
+  owes('O6', 'an empty prefix follows every key', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, '').whenSynced();
     await context.store.put(`${prefix}a`, 'x');
@@ -142,13 +144,13 @@ export function watchTests(context: StoreContext): void {
   });
 
   if (!promises.keysOfAnyBytes)
-    test('a prefix that no key can have is refused', async () => {
+    owes('O6', 'a prefix that no key can have is refused', async () => {
       const follower = new Follower(context.store, new Uint8Array([0x61, 0xff]));
       await follower.ended();
       expect(follower.error).toBeInstanceOf(InvalidRequestError);
     });
 
-  (promises.keysOfAnyBytes ? test : omitted)('a prefix may end in 0xff', async () => {
+  (promises.keysOfAnyBytes ? owes : omitted)('O6', 'a prefix may end in 0xff', async () => {
     const base = Buffer.concat([Buffer.from(context.prefix()), Buffer.from([0xff])]);
     await using follower = await new Follower(context.store, base).whenSynced();
     await context.store.put(Buffer.concat([base, Buffer.from([0xff, 1])]), 'in');
@@ -159,7 +161,7 @@ export function watchTests(context: StoreContext): void {
   });
 
   if (!promises.everyEvent)
-    test('the last change of each key comes, none twice and in order, whenever the watch began', async () => {
+    owes('O3', 'the last change of each key comes, none twice and in order, whenever the watch began', async () => {
       const prefix = context.prefix();
       const last = new Map<string, string>();
       const revisions = new Set<number>();
@@ -177,7 +179,7 @@ export function watchTests(context: StoreContext): void {
       }
       await writer;
       for (const follower of followers) {
-        await eventually(() => lastRevision(follower.batches) >= Math.max(...revisions));
+        await eventually(() => follower.revision >= Math.max(...revisions));
         const seen = follower.live.map((event) => event.revision);
         expect(seen).toEqual([...new Set(seen)].toSorted((a, b) => a - b));
         expect(seen.every((revision) => revisions.has(revision))).toBe(true);
@@ -186,8 +188,8 @@ export function watchTests(context: StoreContext): void {
       }
     });
 
-  const eachOnce = promises.everyEvent ? test : omitted;
-  eachOnce('every change comes exactly once, whenever the watch began', async () => {
+  const eachOnce = promises.everyEvent ? owes : omitted;
+  eachOnce('O3', 'every change comes exactly once, whenever the watch began', async () => {
     const prefix = context.prefix();
     const revisions: number[] = [];
     const writer = (async () => {
@@ -204,7 +206,7 @@ export function watchTests(context: StoreContext): void {
     await writer;
     const last = revisions.at(-1) ?? 0;
     for (const follower of followers) {
-      await eventually(() => lastRevision(follower.batches) >= last);
+      await eventually(() => follower.revision >= last);
       const start = follower.batches.find((batch) => batch.type === 'synced');
       const from = start?.type === 'synced' ? start.revision : 0;
       expect(follower.live.map((event) => event.revision)).toEqual(revisions.filter((revision) => revision > from));
@@ -213,7 +215,7 @@ export function watchTests(context: StoreContext): void {
     }
   });
 
-  test('revisions never go back', async () => {
+  owes('O2', 'revisions never go back', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
     await Promise.all(Array.from({ length: 100 }, (_, i) => context.store.put(`${prefix}${i}`, 'x')));
@@ -222,7 +224,7 @@ export function watchTests(context: StoreContext): void {
     expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
   });
 
-  test('the revision of a batch is at least that of its last event', async () => {
+  owes('O2', 'the revision of a batch is at least that of its last event', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
     for (let i = 0; i < 10; i++) await context.store.put(`${prefix}${i}`, 'x');
@@ -231,7 +233,7 @@ export function watchTests(context: StoreContext): void {
       if (batch.type === 'changes') expect(batch.revision).toBeGreaterThanOrEqual(batch.events.at(-1)?.revision ?? 0);
   });
 
-  test('events carry the lease of their key', async () => {
+  owes('O5', 'events carry the lease of their key', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
     const lease = await context.store.grantLease({ ttlSeconds: 30 });
@@ -242,11 +244,11 @@ export function watchTests(context: StoreContext): void {
   });
 
   if (!promises.everyEvent)
-    test('a slow reader ends with the right state, in order, and nothing waits for it', async () => {
+    owes('O7', 'a slow reader ends with the right state, in order, and nothing waits for it', async () => {
       const prefix = context.prefix();
       await using follower = await new Follower(context.store, prefix).whenSynced();
       const release = follower.hold();
-      for (let round = 0; round < 20; round++) await fill(context, prefix, 100);
+      for (let round = 0; round < 20; round++) await context.fill(prefix, 100);
       await context.store.delete(`${prefix}0000`);
       release();
       await eventually(() => follower.state.size === 99 && follower.live.length >= 100);
@@ -257,12 +259,12 @@ export function watchTests(context: StoreContext): void {
       expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
     });
 
-  eachOnce('a slow reader gets everything in order', async () => {
+  eachOnce('O7', 'a slow reader gets everything in order', async () => {
     const prefix = context.prefix();
     await using follower = await new Follower(context.store, prefix).whenSynced();
     const release = follower.hold();
     const total = 3000;
-    for (let from = 0; from < total; from += 100) await fill(context, `${prefix}${from}/`, 100);
+    for (let from = 0; from < total; from += 100) await context.fill(`${prefix}${from}/`, 100);
     await context.store.deletePrefix(`${prefix}0/`);
     release();
     await eventually(() => follower.live.length === total + 100);
@@ -271,38 +273,38 @@ export function watchTests(context: StoreContext): void {
     expect(follower.state.size).toBe(total - 100);
   });
 
-  test('a slow reader ends with the right state although history was compacted meanwhile', async () => {
+  owes('O7', 'a slow reader ends with the right state although history was compacted meanwhile', async () => {
     const prefix = context.prefix();
     await context.store.put(`${prefix}stays`, 'x');
     await context.store.put(`${prefix}goes`, 'x');
     await using follower = await new Follower(context.store, prefix).whenSynced();
     const release = follower.hold();
-    for (let from = 0; from < 3000; from += 100) await fill(context, `${prefix}n/${from}/`, 100);
+    for (let from = 0; from < 3000; from += 100) await context.fill(`${prefix}n/${from}/`, 100);
     await context.store.delete(`${prefix}goes`);
     await context.store.deletePrefix(`${prefix}n/`);
     const { revision } = await context.store.put(`${prefix}last`, 'x');
     await context.opened.compact(revision);
     release();
-    await eventually(() => lastRevision(follower.batches) >= revision && follower.state.size === 2);
+    await eventually(() => follower.revision >= revision && follower.state.size === 2);
     expect([...follower.state.keys()].toSorted()).toEqual([`${prefix}last`, `${prefix}stays`]);
     const restarts = follower.batches.flatMap((batch) => (batch.type === 'restart' ? batch.reason : []));
     expect(restarts.slice(1).every((reason) => reason === 'compacted' || reason === 'too-far-behind')).toBe(true);
   });
 
-  test('an aborted signal ends the iteration without error', async () => {
+  owes('O8', 'an aborted signal ends the iteration without error', async () => {
     const follower = await new Follower(context.store, context.prefix()).whenSynced();
     await follower.stop();
     expect(follower.error).toBeUndefined();
   });
 
-  test('a signal that is aborted already gives nothing', async () => {
+  owes('O8', 'a signal that is aborted already gives nothing', async () => {
     const batches: unknown[] = [];
     const watching = context.store.listAndWatch(context.prefix(), { signal: AbortSignal.abort() });
     for await (const batch of watching) batches.push(batch);
     expect(batches).toEqual([]);
   });
 
-  test('a consumer may leave the loop', async () => {
+  owes('O8', 'a consumer may leave the loop', async () => {
     const prefix = context.prefix();
     await context.store.put(`${prefix}a`, 'x');
     const types: string[] = [];
@@ -313,7 +315,7 @@ export function watchTests(context: StoreContext): void {
     expect(types).toEqual(['restart', 'changes', 'synced']);
   });
 
-  test('many watches run side by side', async () => {
+  owes('O9', 'many watches run side by side', async () => {
     const prefix = context.prefix();
     const followers = Array.from({ length: 25 }, (_, i) => new Follower(context.store, `${prefix}${i % 5}/`));
     await Promise.all(followers.map((follower) => follower.whenSynced()));
@@ -334,8 +336,4 @@ function merged(batches: readonly SeenBatch[]): SeenBatch[] {
     else result.push(batch);
   }
   return result;
-}
-
-function lastRevision(batches: readonly SeenBatch[]): number {
-  return Math.max(0, ...batches.map((batch) => (batch.type === 'restart' ? 0 : batch.revision)));
 }

@@ -1,12 +1,13 @@
-import { expect, test } from '@jest/globals';
-import { type Compare, InvalidRequestError, LeaseNotFoundError, type Operation } from '../../../kvstore/index.ts';
-import { type StoreContext, text } from './fixture.ts';
+import { expect } from '@jest/globals';
+import { type Compare, InvalidRequestError, LeaseNotFoundError, type Operation } from '../../../../kvstore/index.ts';
+import type { Owes } from './cases.ts';
+import { type StoreContext, text } from './context.ts';
 
 /** Compare-and-set. */
-export function transactionTests(context: StoreContext): void {
+export function transactionCases(context: StoreContext, owes: Owes): void {
   const { promises } = context;
 
-  test('the first branch is applied when every comparison holds', async () => {
+  owes('T1', 'the first branch is applied when every comparison holds', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'one');
     const result = await context.store.transact({
@@ -21,7 +22,7 @@ export function transactionTests(context: StoreContext): void {
     expect(text((await context.store.get(key))?.value)).toBe('two');
   });
 
-  test('the other branch is applied when one comparison fails', async () => {
+  owes('T1', 'the other branch is applied when one comparison fails', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'one');
     const result = await context.store.transact({
@@ -37,7 +38,7 @@ export function transactionTests(context: StoreContext): void {
     expect(result.results).toMatchObject([{ type: 'get', entry: { modRevision: revision } }]);
   });
 
-  test('without another branch a failed comparison changes nothing', async () => {
+  owes('T1', 'without another branch a failed comparison changes nothing', async () => {
     const key = `${context.prefix()}a`;
     const before = await context.revision();
     const when: Compare[] = [{ key, target: 'version', result: 'greater', value: 0 }];
@@ -46,7 +47,7 @@ export function transactionTests(context: StoreContext): void {
     expect(await context.store.get(key)).toBeUndefined();
   });
 
-  test('a key is created once, however many try', async () => {
+  owes('T5', 'a key is created once, however many try', async () => {
     const key = `${context.prefix()}a`;
     const tries = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
@@ -61,7 +62,7 @@ export function transactionTests(context: StoreContext): void {
     expect(text((await context.store.get(key))?.value)).toBe(winners[0]);
   });
 
-  test('a counter that many raise by compare-and-set loses no step', async () => {
+  owes('T5', 'a counter that many raise by compare-and-set loses no step', async () => {
     const key = `${context.prefix()}counter`;
     await context.store.put(key, '0');
     const raise = async (): Promise<void> => {
@@ -78,7 +79,7 @@ export function transactionTests(context: StoreContext): void {
     expect(text((await context.store.get(key))?.value)).toBe('8');
   });
 
-  test('all writes of a transaction have one revision', async () => {
+  owes('T2', 'all writes of a transaction have one revision', async () => {
     const prefix = context.prefix();
     await context.store.put(`${prefix}gone`, 'x');
     const { revision } = await context.store.transact({
@@ -95,7 +96,7 @@ export function transactionTests(context: StoreContext): void {
     expect(await context.revision()).toBe(revision);
   });
 
-  test('results come in the order of the operations, and a get sees the writes before it', async () => {
+  owes('T3', 'results come in the order of the operations, and a get sees the writes before it', async () => {
     const prefix = context.prefix();
     await context.store.put(`${prefix}b`, 'old');
     const { results, revision } = await context.store.transact({
@@ -118,21 +119,22 @@ export function transactionTests(context: StoreContext): void {
     expect(results[3]).toEqual({ type: 'get', entry: undefined });
   });
 
-  test('a transaction that only reads makes no revision', async () => {
+  owes('T7', 'a transaction that only reads makes no revision', async () => {
     const key = `${context.prefix()}a`;
     const { revision } = await context.store.put(key, 'x');
     const result = await context.store.transact({ when: [], then: [{ type: 'get', key }] });
     expect(result.revision).toBe(revision);
   });
 
-  test('an empty transaction succeeds', async () => {
+  owes('T7', 'an empty transaction succeeds', async () => {
     const before = await context.revision();
     const result = await context.store.transact({ when: [], then: [] });
     expect(result).toEqual({ succeeded: true, revision: before, results: [] });
   });
 
   const present = { value: 'm', version: 2 };
-  test.each<{ readonly title: string; readonly compare: Omit<Compare, 'key'>; readonly holds: boolean }>([
+  type Comparison = { readonly title: string; readonly compare: Omit<Compare, 'key'>; readonly holds: boolean };
+  const ofPresent: readonly Comparison[] = [
     { title: 'version equal', compare: { target: 'version', result: 'equal', value: 2 }, holds: true },
     { title: 'version less', compare: { target: 'version', result: 'less', value: 2 }, holds: false },
     { title: 'version greater', compare: { target: 'version', result: 'greater', value: 1 }, holds: true },
@@ -145,31 +147,35 @@ export function transactionTests(context: StoreContext): void {
     { title: 'mod greater than 0', compare: { target: 'mod', result: 'greater', value: 0 }, holds: true },
     { title: 'no lease', compare: { target: 'lease', result: 'equal', value: 0n }, holds: true },
     { title: 'lease greater', compare: { target: 'lease', result: 'greater', value: 0n }, holds: false },
-  ])('a present key compares: $title', async ({ compare, holds }) => {
-    const key = `${context.prefix()}a`;
-    for (let i = 0; i < present.version; i++) await context.store.put(key, present.value);
-    const comparing = context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
-    const { target, result, value } = compare as Compare;
-    // Without a count, once and more than once are all that can be told apart.
-    const unknown = target === 'version' && value === 2 && result !== 'less';
-    if (unknown && !promises.countsVersions) await expect(comparing).rejects.toThrow(InvalidRequestError);
-    else expect((await comparing).succeeded).toBe(holds);
-  });
+  ];
+  for (const { title, compare, holds } of ofPresent)
+    owes('T4', `a present key compares: ${title}`, async () => {
+      const key = `${context.prefix()}a`;
+      for (let i = 0; i < present.version; i++) await context.store.put(key, present.value);
+      const comparing = context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
+      const { target, result, value } = compare as Compare;
+      // Without a count, once and more than once are all that can be told apart.
+      const unknown = target === 'version' && value === 2 && result !== 'less';
+      if (unknown && !promises.countsVersions) await expect(comparing).rejects.toThrow(InvalidRequestError);
+      else expect((await comparing).succeeded).toBe(holds);
+    });
 
-  test.each<{ readonly title: string; readonly compare: Omit<Compare, 'key'>; readonly holds: boolean }>([
+  const ofAbsent: readonly Comparison[] = [
     { title: 'create is 0', compare: { target: 'create', result: 'equal', value: 0 }, holds: true },
     { title: 'mod is 0', compare: { target: 'mod', result: 'equal', value: 0 }, holds: true },
     { title: 'version is less than 1', compare: { target: 'version', result: 'less', value: 1 }, holds: true },
     { title: 'the lease is none', compare: { target: 'lease', result: 'equal', value: 0n }, holds: true },
     { title: 'no value equals', compare: { target: 'value', result: 'equal', value: '' }, holds: false },
     { title: 'no value differs', compare: { target: 'value', result: 'not-equal', value: 'x' }, holds: false },
-  ])('an absent key compares: $title', async ({ compare, holds }) => {
-    const key = `${context.prefix()}none`;
-    const { succeeded } = await context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
-    expect(succeeded).toBe(holds);
-  });
+  ];
+  for (const { title, compare, holds } of ofAbsent)
+    owes('T4', `an absent key compares: ${title}`, async () => {
+      const key = `${context.prefix()}none`;
+      const { succeeded } = await context.store.transact({ when: [{ ...compare, key } as Compare], then: [] });
+      expect(succeeded).toBe(holds);
+    });
 
-  test('a lease can be compared', async () => {
+  owes('T4', 'a lease can be compared', async () => {
     const key = `${context.prefix()}a`;
     const lease = await context.store.grantLease({ ttlSeconds: 30 });
     await context.store.put(key, 'x', { lease: lease.id });
@@ -179,7 +185,7 @@ export function transactionTests(context: StoreContext): void {
     await lease.revoke();
   });
 
-  test.each<{ readonly title: string; readonly then: (key: string) => Operation[] }>([
+  const twice: readonly { readonly title: string; readonly then: (key: string) => Operation[] }[] = [
     {
       title: 'two puts',
       then: (key) => [
@@ -194,20 +200,22 @@ export function transactionTests(context: StoreContext): void {
         { type: 'delete', key },
       ],
     },
-  ])('a key written twice in one branch is refused: $title', async ({ then }) => {
-    const key = `${context.prefix()}a`;
-    await expect(context.store.transact({ when: [], then: then(key) })).rejects.toThrow(InvalidRequestError);
-    expect(await context.store.get(key)).toBeUndefined();
-  });
+  ];
+  for (const { title, then } of twice)
+    owes('T6', `a key written twice in one branch is refused: ${title}`, async () => {
+      const key = `${context.prefix()}a`;
+      await expect(context.store.transact({ when: [], then: then(key) })).rejects.toThrow(InvalidRequestError);
+      expect(await context.store.get(key)).toBeUndefined();
+    });
 
-  test('a key may be written in both branches', async () => {
+  owes('T6', 'a key may be written in both branches', async () => {
     const key = `${context.prefix()}a`;
     const put = (value: string): Operation[] => [{ type: 'put', key, value }];
     await context.store.transact({ when: [], then: put('then'), otherwise: put('otherwise') });
     expect(text((await context.store.get(key))?.value)).toBe('then');
   });
 
-  test('a branch takes 128 operations and not 129', async () => {
+  owes('T6', 'a branch takes 128 operations and not 129', async () => {
     const prefix = context.prefix();
     const puts = (count: number): Operation[] =>
       Array.from({ length: count }, (_, i) => ({ type: 'put', key: `${prefix}${i}`, value: 'x' }));
@@ -217,7 +225,7 @@ export function transactionTests(context: StoreContext): void {
     expect(await context.revision()).toBe(before);
   });
 
-  test('an unknown lease refuses the whole transaction', async () => {
+  owes('T2', 'an unknown lease refuses the whole transaction', async () => {
     const prefix = context.prefix();
     const then: Operation[] = [
       { type: 'put', key: `${prefix}a`, value: '1' },
@@ -227,7 +235,7 @@ export function transactionTests(context: StoreContext): void {
     expect(await context.store.get(`${prefix}a`)).toBeUndefined();
   });
 
-  test('an empty key in a comparison or operation is refused', async () => {
+  owes('T6', 'an empty key in a comparison or operation is refused', async () => {
     const when: Compare[] = [{ key: '', target: 'version', result: 'equal', value: 0 }];
     await expect(context.store.transact({ when, then: [] })).rejects.toThrow(InvalidRequestError);
     await expect(context.store.transact({ when: [], then: [{ type: 'get', key: '' }] })).rejects.toThrow(

@@ -1,15 +1,17 @@
-import { expect, test } from '@jest/globals';
-import { ClosedError, type Store } from '../../../kvstore/index.ts';
-import { Follower, type StoreContext } from './fixture.ts';
+import { expect } from '@jest/globals';
+import { ClosedError, type Store } from '../../../../kvstore/index.ts';
+import type { Owes } from './cases.ts';
+import type { StoreContext } from './context.ts';
+import { Follower } from './follower.ts';
 
 /** Signals, health and the end of a store. */
-export function closingTests(context: StoreContext): void {
+export function closingCases(context: StoreContext, owes: Owes): void {
   const reason = new Error('not any more');
 
-  test.each<{
+  const calls: readonly {
     readonly call: string;
     readonly run: (store: Store, key: string, signal: AbortSignal) => Promise<unknown>;
-  }>([
+  }[] = [
     { call: 'get', run: (store, key, signal) => store.get(key, { signal }) },
     { call: 'put', run: (store, key, signal) => store.put(key, 'x', { signal }) },
     { call: 'delete', run: (store, key, signal) => store.delete(key, { signal }) },
@@ -18,14 +20,16 @@ export function closingTests(context: StoreContext): void {
     { call: 'grantLease', run: (store, _key, signal) => store.grantLease({ ttlSeconds: 30, signal }) },
     { call: 'lock', run: (store, key, signal) => store.lock(key, { signal }) },
     { call: 'list', run: (store, key, signal) => firstPage(store, key, signal) },
-  ])('$call with an aborted signal rejects with its reason and does nothing', async ({ run }) => {
-    const prefix = context.prefix();
-    const before = await context.revision();
-    await expect(run(context.store, `${prefix}a`, AbortSignal.abort(reason))).rejects.toBe(reason);
-    expect(await context.revision()).toBe(before);
-  });
+  ];
+  for (const { call, run } of calls)
+    owes('C1', `${call} with an aborted signal rejects with its reason and does nothing`, async () => {
+      const prefix = context.prefix();
+      const before = await context.revision();
+      await expect(run(context.store, `${prefix}a`, AbortSignal.abort(reason))).rejects.toBe(reason);
+      expect(await context.revision()).toBe(before);
+    });
 
-  test('a listing rejects when its signal aborts between two pages', async () => {
+  owes('C1', 'a listing rejects when its signal aborts between two pages', async () => {
     const prefix = context.prefix();
     for (let i = 0; i < 5; i++) await context.store.put(`${prefix}${i}`, 'x');
     const stopping = new AbortController();
@@ -36,7 +40,7 @@ export function closingTests(context: StoreContext): void {
     await expect(listing()).rejects.toBe(reason);
   });
 
-  test('health names the endpoint and the store, and follows the revision', async () => {
+  owes('C4', 'health names the endpoint and the store, and follows the revision', async () => {
     const { revision } = await context.store.put(`${context.prefix()}a`, 'x');
     const health = context.store.health();
     expect(health.connected).toBe(true);
@@ -48,9 +52,8 @@ export function closingTests(context: StoreContext): void {
     expect(health.lastContactMs).toBeGreaterThan(0);
   });
 
-  test('a closed store refuses every call and ends its watches', async () => {
-    const store = (await context.opened.another?.()) ?? undefined;
-    if (!store) throw new Error('This implementation gives no second store to close');
+  owes('C2', 'a closed store refuses every call and ends its watches', async () => {
+    const store = await context.another();
     await store.put(`${context.prefix()}a`, 'x');
     const follower = await new Follower(store, context.prefix()).whenSynced();
     await store[Symbol.asyncDispose]();
@@ -65,9 +68,8 @@ export function closingTests(context: StoreContext): void {
     await store[Symbol.asyncDispose]();
   });
 
-  test('closing a store leaves what it wrote, leases included, and other stores', async () => {
-    const store = (await context.opened.another?.()) ?? undefined;
-    if (!store) throw new Error('This implementation gives no second store to close');
+  owes('C3', 'closing a store leaves what it wrote, leases included, and other stores', async () => {
+    const store = await context.another();
     const prefix = context.prefix();
     const lease = await store.grantLease({ ttlSeconds: 30 });
     await store.put(`${prefix}leased`, 'x', { lease: lease.id });
