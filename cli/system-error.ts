@@ -1,26 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
+import { systemReason } from '../runtime/files/index.ts';
 import { UsageError } from '../runtime/options/index.ts';
-
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EADDRINUSE: 'the address is already in use by another process',
-  ECONNREFUSED: 'nobody listens there',
-  ECONNRESET: 'the other end closed the connection',
-  EEXIST: 'a file of this name is in the way',
-  EISDIR: 'it is a directory',
-  EMFILE: 'this process has too many files open',
-  ENAMETOOLONG: 'the name is too long',
-  ENOENT: 'there is no such file or directory',
-  ENOSPC: 'no space is left on the device',
-  ENOTDIR: 'a part of the path is no directory',
-  EPERM: 'not permitted',
-  EROFS: 'the file system is read-only',
-};
 
 /** What Node says of a system call, in words: `Cannot open /nope: there is no such file or directory`. */
 export function systemErrorText(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
-  const reason = typeof error.code === 'string' ? reasons[error.code] : undefined;
+  const reason = systemReason(error);
   // Messages of our own begin otherwise and say more already.
   if (reason === undefined || !error.message.startsWith(`${String(error.code)}: `)) return undefined;
   const object = 'path' in error && typeof error.path === 'string' ? ` ${error.path}` : '';

@@ -17,6 +17,8 @@ export const storeWatch = defineCommand({
   examples: ['isthmus store watch cilium/state/nodes/', 'isthmus store watch --list -o json | jq .key'],
   run: async (context, { options, positionals: [prefix = ''] }) => {
     await using opened = await openNamed(context, addressFrom(options));
+    // A watch waits for its store for ever; whoever named a wrong one is to learn of it.
+    await opened.status({ signal: context.signal });
     const printer = new ChangePrinter(context, options.output === 'json' ? jsonLine : textLine, options.list);
     for await (const batch of opened.store.listAndWatch(prefix, { signal: context.signal })) printer.print(batch);
     return 0;

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { reasonOf } from '../../runtime/files/index.ts';
 import { certificatesOf } from '../../runtime/tls/index.ts';
 import { type AuthFile, emptyAuthFile, parseAuthFile } from './auth-file.ts';
 import { AuthFileError } from './auth-file-error.ts';
@@ -70,8 +71,7 @@ async function readOrFail(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new AuthFileError(path, undefined, `cannot be read: ${reason}`, { cause: error });
+    throw new AuthFileError(path, undefined, `cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../runtime/clock/index.ts';
+import { reasonOf } from '../../runtime/files/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import { openConsulStore } from '../consul/index.ts';
 import type { CallOptions, Store } from '../contract/index.ts';
@@ -113,9 +114,8 @@ async function readConfig(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    const problem = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new StoreAddressError(
-      `Cannot read the store’s configuration ${file}: ${problem}`,
+      `Cannot read the store’s configuration ${file}: ${reasonOf(error)}`,
       'check path and permission',
     );
   }

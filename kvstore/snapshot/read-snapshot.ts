@@ -1,6 +1,7 @@
 import { type ReadStream, createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
+import { reasonOf } from '../../runtime/files/index.ts';
 import { endOfSnapshot } from './seal.ts';
 import {
   type SnapshotEntry,
@@ -70,7 +71,7 @@ export async function* readSnapshot(file: string, signal: AbortSignal): AsyncGen
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     const foreign = error instanceof Error && error.message.includes('incorrect header');
     if (code.startsWith('Z_')) throw fail(foreign ? 'no snapshot of ours' : 'damaged or cut short', error);
-    throw fail(`cannot be read: ${code}`, error);
+    throw fail(`cannot be read: ${reasonOf(error)}`, error);
   } finally {
     source?.destroy();
     text.destroy();

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type EndpointSlice, readManifests } from '../../kubernetes/index.ts';
+import { reasonOf } from '../../runtime/files/index.ts';
 import { type NetworkPlan, planNetwork } from '../network/index.ts';
 import {
   LabScheduler,
@@ -9,7 +10,7 @@ import {
   placeServices,
   schedule,
 } from '../scheduler/index.ts';
-import { type Topology, defaultTopology, parseTopology } from '../topology/index.ts';
+import { type Topology, TopologyError, defaultTopology, parseTopology } from '../topology/index.ts';
 import { manifestNotes, problemText } from './manifest-notes.ts';
 
 export interface LabPlanInput {
@@ -43,10 +44,18 @@ export class ManifestsError extends Error {
   }
 }
 
+async function readTopology(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new TopologyError(file, [`cannot be read: ${reasonOf(error)}`]);
+  }
+}
+
 /** Reads topology and manifests and places everything. @throws {TopologyError} {@link ManifestsError} */
 export async function planLab(input: LabPlanInput): Promise<LabPlan> {
   const { topologyFile } = input;
-  const topology = topologyFile ? parseTopology(await readFile(topologyFile, 'utf8'), topologyFile) : defaultTopology();
+  const topology = topologyFile ? parseTopology(await readTopology(topologyFile), topologyFile) : defaultTopology();
   const manifests = await readManifests(input.manifests);
   if (manifests.errors.length > 0) throw new ManifestsError(manifests.errors.map(problemText));
   if (manifests.objects.length + manifests.workloads.length === 0)

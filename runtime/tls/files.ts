@@ -1,5 +1,6 @@
 import { type KeyObject, type X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { reasonOf } from '../files/index.ts';
 import { type CertificateFacts, certificatesOf, factsOf } from './certificate.ts';
 
 /** Files by which the two ends of a connection know each other: PEM, as etcd, Consul and Cilium name them. */
@@ -69,8 +70,7 @@ async function contentsOf(file: string | undefined): Promise<Buffer | undefined>
   try {
     return await readFile(file);
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new TlsFileError(file, `cannot be read: ${reason}`, { cause: error });
+    throw new TlsFileError(file, `cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }
 

@@ -1,3 +1,4 @@
+import { reasonOf } from '../../../runtime/files/index.ts';
 import { fields, type Logger } from '../../../runtime/log/index.ts';
 import { exponential } from '../../../runtime/retry/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
@@ -89,11 +90,6 @@ export class Dialer {
 }
 
 /** Several addresses of one name fail as an `AggregateError` without a message of its own. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
-}
-
 function shuffled<T>(items: readonly T[], random: () => number): T[] {
   const result = [...items];
   for (let i = result.length - 1; i > 0; i--) {

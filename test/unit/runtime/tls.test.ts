@@ -82,7 +82,7 @@ describe('certificate files', () => {
   });
 
   test.each([
-    { what: 'is missing', files: () => ({ trustedCaFile: join(folder, 'no') }), says: /no cannot be read: ENOENT/ },
+    { what: 'is missing', files: () => ({ trustedCaFile: join(folder, 'no') }), says: /no cannot be read: there is no such file/ },
     {
       what: 'is no PEM',
       files: () => ({ trustedCaFile: write('a', 'x') }),
@@ -364,7 +364,7 @@ describe('certificate files that are replaced', () => {
 
   test('are an error when they never could be used', async () => {
     const source = new TlsSource({ trustedCaFile: join(folder, 'later.crt') }, { clock: systemClock, log });
-    await expect(source.read()).rejects.toThrow(/later.crt cannot be read: ENOENT/);
+    await expect(source.read()).rejects.toThrow(/later.crt cannot be read: there is no such file/);
     write('later.crt', ours.cert);
     expect((await source.read()).authorities).toHaveLength(1);
   });

@@ -135,7 +135,7 @@ describe('the etcd API over TLS', () => {
     {
       what: 'no file',
       change: { certFile: '/nowhere/server.crt' },
-      text: '/nowhere/server.crt cannot be read: ENOENT',
+      text: '/nowhere/server.crt cannot be read: there is no such file or directory',
     },
     { what: 'the key of another', change: { keyFile: 'other.key' }, text: 'is not the private key of the certificate' },
     { what: 'no authority', change: { trustedCaFile: undefined }, text: 'clients need an authority' },
