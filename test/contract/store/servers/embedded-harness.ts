@@ -21,7 +21,7 @@ const dependencies = { clock: systemClock, log: silentLogger };
 
 export interface EmbeddedHarnessOptions {
   readonly scheme?: 'http' | 'https';
-  readonly serve?: Pick<ServeEtcdOptions, 'tls'>;
+  readonly serve?: Pick<ServeEtcdOptions, 'tls' | 'users'>;
   readonly client?: Pick<EtcdStoreOptions, 'tls'>;
   readonly guarded?: () => Promise<Guarded>;
   readonly dispose?: () => Promise<void>;
