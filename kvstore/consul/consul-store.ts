@@ -13,6 +13,7 @@ import {
   type Page,
   type PutOptions,
   type ReadOptions,
+  RenewedLease,
   type Store,
   type StoreHealth,
   type Transaction,
@@ -29,7 +30,6 @@ import { JournalWriter } from './journal/index.ts';
 import { isMark, keyText, prefixText } from './keys.ts';
 import type { ConsulStoreOptions } from './options.ts';
 import { type ReadSettings, checkRevision, keysUnder, readKey, readPrefix } from './read.ts';
-import { SessionLease } from './session-lease.ts';
 import { Sessions, sessionTtl } from './sessions.ts';
 import { identify } from './store-id.ts';
 import {
@@ -58,7 +58,7 @@ export class ConsulStore implements Store {
   readonly #transactions: TransactDependencies;
   readonly #shards: ShardBudget;
   readonly #waitMs: number;
-  readonly #leases = new Set<SessionLease>();
+  readonly #leases = new Set<RenewedLease>();
   #asked = false;
 
   constructor(options: ConsulStoreOptions) {
@@ -183,10 +183,14 @@ export class ConsulStore implements Store {
     const { signal } = await this.#begin('grant a lease', options);
     const askedMs = clock.monotonicMs();
     const id = await this.#sessions.create(ttlSeconds, signal);
-    const lease = new SessionLease(id, ttlSeconds, askedMs, {
+    const lease = new RenewedLease(id, ttlSeconds, askedMs, {
       clock,
-      renew: (leaseId, renewing) => this.#sessions.renew(leaseId, renewing),
-      destroy: (leaseId) => this.#sessions.destroy(leaseId),
+      // Consul lets twice the time to live pass, but keeps its word only for that time itself: that is the budget.
+      renew: async (leaseId, renewing) => {
+        await this.#sessions.renew(leaseId, renewing);
+        return ttlSeconds;
+      },
+      revoke: (leaseId) => this.#sessions.destroy(leaseId),
       ended: (ended) => this.#leases.delete(ended),
     });
     this.#leases.add(lease);

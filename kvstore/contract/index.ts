@@ -5,6 +5,7 @@ export { HeldLock } from './held-lock.ts';
 export type { StoreHealth } from './health.ts';
 export type { Lease, LeaseOptions, Lock, LockOptions } from './lease.ts';
 export type * from './key-value.ts';
+export { RenewedLease } from './renewed-lease.ts';
 export type * from './store.ts';
 export type * from './transaction.ts';
 export type * from './watch.ts';

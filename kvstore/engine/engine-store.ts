@@ -13,6 +13,7 @@ import {
   type Page,
   type PutOptions,
   type ReadOptions,
+  RenewedLease,
   type Store,
   type StoreHealth,
   type Transaction,
@@ -24,7 +25,6 @@ import {
   toText,
 } from '../contract/index.ts';
 import { abortable } from './abortable.ts';
-import { EngineLease } from './engine-lease.ts';
 import { acquireLock } from './engine-lock.ts';
 import { followPrefix } from './follow.ts';
 import { plainKeyValue } from './row.ts';
@@ -45,7 +45,7 @@ export class EngineStore implements Store {
   readonly #clock: Clock;
   readonly #endpoint: string;
   readonly #closing = new AbortController();
-  readonly #leases = new Set<EngineLease>();
+  readonly #leases = new Set<RenewedLease>();
   #revision = 0;
   #lastContactMs: number | undefined;
   #error: string | undefined;
@@ -157,17 +157,17 @@ export class EngineStore implements Store {
     await Promise.all([...this.#leases].map((lease) => lease[Symbol.asyncDispose]()));
   }
 
-  async #grant(options: LeaseOptions): Promise<EngineLease> {
+  async #grant(options: LeaseOptions): Promise<Lease> {
+    const askedMs = this.#clock.monotonicMs();
     const ttl = Math.ceil(options.ttlSeconds);
     const granted = await this.#call('lease', options.signal, () => this.#engine.leaseGrant({ id: 0n, ttl }));
-    const lease = new EngineLease(granted.id, granted.ttl, {
+    const lease = new RenewedLease(granted.id, granted.ttl, askedMs, {
       clock: this.#clock,
-      keepAlive: (id) => this.#call('lease', undefined, () => this.#engine.leaseKeepAlive(id)),
+      renew: async (id, signal) => (await this.#call('lease', signal, () => this.#engine.leaseKeepAlive(id))).ttl,
       revoke: async (id) => void (await this.#call('lease', undefined, () => this.#engine.leaseRevoke(id))),
-      ended: () => void this.#leases.delete(lease),
+      ended: (ended) => this.#leases.delete(ended),
     });
     this.#leases.add(lease);
-    lease.start();
     return lease;
   }
 

@@ -12,6 +12,7 @@ import {
   ProtocolError,
   type PutOptions,
   type ReadOptions,
+  RenewedLease,
   type Store,
   type StoreHealth,
   type Transaction,
@@ -23,7 +24,6 @@ import {
   toBytes,
   toText,
 } from '../contract/index.ts';
-import { EtcdLease } from './etcd-lease.ts';
 import { acquireLock } from './etcd-lock.ts';
 import { follow, listParts, rangeOf } from './list-watch/index.ts';
 import { type CallSettings, EtcdSession, type EtcdSessionOptions } from './session/index.ts';
@@ -59,7 +59,7 @@ export function openEtcdStore(options: EtcdStoreOptions): EtcdStore {
 export class EtcdStore implements Store {
   readonly #options: EtcdStoreOptions;
   readonly #session: EtcdSession;
-  readonly #leases = new Set<EtcdLease>();
+  readonly #leases = new Set<RenewedLease>();
 
   constructor(options: EtcdStoreOptions) {
     this.#options = options;
@@ -161,9 +161,9 @@ export class EtcdStore implements Store {
       settingsOf('grant a lease', options),
     );
     if (error !== '') throw new NoSpaceError(`Cannot grant a lease: ${error}`);
-    const lease = new EtcdLease(id, ttl, sentMs, {
+    const lease = new RenewedLease(id, ttl, sentMs, {
       clock,
-      keepAlive: (leaseId, timeoutMs, signal) => this.#keepAlive(leaseId, timeoutMs, signal),
+      renew: (leaseId, signal, timeoutMs) => this.#keepAlive(leaseId, timeoutMs, signal),
       revoke: (leaseId) => this.#revoke(leaseId),
       ended: (ended) => this.#leases.delete(ended),
     });

@@ -9,6 +9,7 @@ needs('consul')('with a real server', () => {
   describeStore('Store of Consul 1.22, a server on disk', () => openConsul('disk'), {
     promises: consulPromises,
     disturbances: ['breakable', 'restart', 'resume', 'wipe', 'backup'],
+    shownElsewhere: ['broken lines', 'slow readers'],
     openTimeoutMs: 600_000,
   });
 });

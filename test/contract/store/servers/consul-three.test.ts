@@ -9,6 +9,7 @@ needs('consul')('with real servers', () => {
   describeStore('Store of Consul 1.22, three servers', openConsulCluster, {
     promises: consulPromises,
     disturbances: ['breakable', 'restart', 'resume', 'killLeader'],
+    shownElsewhere: ['broken lines', 'slow readers', 'restarts', 'resumption'],
     openTimeoutMs: 600_000,
   });
 });

@@ -6,4 +6,5 @@ jest.setTimeout(180_000);
 
 describeStore('Store embedded, over the wire', () => openEmbedded(), {
   disturbances: ['restart', 'resume', 'breakable', 'wipe', 'backup'],
+  shownElsewhere: ['broken lines'],
 });

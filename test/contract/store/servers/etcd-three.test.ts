@@ -9,6 +9,7 @@ needs('etcd')('with real servers', () => {
   describeStore('Store of etcd 3.6, three members', openEtcdCluster, {
     promises: { elsewhere: true },
     disturbances: ['restart', 'resume', 'breakable', 'killLeader'],
+    shownElsewhere: ['broken lines'],
     openTimeoutMs: 600_000,
   });
 });

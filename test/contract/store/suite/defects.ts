@@ -14,6 +14,8 @@ export interface Defect {
   readonly promise: string;
   /** Of the promise's cases only those with this title are tried: others would take long. */
   readonly finder?: RegExp;
+  /** It is found by something that does not come, which takes a while. */
+  readonly waits?: boolean;
   /** Only where the store makes this promise, or the harness can do this. */
   readonly where?: (promises: StorePromises, disturbances: readonly Disturbance[]) => boolean;
   readonly wrap: (store: Store) => Store;
@@ -152,11 +154,13 @@ const defects: readonly Defect[] = [
   },
   {
     title: 'swaps changes',
+    waits: true,
     promise: 'O2',
     wrap: (store) => passing(store, { listAndWatch: (prefix, options) => lateOrder(store, prefix, options) }),
   },
   {
     title: 'loses a change now and then',
+    waits: true,
     promise: 'O3',
     wrap: (store) => {
       let count = 0;
@@ -168,6 +172,7 @@ const defects: readonly Defect[] = [
   },
   {
     title: 'gives a change twice',
+    waits: true,
     promise: 'O3',
     wrap: (store) =>
       passing(store, {
@@ -205,6 +210,7 @@ const defects: readonly Defect[] = [
   },
   {
     title: 'drops what waits for a slow reader',
+    waits: true,
     promise: 'O7',
     finder: /ends with what is left|neither writers/,
     wrap: (store) => passing(store, { listAndWatch: (prefix, options) => dropsWaiting(store, prefix, options) }),
@@ -239,6 +245,7 @@ const defects: readonly Defect[] = [
   },
   {
     title: 'ends a lease early',
+    waits: true,
     promise: 'E5',
     finder: /never before/,
     where: ({ endsOnTime }) => endsOnTime,

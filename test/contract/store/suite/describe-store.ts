@@ -10,6 +10,11 @@ export interface StoreTraits {
   readonly promises?: Partial<StorePromises>;
   /** What can be done to it: for each of these the opened store gives the means. */
   readonly disturbances?: readonly Disturbance[];
+  /**
+   * Chapters that another harness has shown for the same code: they run in full only (`ISTHMUS_CONTRACT=full`), as does
+   * whatever in the other chapters has to wait for time to pass. Everything always runs where this is not given.
+   */
+  readonly shownElsewhere?: readonly string[];
   /** For starting real servers, which may have to be built first. */
   readonly openTimeoutMs?: number;
 }
@@ -20,7 +25,8 @@ export interface StoreTraits {
  * many cases ran.
  */
 export function describeStore(name: string, open: OpenStore, traits: StoreTraits = {}): void {
-  const { openTimeoutMs = 60_000, promises = {}, disturbances = [] } = traits;
+  const { openTimeoutMs = 60_000, promises = {}, disturbances = [], shownElsewhere } = traits;
+  const lean = shownElsewhere !== undefined && process.env['ISTHMUS_CONTRACT'] !== 'full';
   describe(name, () => {
     const context = new StoreContext({ ...allPromises, ...promises });
     const chapters = chaptersFor(disturbances).map(({ title, chapter }) => ({
@@ -28,14 +34,16 @@ export function describeStore(name: string, open: OpenStore, traits: StoreTraits
       cases: casesOf(chapter, context),
     }));
     const all = chapters.flatMap(({ cases }) => cases);
+    const runs = (chapter: string): boolean => !lean || !shownElsewhere.includes(chapter);
     let run = 0;
     beforeAll(() => context.open(open), openTimeoutMs);
     afterAll(async () => {
       await context.close();
-      process.stderr.write(`${name}: ${run} of ${all.length} cases of the store contract\n`);
+      const rest = lean ? '; all of them with ISTHMUS_CONTRACT=full' : '';
+      process.stderr.write(`${name}: ${run} of ${all.length} cases of the store contract${rest}\n`);
     }, openTimeoutMs);
 
-    for (const { title, cases } of chapters)
+    for (const { title, cases } of chapters.filter((chapter) => runs(chapter.title)))
       describe(title, () => {
         for (const { promise, title: owed, run: body, patient } of cases)
           if (!patient)
@@ -44,10 +52,10 @@ export function describeStore(name: string, open: OpenStore, traits: StoreTraits
               await body();
             });
         const patient = cases.filter((one) => one.patient);
-        if (patient.length > 0) describe('while time passes', () => sideBySide(patient, () => (run += 1)));
+        if (patient.length > 0 && !lean) describe('while time passes', () => sideBySide(patient, () => (run += 1)));
       });
     describe('defects that the suite must find', () => {
-      for (const defect of defectsFor(context.promises, disturbances))
+      for (const defect of defectsFor(context.promises, disturbances).filter(({ waits }) => !lean || !waits))
         test(`a store that ${defect.title}, by ${defect.promise}`, () => whatFinds(defect, all, context));
     });
   });

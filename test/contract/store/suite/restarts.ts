@@ -5,7 +5,7 @@ import { Follower } from './follower.ts';
 import { eventually, pause } from './waiting.ts';
 
 /** What outlives the process behind the store; for stores that keep anything. */
-export function restartCases(context: StoreContext, owes: Owes): void {
+export function restartCases(context: StoreContext, owes: Owes, patiently: Owes): void {
   const { promises } = context;
   const withHistory = promises.history ? owes : omitted;
 
@@ -60,7 +60,7 @@ export function restartCases(context: StoreContext, owes: Owes): void {
     expect(context.store.health().storeId).toBe(storeId);
   });
 
-  owes('E7', 'leases outlive a restart with their keys, and still end, never before their time', async () => {
+  patiently('E7', 'leases outlive a restart with their keys, and still end, never before their time', async () => {
     const prefix = context.prefix();
     const asked = performance.now();
     const lease = await context.store.grantLease({ ttlSeconds: 4 });

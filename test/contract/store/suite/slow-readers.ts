@@ -52,9 +52,9 @@ export function slowReaderCases(context: StoreContext, owes: Owes): void {
     const release = slow.hold();
     const value = Buffer.alloc(256 * 1024, 'x');
     const before = usedBytes();
-    // 128 MiB pass by.
-    for (let i = 0; i < 512; i++) await context.store.put(`${prefix}${i % 8}`, value);
-    expect(usedBytes() - before).toBeLessThan(64 * 1024 ** 2);
+    // 64 MiB pass by.
+    for (let i = 0; i < 256; i++) await context.store.put(`${prefix}${i % 8}`, value);
+    expect(usedBytes() - before).toBeLessThan(32 * 1024 ** 2);
     await context.store.put(`${prefix}last`, 'x');
     release();
     await eventually(() => slow.state.size === 9);

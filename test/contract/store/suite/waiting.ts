@@ -1,5 +1,5 @@
 /** Generous, since it only bounds a failure: nothing is measured here. */
-const ordinaryPatienceMs = 60_000;
+const ordinaryPatienceMs = 120_000;
 let patienceMs = ordinaryPatienceMs;
 
 /** Waits until `check` holds, looking again every few milliseconds. */
