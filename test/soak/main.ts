@@ -2,9 +2,10 @@
 import { etcdDifferential } from './etcd-differential.ts';
 import { powerCut } from './power-cut.ts';
 import type { Soak } from './soak.ts';
+import { storeContract } from './store-contract.ts';
 import { storeCrash } from './store-crash.ts';
 
-const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential];
+const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential, storeContract];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !soaks.some((soak) => soak.name === name));
