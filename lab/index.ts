@@ -17,4 +17,5 @@ export {
   nodePaths,
   readLabState,
 } from './state/index.ts';
+export { type LabStoreKind, StoreBinaryError, type StoreSwitch, labStoreKinds } from './stores/index.ts';
 export { TopologyError } from './topology/index.ts';

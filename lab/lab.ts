@@ -5,7 +5,7 @@ import { systemClock } from '../runtime/clock/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
 import { type AwaitOptions, untilAnswered, untilReady } from './await-processes.ts';
-import { agentLaunch, apiserverLaunch } from './launch.ts';
+import { type LaunchContext, agentLaunch, apiserverLaunch, writePeer } from './launch.ts';
 import { type CutLink, CutLinks, LabArgumentError, podWire } from './network/index.ts';
 import type { LabPlan } from './plan/index.ts';
 import { type KeepRunning, ProcessKeeper } from './processes/index.ts';
@@ -20,7 +20,9 @@ import {
   writeLabState,
   writeLabStateSync,
 } from './state/index.ts';
+import { ClusterStores, type LabStoreKind, type StoreSwitch, startStoreServer, switchStore } from './stores/index.ts';
 import { type LabSubstrate, probePortOf } from './substrate/index.ts';
+import type { LabCluster } from './topology/index.ts';
 
 /** A pod that is stopped still answers for this long, while the mesh learns of it (Kubernetes: preStop and grace period). */
 const terminationGraceMs = 1000;
@@ -30,6 +32,8 @@ export interface LabOptions {
   readonly plan: LabPlan;
   readonly kernel: 'linux' | 'memory';
   readonly substrate: LabSubstrate;
+  /** Where every cluster keeps its records at first. */
+  readonly store: LabStoreKind;
   readonly log: Logger;
   /** One line for each step, for people who wait. */
   readonly onProgress: (line: string) => void;
@@ -49,6 +53,9 @@ export class Lab implements AsyncDisposable {
   readonly #processes: ProcessKeeper;
   readonly #sources: SourceServer[] = [];
   readonly #links: CutLinks;
+  readonly #stores: ClusterStores;
+  /** A cluster that is moving to another store. */
+  readonly #moving = new Set<string>();
   #state: LabState;
   upMs = -1;
   /** Null until there was such an answer: forever where no packet is sent. */
@@ -60,6 +67,7 @@ export class Lab implements AsyncDisposable {
     this.substrate = options.substrate;
     this.#options = options;
     this.#links = new CutLinks(options.plan.network.sites);
+    this.#stores = new ClusterStores(options.store, this.paths, options.substrate);
     this.#state = this.#plannedState();
     this.#processes = new ProcessKeeper({ clock: systemClock, log: options.log, onChange: () => this.#record() });
   }
@@ -154,16 +162,75 @@ export class Lab implements AsyncDisposable {
     await Promise.all(this.#sources.map((source) => source[Symbol.asyncDispose]()));
   }
 
+  /** Moves a running cluster to another store. @throws {LabArgumentError} for one that is no cluster, or moving already. */
+  async switchStore(name: string, to: LabStoreKind, signal: AbortSignal): Promise<StoreSwitch> {
+    const cluster = this.plan.topology.clusters.find((candidate) => candidate.name === name);
+    if (!cluster) throw new LabArgumentError(`The lab has no cluster ${JSON.stringify(name)}`);
+    if (this.#stores.kindOf(name) === to) throw new LabArgumentError(`The store of ${name} is ${to} already`);
+    if (this.#moving.has(name)) throw new LabArgumentError(`${name} is moving to another store already`);
+    this.#moving.add(name);
+    try {
+      const { paths, substrate } = this;
+      const keeper = this.#processes;
+      return await switchStore(
+        name,
+        to,
+        {
+          stores: this.#stores,
+          paths,
+          substrate,
+          clock: systemClock,
+          onProgress: this.#options.onProgress,
+          keep: (options) => keeper.keepRunning(options),
+          retire: (role) => keeper.retire(role),
+          moveAgents: () => this.#moveAgents(cluster, signal),
+          startApiserver: async () => {
+            keeper.keepRunning(await apiserverLaunch(this.#launching, cluster));
+            await untilReady(apiserverPaths(paths, name).apiSocket, this.#awaiting(signal));
+          },
+          tellPeers: () => this.#tellPeers(name),
+        },
+        signal,
+      );
+    } finally {
+      this.#moving.delete(name);
+    }
+  }
+
+  get #launching(): LaunchContext {
+    const { plan, paths, substrate } = this;
+    return { topology: plan.topology, paths, substrate, stores: this.#stores, logLevel: this.#options.logLevel };
+  }
+
+  /** One after another: each is ready again before the next one ends. */
+  async #moveAgents(cluster: LabCluster, signal: AbortSignal): Promise<void> {
+    for (const node of cluster.nodes) {
+      await this.#processes.retire(`${cluster.name}/${node}/agent`);
+      this.#processes.keepRunning(await agentLaunch(this.#launching, cluster, node));
+      await untilReady(nodePaths(this.paths, cluster.name, node).apiSocket, this.#awaiting(signal));
+    }
+  }
+
+  async #tellPeers(peer: string): Promise<void> {
+    for (const { name, nodes } of this.plan.topology.clusters)
+      if (name !== peer) for (const node of nodes) await writePeer(this.#launching, name, node, peer);
+  }
+
   async #startProcesses(): Promise<void> {
     const { plan, paths, substrate } = this;
     const { log, checkPeer } = this.#options;
-    const context = { topology: plan.topology, paths, substrate, logLevel: this.#options.logLevel };
+    const context = this.#launching;
+    const stores = this.#stores;
     for (const cluster of plan.topology.clusters) {
       const scheduler = plan.schedulers.get(cluster.name);
       const { directory, sourceSocket } = apiserverPaths(paths, cluster.name);
       await mkdir(directory, { recursive: true, mode: 0o700 });
       if (scheduler)
         this.#sources.push(await serveSource(scheduler, sourceSocket, { log, ...(checkPeer ? { checkPeer } : {}) }));
+      const kind = stores.kindOf(cluster.name);
+      const server =
+        kind === 'embedded' ? undefined : await startStoreServer(cluster.name, kind, { stores, paths, substrate });
+      if (server) this.#processes.keepRunning(server);
       this.#processes.keepRunning(await apiserverLaunch(context, cluster));
     }
     for (const cluster of plan.topology.clusters) {

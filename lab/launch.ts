@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { ChildOptions } from './processes/index.ts';
 import { type LabPaths, apiserverPaths, nodePaths } from './state/index.ts';
+import type { ClusterStores } from './stores/index.ts';
 import type { LabSubstrate } from './substrate/index.ts';
 import type { LabCluster, Topology } from './topology/index.ts';
 
@@ -14,6 +15,7 @@ export interface LaunchContext {
   readonly topology: Topology;
   readonly paths: LabPaths;
   readonly substrate: LabSubstrate;
+  readonly stores: ClusterStores;
   readonly logLevel: string;
 }
 
@@ -21,7 +23,6 @@ export interface LaunchContext {
 export async function apiserverLaunch(context: LaunchContext, cluster: LabCluster): Promise<ChildOptions> {
   const paths = apiserverPaths(context.paths, cluster.name);
   await mkdir(paths.dataDirectory, { recursive: true, mode: 0o700 });
-  const { host, port } = context.substrate.storeAddress(cluster.name);
   return {
     role: `${cluster.name}/apiserver`,
     argv: [
@@ -31,12 +32,11 @@ export async function apiserverLaunch(context: LaunchContext, cluster: LabCluste
       ...flags({
         'cluster-name': cluster.name,
         'cluster-id': cluster.id,
-        'data-dir': paths.dataDirectory,
-        listen: `${host}:${port}`,
         source: `stream:${paths.sourceSocket}`,
         'api-socket': paths.apiSocket,
         'log-level': context.logLevel,
       }),
+      ...context.stores.apiserverArguments(cluster.name),
     ],
     logFile: paths.logFile,
     within: context.substrate.within(cluster.name, 'apiserver'),
@@ -45,14 +45,13 @@ export async function apiserverLaunch(context: LaunchContext, cluster: LabCluste
 
 /** Writes a node's store configuration and one file for each remote cluster, and says how its agent is started. */
 export async function agentLaunch(context: LaunchContext, cluster: LabCluster, node: string): Promise<ChildOptions> {
-  const { substrate, topology } = context;
+  const { substrate, topology, stores } = context;
+  const kind = stores.kindOf(cluster.name);
   const paths = nodePaths(context.paths, cluster.name, node);
   await mkdir(paths.clustermeshDirectory, { recursive: true, mode: 0o700 });
-  await writeFile(paths.storeConfig, storeConfig(substrate, cluster.name), { mode: 0o600 });
-  for (const { name } of topology.clusters) {
-    if (name !== cluster.name)
-      await writeFile(`${paths.clustermeshDirectory}/${name}`, storeConfig(substrate, name), { mode: 0o600 });
-  }
+  await writeFile(paths.storeConfig, stores.ownConfig(cluster.name, kind), { mode: 0o600 });
+  for (const { name } of topology.clusters)
+    if (name !== cluster.name) await writePeer(context, cluster.name, node, name);
   return {
     role: `${cluster.name}/${node}/agent`,
     argv: [
@@ -62,6 +61,7 @@ export async function agentLaunch(context: LaunchContext, cluster: LabCluster, n
         'cluster-name': cluster.name,
         'cluster-id': cluster.id,
         'node-name': node,
+        store: kind,
         'store-config': paths.storeConfig,
         'clustermesh-config': paths.clustermeshDirectory,
         'state-dir': paths.stateDirectory,
@@ -79,8 +79,15 @@ function flags(values: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
-/** An etcd client configuration, as Cilium mounts it. */
-function storeConfig(substrate: LabSubstrate, cluster: string): string {
-  const { host, port } = substrate.storeAddress(cluster);
-  return `endpoints:\n- http://${host}:${port}\n`;
+/** Writes how a node reaches another cluster; the file is replaced as a whole, since an agent may be reading it. */
+export async function writePeer(
+  { paths, stores }: Pick<LaunchContext, 'paths' | 'stores'>,
+  cluster: string,
+  node: string,
+  peer: string,
+): Promise<void> {
+  const { clustermeshDirectory, directory } = nodePaths(paths, cluster, node);
+  const fresh = `${directory}/peer-${peer}.new`;
+  await writeFile(fresh, stores.peerConfig(peer), { mode: 0o600 });
+  await rename(fresh, `${clustermeshDirectory}/${peer}`);
 }

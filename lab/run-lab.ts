@@ -19,11 +19,14 @@ import { isLabName } from './network/index.ts';
 import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
 import { type LabReport, clusterReports } from './report/index.ts';
 import { type Cleaner, cleanLab, isLive, labPaths, makePrivateDirectory, readLabState } from './state/index.ts';
+import { type LabStoreKind, findStoreBinary } from './stores/index.ts';
 import { type LabSubstrate, LinuxSubstrate, MemorySubstrate } from './substrate/index.ts';
 
 export interface RunLabOptions extends LabPlanInput {
   readonly kernel: 'linux' | 'memory';
   readonly tcMode: 'auto' | 'tcx' | 'clsact';
+  /** Where every cluster keeps its records at first. */
+  readonly store: LabStoreKind;
   readonly log: Logger;
   readonly logLevel: string;
   /** One line for each step. */
@@ -58,6 +61,7 @@ export async function withLab<T>(
   signal: AbortSignal,
   use: (lab: Lab, signal: AbortSignal) => Promise<T>,
 ): Promise<{ readonly result: T; readonly downMs: number }> {
+  if (options.store !== 'embedded') findStoreBinary(options.store);
   const plan = await planLab(options);
   // Before anything is made: what this kernel lacks is said by its name, not by whatever fails of it first.
   if (options.kernel === 'linux') requireFeatures(await probeKernel());
@@ -185,6 +189,7 @@ function createLab(plan: LabPlan, options: RunLabOptions): Lab {
     plan,
     kernel: options.kernel,
     substrate,
+    store: options.store,
     log: options.log,
     ...peerCheck,
     logLevel: options.logLevel,

@@ -5,9 +5,11 @@ import {
   LabNameError,
   ManifestsError,
   type RunLabOptions,
+  StoreBinaryError,
   TopologyError,
   ForeignDirectoryError,
   PlacementError,
+  labStoreKinds,
 } from '../../lab/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
 import { MissingFeatureError } from '../../kernel/index.ts';
@@ -51,6 +53,12 @@ export const labOptions = defineOptions({
     default: 'auto',
     help: 'How tc programs are attached',
   },
+  store: {
+    type: 'choice',
+    choices: labStoreKinds,
+    default: 'embedded',
+    help: 'Where clusters keep their records; etcd and consul are started beside each apiserver, from PATH',
+  },
   'log-level': {
     type: 'choice',
     choices: ['debug', 'info', 'warn', 'error'],
@@ -75,6 +83,7 @@ export function runLabOptions(values: OptionValues<typeof labOptions>, context: 
     ...(topologyFile ? { topologyFile } : {}),
     kernel: values.kernel,
     tcMode: values['tcMode'],
+    store: values.store,
     log: createLogger({ level: 'warn', format: 'text', clock: context.clock, write: context.stderr }),
     logLevel: values.logLevel,
     onProgress: (line) => context.stderr(`lab: ${line}\n`),
@@ -93,6 +102,7 @@ export async function asUsage<T>(run: () => Promise<T>): Promise<T> {
       ManifestsError,
       MissingFeatureError,
       PlacementError,
+      StoreBinaryError,
       TopologyError,
     ];
     if (error instanceof Error && callers.some((kind) => error instanceof kind))

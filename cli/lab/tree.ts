@@ -21,6 +21,10 @@ export const lab: CommandGroup = {
       summary: 'Cut the link between two clusters, nodes or apiservers',
       load: async () => (await import('./links.ts')).cut,
     },
+    store: {
+      summary: 'Move a running cluster to another store',
+      load: async () => (await import('./store.ts')).store,
+    },
     heal: { summary: 'Heal a link that was cut', load: async () => (await import('./links.ts')).heal },
   },
 };

@@ -30,7 +30,7 @@ export const up = defineCommand({
       '--tc-mode',
       options.tcMode,
     ];
-    argv.push('--log-level', options.logLevel);
+    argv.push('--log-level', options.logLevel, '--store', options.store);
     if (options.topology !== undefined) argv.push('--topology', options.topology);
     for (const path of options.manifests ?? []) argv.push('--manifests', path);
     await startDetached(argv, context);

@@ -6,6 +6,7 @@ import { LabArgumentError } from '../network/index.ts';
 import { processUsage } from '../processes/index.ts';
 import { type ClusterReport, clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
+import { labStoreKinds } from '../stores/index.ts';
 import type { LabStatus } from './lab-status.ts';
 
 export interface ControlOptions {
@@ -41,6 +42,11 @@ export function serveControl({ lab, checkPeer, log, onDown }: ControlOptions): P
       'POST /v1/links/heal': answering(async ({ body }) => {
         await lab.heal(text(body, 'a'), text(body, 'b'));
         return {};
+      }),
+      'POST /v1/stores/switch': answering(async ({ body, signal }) => {
+        const to = labStoreKinds.find((kind) => kind === text(body, 'to'));
+        if (!to) throw new LabArgumentError(`Expected as to one of ${labStoreKinds.join(', ')}`);
+        return await lab.switchStore(text(body, 'cluster'), to, signal);
       }),
       'POST /v1/down': async () => {
         setImmediate(onDown);

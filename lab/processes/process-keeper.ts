@@ -21,6 +21,7 @@ export class ProcessKeeper {
   readonly #options: ProcessKeeperOptions;
   readonly #children = new Map<string, LabProcess>();
   readonly #restarts = new Map<string, number>();
+  readonly #retired = new WeakSet<LabProcess>();
   #stopping = false;
 
   constructor(options: ProcessKeeperOptions) {
@@ -41,8 +42,18 @@ export class ProcessKeeper {
     this.#children.set(child.role, child);
     this.#options.onChange();
     onStart?.(child);
-    void child.exited.then((exit) => this.#restart(options, onStart, exit));
+    void child.exited.then((exit) => (this.#retired.has(child) ? undefined : this.#restart(options, onStart, exit)));
   };
+
+  /** Ends a process in an orderly way, and does not start it again. Settles when it is gone. */
+  async retire(role: string): Promise<void> {
+    const child = this.#children.get(role);
+    if (!child) return;
+    this.#retired.add(child);
+    await child.stop();
+    if (this.#children.get(role) === child) this.#children.delete(role);
+    this.#options.onChange();
+  }
 
   /** What the logs of processes say that ended or had to be started again. */
   failures(): string {

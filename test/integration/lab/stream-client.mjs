@@ -1,10 +1,13 @@
 // Sends a datagram every 2 ms and a line over one TCP connection every 2 ms, and counts what comes back. Plain
 // JavaScript, since it runs inside a pod's namespace by whatever Node runs the tests.
 import { createSocket } from 'node:dgram';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [address, tcpPort, udpPort, ms] = process.argv.slice(2);
+// It ends after its time, or earlier, when the file that may be named last is there.
+const [address, tcpPort, udpPort, ms, endFile] = process.argv.slice(2);
+const asked = () => endFile !== undefined && sent % 50 === 0 && existsSync(endFile);
 let sent = 0;
 let received = 0;
 let written = 0;
@@ -32,7 +35,7 @@ tcp.on('error', (error) => {
 });
 await new Promise((resolve) => tcp.once('connect', resolve));
 last = performance.now();
-for (const end = performance.now() + Number(ms); performance.now() < end; await sleep(2)) {
+for (const end = performance.now() + Number(ms); performance.now() < end && !asked(); await sleep(2)) {
   udp.send('x', Number(udpPort), address);
   sent++;
   tcp.write('y\n');

@@ -11,17 +11,19 @@ export interface StreamResult {
   readonly longestSilenceMs: number;
 }
 
-/** Runs `stream-client.ts` inside a pod for `ms`; settles with what it counted. */
+/** Runs `stream-client.mjs` inside a pod for `ms`, or until `endFile` is there; settles with what it counted. */
 export function streamFrom(
   lab: string,
   pod: string,
   to: { readonly address: string; readonly tcp: number; readonly udp: number },
   ms: number,
+  endFile?: string,
 ): Promise<StreamResult> {
   const binary = fileURLToPath(new URL('../../../bin/isthmus', import.meta.url));
   const client = fileURLToPath(new URL('stream-client.mjs', import.meta.url));
   return new Promise((resolve, reject) => {
     const words = [process.execPath, client, to.address, String(to.tcp), String(to.udp), String(ms)];
+    if (endFile !== undefined) words.push(endFile);
     const child = spawn(binary, ['lab', 'exec', pod, '--name', lab, '--', ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
