@@ -1,4 +1,5 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
+import { linkedController } from '../../../runtime/tasks/index.ts';
 import { ProtocolError, toText } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { GrpcError } from '../session/index.ts';
@@ -35,30 +36,79 @@ export interface ListPart {
   readonly last: boolean;
 }
 
-/** Reads a prefix at one revision over one connection, page by page, each decoded while it arrives. At least one part comes. */
+/**
+ * Reads a prefix at one revision over one connection, page by page. The next page is asked for before the consumer gets
+ * this one: the server prepares it meanwhile, which takes it as long as we take to work on a page. At least one part comes.
+ */
 export async function* listParts(
   session: EtcdSession,
   connection: Connection,
   settings: ListSettings,
 ): AsyncGenerator<ListPart, void, void> {
-  const sizer = new PageSizer();
+  using reading = linkedController(settings.signal);
   const slice = new TimeSlice(settings.clock);
-  let { revision, after } = settings;
-  for (let more = true; more;) {
-    const limit = Math.min(sizer.limit, settings.maxPage ?? Number.MAX_SAFE_INTEGER);
-    const reader = new RangeReader(limit);
-    let entriesOfPage = 0;
-    for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice })) {
-      revision = part.revision;
-      entriesOfPage += part.entries.length;
-      checkOrder(settings, part.entries, after);
-      after = lastKeyOf(part.entries) ?? after;
-      more = part.more;
-      if (part.whole) checkPage(settings, reader, entriesOfPage);
-      yield { entries: part.entries, header: part.header, revision, last: part.whole && !more };
+  const sizer = new PageSizer();
+  const read = (from: Pick<ListSettings, 'revision' | 'after'>): Promise<WholePage> => {
+    const page = wholePage(session, connection, { ...settings, ...from, signal: reading.signal }, sizer);
+    // Whoever waits for it learns of a failure; nobody may.
+    page.catch(() => undefined);
+    return page;
+  };
+  let next: Promise<WholePage> | undefined = read(settings);
+  try {
+    while (next) {
+      const { parts, revision, after, more, failure }: WholePage = await next;
+      next = more && !failure ? read({ revision, after }) : undefined;
+      for (const [i, part] of parts.entries()) {
+        yield { ...part, revision, last: !more && i === parts.length - 1 };
+        await slice.giveWay();
+      }
+      if (failure) throw failure.error;
+      slice.restart();
     }
-    sizer.observe(reader.bytes, entriesOfPage);
+  } finally {
+    reading.abort();
+    await next?.catch(() => undefined);
   }
+}
+
+interface WholePage {
+  readonly parts: readonly Pick<ListPart, 'entries' | 'header'>[];
+  readonly revision: number;
+  /** The last key so far. */
+  readonly after: Uint8Array | undefined;
+  readonly more: boolean;
+  /** What ended the page early: a link that never lasts for a page still gets on, part by part. */
+  readonly failure?: { readonly error: unknown };
+}
+
+async function wholePage(
+  session: EtcdSession,
+  connection: Connection,
+  settings: ListSettings,
+  sizer: PageSizer,
+): Promise<WholePage> {
+  const limit = Math.min(sizer.limit, settings.maxPage ?? Number.MAX_SAFE_INTEGER);
+  const reader = new RangeReader(limit);
+  const slice = new TimeSlice(settings.clock);
+  const parts: Pick<ListPart, 'entries' | 'header'>[] = [];
+  let { revision, after } = settings;
+  let entriesOfPage = 0;
+  try {
+    for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice })) {
+      checkOrder(settings, part.entries, after);
+      entriesOfPage += part.entries.length;
+      if (part.whole) checkPage(settings, reader, entriesOfPage);
+      revision = part.revision;
+      after = lastKeyOf(part.entries) ?? after;
+      parts.push({ entries: part.entries, header: part.header });
+    }
+  } catch (error) {
+    if (parts.length === 0) throw error;
+    return { parts, revision, after, more: true, failure: { error } };
+  }
+  sizer.observe(reader.bytes, entriesOfPage);
+  return { parts, revision, after, more: reader.more };
 }
 
 interface PageRequest {
