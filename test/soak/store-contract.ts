@@ -6,11 +6,14 @@ import type { Soak } from './soak.ts';
 const top = fileURLToPath(new URL('../../', import.meta.url));
 const folder = 'test/contract/store';
 
+/** Only these, as their files are named: `memory,etcd-three`. */
+const wanted = process.env['ISTHMUS_CONTRACT_STORES']?.split(',');
+
 /** Every test file of the contract, those that need no server first. */
 function files(): string[] {
   const testsIn = (path: string): string[] =>
     readdirSync(`${top}${path}`)
-      .filter((name) => name.endsWith('.test.ts'))
+      .filter((name) => name.endsWith('.test.ts') && (wanted?.includes(name.slice(0, -'.test.ts'.length)) ?? true))
       .map((name) => `${path}/${name}`);
   return [...testsIn(folder), ...testsIn(`${folder}/servers`)];
 }
@@ -19,6 +22,11 @@ export const storeContract: Soak = {
   name: 'store-contract',
   title: 'every case of the store contract on every store and topology (the servers are started here)',
   run: async (print) => {
+    const unknown = wanted?.filter((name) => !files().some((file) => file.endsWith(`/${name}.test.ts`))) ?? [];
+    if (unknown.length > 0) {
+      print(`No store of the contract is called ${unknown.join(', ')} (ISTHMUS_CONTRACT_STORES)`);
+      return false;
+    }
     let sound = true;
     for (const file of files()) {
       const { code, said } = await runTests(file);

@@ -5,7 +5,15 @@ import type { ContractCase } from './cases.ts';
 import type { StoreContext } from './context.ts';
 import type { Disturbance, StorePromises } from './ports.ts';
 import { withPatience } from './waiting.ts';
-import { changedLive, dropsWaiting, firstFalseSync, lateOrder, passing, splitBatches } from './defective-watches.ts';
+import {
+  changedLive,
+  deafToReplacement,
+  dropsWaiting,
+  firstFalseSync,
+  lateOrder,
+  passing,
+  splitBatches,
+} from './defective-watches.ts';
 
 /** A store with one wrong behaviour, and the promise whose cases must find it. */
 export interface Defect {
@@ -313,6 +321,14 @@ const defects: readonly Defect[] = [
             return undefined;
           }),
       }),
+  },
+  {
+    title: 'takes a wiped store for the one it knew',
+    waits: true,
+    promise: 'F5',
+    finder: /keeps what it knows/,
+    where: (_promises, disturbances) => disturbances.includes('wipe'),
+    wrap: (store) => passing(store, { listAndWatch: (prefix, options) => deafToReplacement(store, prefix, options) }),
   },
   {
     title: 'takes what may not be read for absent',
