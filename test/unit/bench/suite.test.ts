@@ -54,6 +54,27 @@ describe('a row of a benchmark', () => {
   });
 });
 
+describe('a suite of which only some rows are wanted', () => {
+  test('measures and gives those', async () => {
+    const measured: string[] = [];
+    const suite: Suite = {
+      name: 'x',
+      summary: '',
+      rows: [spec({ name: 'x: flood' }), spec({ name: 'x: memory' }), spec({ name: 'x: growth' })],
+      measure: async ({ wanted, record }) => {
+        for (const name of ['x: flood', 'x: memory', 'x: growth'])
+          if (wanted(name)) {
+            measured.push(name);
+            record(name, { value: 1 });
+          }
+      },
+    };
+    const rows = await runSuite(suite, { ...quiet, only: ['memory', 'flood'] });
+    expect(rows.map(({ name }) => name)).toEqual(['x: flood', 'x: memory']);
+    expect(measured).toEqual(['x: flood', 'x: memory']);
+  });
+});
+
 describe('a suite', () => {
   test('gives every row that it promised, also those that failed or never came', async () => {
     const suite: Suite = {
