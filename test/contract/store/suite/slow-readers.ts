@@ -54,7 +54,8 @@ export function slowReaderCases(context: StoreContext, owes: Owes): void {
     const before = usedBytes();
     // 64 MiB pass by.
     for (let i = 0; i < 256; i++) await context.store.put(`${prefix}${i % 8}`, value);
-    expect(usedBytes() - before).toBeLessThan(32 * 1024 ** 2);
+    // What is garbage already goes sooner or later; what waits for the reader does not.
+    await eventually(() => usedBytes() - before < 32 * 1024 ** 2);
     await context.store.put(`${prefix}last`, 'x');
     release();
     await eventually(() => slow.state.size === 9);
