@@ -9,11 +9,13 @@ import { eventually } from './waiting.ts';
 /** A missing permission is an error, and never looks like an absent key, an empty listing or a deletion. */
 export function accessCases(context: StoreContext, owes: Owes): void {
   /** A store with two keys that the reader may read and two that it may not. */
-  const guarded = async (run: (scene: Guarded) => Promise<void>): Promise<void> => {
-    await using scene = await context.disturbance('guarded')();
+  const prepared = async (scene: Guarded): Promise<Guarded> => {
+    await scene.owner.deletePrefix('');
     for (const key of ['open/a', 'open/rw/a', 'closed/a', 'closed/b']) await scene.owner.put(key, 'x');
-    await run({ ...scene, reader: context.wrap(scene.reader), stranger: context.wrap(scene.stranger) });
+    return { ...scene, reader: context.wrap(scene.reader), stranger: context.wrap(scene.stranger) };
   };
+  const guarded = async (run: (scene: Guarded) => Promise<void>): Promise<void> =>
+    run(await prepared(await context.guarded()));
   const denied = (call: Promise<unknown>): Promise<void> => expect(call).rejects.toThrow(PermissionDeniedError);
 
   owes('A1', 'a reader reads and follows what it may, empty prefixes too', () =>
@@ -118,18 +120,18 @@ export function accessCases(context: StoreContext, owes: Owes): void {
     }),
   );
 
-  owes('A5', 'rights that are taken away end a watch with an error or leave it be; they delete nothing', () =>
-    guarded(async (scene) => {
-      await using follower = await new Follower(scene.reader, 'open/').whenSynced();
-      await scene.revokeReader();
-      await refusedFromNowOn(scene.reader);
-      await scene.owner.put('open/new', 'x');
-      // Whether a running watch ends at once is up to the store; what it knew stays.
-      await eventually(() => follower.error !== undefined || follower.state.has('open/new'));
-      expect(follower.removed).toEqual([]);
-      if (follower.error !== undefined) expect(follower.error).toBeInstanceOf(PermissionDeniedError);
-    }),
-  );
+  owes('A5', 'rights that are taken away end a watch with an error or leave it be; they delete nothing', async () => {
+    await using own = await context.disturbance('guarded')();
+    const scene = await prepared(own);
+    await using follower = await new Follower(scene.reader, 'open/').whenSynced();
+    await scene.revokeReader();
+    await refusedFromNowOn(scene.reader);
+    await scene.owner.put('open/new', 'x');
+    // Whether a running watch ends at once is up to the store; what it knew stays.
+    await eventually(() => follower.error !== undefined || follower.state.has('open/new'));
+    expect(follower.removed).toEqual([]);
+    if (follower.error !== undefined) expect(follower.error).toBeInstanceOf(PermissionDeniedError);
+  });
 }
 
 async function refusedFromNowOn(store: Store): Promise<void> {

@@ -1,6 +1,13 @@
 import { expect } from '@jest/globals';
 import { type KeyValue, KvStoreError, type Store } from '../../../../kvstore/index.ts';
-import { type Disturb, type OpenStore, type OpenedStore, type StorePromises, allPromises } from './ports.ts';
+import {
+  type Disturb,
+  type Guarded,
+  type OpenStore,
+  type OpenedStore,
+  type StorePromises,
+  allPromises,
+} from './ports.ts';
 
 /** What the tests of one implementation share. */
 export class StoreContext {
@@ -9,6 +16,7 @@ export class StoreContext {
   #store: Store | undefined;
   #wrap: (store: Store) => Store = (store) => store;
   #prefixes = 0;
+  #guarded: Guarded | undefined;
 
   constructor(promises: StorePromises = allPromises) {
     this.promises = promises;
@@ -30,6 +38,7 @@ export class StoreContext {
   }
 
   async close(): Promise<void> {
+    await this.#guarded?.[Symbol.asyncDispose]();
     await this.#opened?.dispose();
   }
 
@@ -74,6 +83,11 @@ export class StoreContext {
     } finally {
       this.#wrap = (store) => store;
     }
+  }
+
+  /** The store with rights that all may use who leave the rights as they are. */
+  async guarded(): Promise<Guarded> {
+    return (this.#guarded ??= await this.disturbance('guarded')());
   }
 
   /** A prefix that no other test uses. */
