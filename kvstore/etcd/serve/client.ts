@@ -5,7 +5,9 @@ import { GuardedEngine, type Identity, type Rights, noRights, permissionDenied }
 import type { Engine } from '../../contract/index.ts';
 import { type ResponseHeader, grpcStatus } from '../wire/index.ts';
 import type { Tally } from './clients.ts';
+import { tooManyRequests } from './refusals.ts';
 import type { ServeContext } from './serve-context.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** A stream that lasts until somebody ends it. */
 export interface LastingStream {
@@ -14,6 +16,8 @@ export interface LastingStream {
   recheck(): void;
 }
 
+/** Reads of ranges on one connection at a time. They are work for one thread: more would only hold more memory. */
+const wideReads = 4;
 const denied = permissionDenied();
 /** Statuses that were sent need a moment to go out before the connection is closed. */
 const farewellMs = 1000;
@@ -24,6 +28,7 @@ export class Client {
   readonly lasting = new Set<LastingStream>();
   readonly #certificate: X509Certificate | undefined;
   readonly #guarded: Engine;
+  readonly #wide = new Turnstile(wideReads);
   #session: Http2Session | undefined;
   #identity: Identity | undefined;
   #farewell: Timer | undefined;
@@ -92,6 +97,22 @@ export class Client {
   /** @throws {EngineError} etcd's refusal, to whoever may not do everything. */
   demandRoot(): void {
     if (this.rights?.root === false) throw permissionDenied();
+  }
+
+  /** @throws {EngineError} to a client that has not taken what it was given before. */
+  demandRoom(): void {
+    if (this.unsentAnswers > this.server.limits.maxUnsentPerConnection) throw tooManyRequests();
+  }
+
+  /** Gives an answer that may be of any length, when few others are made and while somebody still waits for it. */
+  readWide(answer: () => Promise<void>, wanted: () => boolean): Promise<void> {
+    return this.#wide.pass(() =>
+      this.server.wide.pass(() => {
+        if (!wanted()) throw tooManyRequests();
+        this.demandRoom();
+        return answer();
+      }),
+    );
   }
 
   speaks(session: Http2Session): void {

@@ -65,6 +65,8 @@ export class Connections {
     this.#http2.on('sessionError', () => undefined);
     this.#http2.on('stream', (stream, headers) => {
       const client = stream.session && this.#clients.get(stream.session);
+      // A client may go away at any moment, and break off before its call was looked at; whoever writes asks `call.open`.
+      stream.on('error', (error) => context.log.debug('A call of an etcd client broke', { error }));
       if (client) answerGrpc(client, stream, headers);
       else stream.destroy();
     });

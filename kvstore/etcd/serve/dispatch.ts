@@ -10,7 +10,7 @@ import { keepAliveStream } from './keep-alive-stream.ts';
 import { kvCalls } from './kv-calls.ts';
 import { leaseCalls } from './lease-calls.ts';
 import { maxMessageBytes } from './limits.ts';
-import { RequestBytes, tooManyRequests } from './request-bytes.ts';
+import { RequestBytes } from './request-bytes.ts';
 import type { ServeContext } from './serve-context.ts';
 import { snapshotStream } from './snapshot-stream.ts';
 import type { UnaryCall } from './unary-call.ts';
@@ -30,8 +30,6 @@ const services = new Set([...unaryCalls.keys(), ...streamCalls.keys()].map((path
 /** Answers one HTTP/2 stream as gRPC. */
 export function answerGrpc(client: Client, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   const { server } = client;
-  // A client may go away at any moment; whoever writes asks `call.open` first.
-  stream.on('error', (error) => server.log.debug('A call of an etcd client broke', { error }));
   const path = String(headers[':path']);
   if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
     answerPlainly(server, stream, headers);
@@ -64,10 +62,9 @@ function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
   const requests = new RequestBytes(call);
   const answer = async (payload: Uint8Array): Promise<void> => {
     try {
-      if (client.unsentAnswers > client.server.limits.maxUnsentPerConnection) throw tooManyRequests();
+      client.demandRoom();
       // The engine may keep what it gets; the chunk that the message came in is larger and shared.
-      const frame = await unary(client, payload.slice());
-      call.reply(frame);
+      await unary(call, payload.slice());
       client.server.count(path, grpcStatus.ok);
     } catch (error) {
       fail(call, path, error);

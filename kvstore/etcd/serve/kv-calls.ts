@@ -36,26 +36,50 @@ export const kvCalls: readonly [string, UnaryCall][] = [
       const { revision, ...answer } = await engine.range(toRange(request));
       return { ...answer, header: header(revision) };
     },
-    // A large answer that has to grow is copied again and again.
-    ({ kvs }) => 64 + sizeOfKeyValues(kvs ?? []),
+    { sizeHint: ({ kvs }) => 64 + sizeOfKeyValues(kvs ?? []), wide: isWideRange },
   ),
   unaryCall(methods.put, async ({ engine, header }, request) => {
     const { revision, prevKv } = await engine.put(toPut(request));
     return { header: header(revision), prevKv };
   }),
-  unaryCall(methods.deleteRange, async ({ engine, header }, request) => {
-    const { revision, ...answer } = await engine.deleteRange(toDelete(request));
-    return { ...answer, header: header(revision) };
-  }),
-  unaryCall(methods.txn, async ({ engine, header }, request) => {
-    const answer = await engine.txn(toTxn(request));
-    return { ...fromTxn(answer), header: header(answer.revision) };
-  }),
+  unaryCall(
+    methods.deleteRange,
+    async ({ engine, header }, request) => {
+      const { revision, ...answer } = await engine.deleteRange(toDelete(request));
+      return { ...answer, header: header(revision) };
+    },
+    { wide: isWideDelete },
+  ),
+  unaryCall(
+    methods.txn,
+    async ({ engine, header }, request) => {
+      const answer = await engine.txn(toTxn(request));
+      return { ...fromTxn(answer), header: header(answer.revision) };
+    },
+    { wide: isWideTxn },
+  ),
   unaryCall(methods.compact, async ({ engine, header }, request) => {
     const { revision } = await engine.compact(request.revision);
     return { header: header(revision) };
   }),
 ];
+
+function isWideRange({ rangeEnd, countOnly }: Decoded<typeof rangeRequest>): boolean {
+  return rangeEnd.length > 0 && !countOnly;
+}
+
+function isWideDelete({ rangeEnd, prevKv }: Decoded<typeof deleteRangeRequest>): boolean {
+  return rangeEnd.length > 0 && prevKv;
+}
+
+function isWideTxn({ success, failure }: TxnRequestOut): boolean {
+  return [success, failure].some((ops) =>
+    ops.some(
+      ({ range, deleteRange, txn }) =>
+        (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || (txn && isWideTxn(txn)),
+    ),
+  );
+}
 
 /** An empty range end means one key, which the engine's request says by leaving it out. */
 function rangeEndOf(rangeEnd: Uint8Array): { readonly rangeEnd?: Uint8Array } {

@@ -1,10 +1,5 @@
-import { grpcStatus } from '../wire/index.ts';
-import { type GrpcCall, GrpcFailure } from './grpc-call.ts';
-
-/** etcd's words for it (`ErrTooManyRequests`). */
-export function tooManyRequests(): GrpcFailure {
-  return new GrpcFailure(grpcStatus.resourceExhausted, 'etcdserver: too many requests');
-}
+import type { GrpcCall } from './grpc-call.ts';
+import { tooManyRequests } from './refusals.ts';
 
 /** Counts what one call's request makes us hold, until the call is closed. */
 export class RequestBytes {

@@ -5,6 +5,7 @@ import type { Engine } from '../../contract/index.ts';
 import type { ResponseHeader } from '../wire/index.ts';
 import { Clients } from './clients.ts';
 import { type ServeLimits, defaultLimits } from './limits.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** The etcd whose behaviour this API copies; clients decide by it what they may use. */
 export const compatibleVersion = '3.6.16';
@@ -13,6 +14,7 @@ export const clusterVersion = '3.6.0';
 export const storageName = 'isthmus';
 /** There is one member and never an election; etcd's first term is not 0 either. */
 const raftTerm = 1n;
+const wideReads = 32;
 
 export interface ServeContextOptions {
   readonly engine: Engine;
@@ -34,6 +36,8 @@ export class ServeContext {
   readonly progressIntervalMs: number;
   readonly limits: ServeLimits;
   readonly clients: Clients;
+  /** Reads of ranges, of all clients, at a time. */
+  readonly wide = new Turnstile(wideReads);
   clientUrls: readonly string[] = [];
   /** For the metrics: calls by method and code, watchers now, pauses of slow ones. */
   readonly calls = new Map<string, number>();

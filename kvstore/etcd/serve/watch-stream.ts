@@ -4,7 +4,7 @@ import type { Timer } from '../../../runtime/clock/index.ts';
 import { type Decoded, type Encodable, decode, encodeFrame, methods, type watchCreateRequest } from '../wire/index.ts';
 import type { Client, LastingStream } from './client.ts';
 import { type GrpcCall, statusOf } from './grpc-call.ts';
-import { tooManyRequests } from './request-bytes.ts';
+import { tooManyRequests } from './refusals.ts';
 import type { ServeContext } from './serve-context.ts';
 import { encodeEvents } from './watch-events.ts';
 

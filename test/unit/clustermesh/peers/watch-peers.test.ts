@@ -1,10 +1,12 @@
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type PeerEvent, scanDirectory, watchPeers } from '../../../../clustermesh/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
+import { until } from '../../../support/until.ts';
 
 const yaml = (host: string): string => `endpoints:\n- https://${host}:2379\n`;
 
@@ -48,10 +50,10 @@ describe('the directory of remote clusters', () => {
       const pending = events.next();
       const state = { done: false };
       void pending.finally(() => (state.done = true));
-      while (!state.done) {
-        await clock.advance(1000);
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
+      await until(
+        () => state.done,
+        () => clock.advance(1000).then(() => sleep(1)),
+      );
       const { value } = await pending;
       if (value) shown.push(words(value));
     };
@@ -97,17 +99,19 @@ describe('the directory of remote clusters', () => {
     const pass = async (ms: number): Promise<void> => {
       for (let i = 0; i < ms / 100; i++) {
         await clock.advance(100);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await sleep(5);
       }
     };
-    const until = async (last: string): Promise<void> => {
-      while (shown.at(-1) !== last) await pass(100);
-    };
-    await until('listed');
+    const untilShown = (last: string): Promise<void> =>
+      until(
+        () => shown.at(-1) === last,
+        () => pass(100),
+      );
+    await untilShown('listed');
     await writeFile(path, '');
     await pass(400);
     await writeFile(path, yaml('elsewhere'));
-    await until('add elsewhere:2379');
+    await untilShown('add elsewhere:2379');
     // It counts anew each time.
     await writeFile(path, '');
     await pass(400);
@@ -115,7 +119,7 @@ describe('the directory of remote clusters', () => {
     await pass(1_000);
     expect(shown).toEqual(['add west:2379', 'listed', 'add elsewhere:2379']);
     await rm(path);
-    await until('remove');
+    await untilShown('remove');
     controller.abort();
     await following;
   });

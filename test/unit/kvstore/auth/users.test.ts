@@ -2,12 +2,12 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type BuiltInUsers, Users, type UsersOptions, permitPrefix } from '../../../../kvstore/auth/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 import { type CertificateWish, TestAuthority } from '../../../support/certificates.ts';
+import { until } from '../../../support/until.ts';
 
 const ours = new TestAuthority('ours');
 const west = new TestAuthority('west');
@@ -82,7 +82,7 @@ describe('users', () => {
     // A certificate for a server or client is no authority, though it was signed by one.
     write('ours.crt', ours.cert + between.cert);
     await clock.advance(2001);
-    while (users.revision < 2) await turn();
+    await until(() => users.revision >= 2);
     expect(whoIs(users, certificate(between, { commonName: 'root' }))).toBe('root');
   });
 
@@ -105,15 +105,10 @@ describe('users', () => {
     let changes = 0;
     using _heard = users.onChange(() => (changes += 1));
     const [a, b] = [certificate(ours, { commonName: 'a' }), certificate(ours, { commonName: 'b' })];
-    const settle = async (text: string, until: () => boolean): Promise<void> => {
+    const settle = async (text: string, holds: () => boolean): Promise<void> => {
       write('users.yaml', text);
-      // A look that is under way while time passes sets its next one only afterwards. Bounded: a loop that outlives its
-      // test would keep jest from ending.
-      for (let looks = 0; !until(); looks++) {
-        if (looks === 10_000) throw new Error('The change of the file was not seen');
-        await clock.advance(2001);
-        await turn();
-      }
+      // A look that is under way while time passes sets its next one only afterwards.
+      await until(holds, () => clock.advance(2001));
     };
     await settle('users: [{name: b, role: root}]', () => changes === 1);
     expect([whoIs(users, a), whoIs(users, b)]).toEqual(['nobody: there is no user "a"', 'b']);

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Engine } from '../../../../../kvstore/contract/index.ts';
 import { type ServeEtcdOptions, serveEtcd } from '../../../../../kvstore/etcd/serve/index.ts';
 import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
@@ -6,6 +5,7 @@ import { MemoryEngine } from '../../../../../kvstore/memory/index.ts';
 import { type Clock, systemClock } from '../../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../../runtime/log/index.ts';
 import { RawEtcd, type RawEtcdOptions, type RawWatch, type WatchResponse } from '../../../../support/raw-etcd.ts';
+import { until } from '../../../../support/until.ts';
 
 /** An in-memory engine behind the API, and a client of it. */
 export interface Rig extends AsyncDisposable {
@@ -64,7 +64,7 @@ export class Told {
 
   /** Waits for the answer number `count`, counted from one. */
   async until(count: number): Promise<readonly string[]> {
-    while (this.responses.length < count) await turn();
+    await until(() => this.responses.length >= count);
     return this.lines;
   }
 

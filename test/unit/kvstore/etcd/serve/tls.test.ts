@@ -3,7 +3,6 @@ import { request as httpsRequest } from 'node:https';
 import { type Socket, connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { type TLSSocket, connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ServeTlsOptions } from '../../../../../kvstore/etcd/serve/index.ts';
@@ -11,6 +10,7 @@ import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { VirtualClock } from '../../../../../runtime/clock/index.ts';
 import { type IssuedCertificate, TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
 import { RawEtcd } from '../../../../support/raw-etcd.ts';
+import { until } from '../../../../support/until.ts';
 import { Told, of, openRig, put } from './rig.ts';
 
 const ours = new TestAuthority('our authority');
@@ -111,7 +111,7 @@ describe('the etcd API over TLS', () => {
     copyFileSync(second.certFile, files.certFile);
     expect(await subjectSeen(rig.port)).toBe('first');
     copyFileSync(second.keyFile, files.keyFile);
-    while ((await subjectSeen(rig.port)) === 'first') await turn();
+    await until(async () => (await subjectSeen(rig.port)) !== 'first');
     expect(await subjectSeen(rig.port)).toBe('second');
     await put(rig, 'a', '1');
     expect(await told.until(2)).toEqual(['watch 0 r1, created', 'watch 0 r2, put a=1@2']);
@@ -125,9 +125,9 @@ describe('the etcd API over TLS', () => {
     const newcomer = theirs.issue({ commonName: 'newcomer' });
     expect(await rangeBy(rig.port, newcomer)).toBe(-1);
     writeFileSync(trustedCaFile, ours.cert + theirs.cert);
-    while ((await rangeBy(rig.port, newcomer)) !== 0) await turn();
+    await until(async () => (await rangeBy(rig.port, newcomer)) === 0);
     writeFileSync(trustedCaFile, ours.cert);
-    while ((await rangeBy(rig.port, newcomer)) === 0) await turn();
+    await until(async () => (await rangeBy(rig.port, newcomer)) !== 0);
     expect(await put(rig, 'a', '1')).toBe(2);
   });
 
@@ -156,7 +156,10 @@ describe('the etcd API over TLS', () => {
     await new Promise((resolve) => idle.once('secureConnect', resolve));
     expect(gone.size).toBe(0);
     // The client may have finished its handshake a little before the server.
-    while (gone.size < 2) await clock.advance(10_001).then(() => turn());
+    await until(
+      () => gone.size >= 2,
+      () => clock.advance(10_001),
+    );
   });
 
   test('ends at once although handshakes are under way', async () => {

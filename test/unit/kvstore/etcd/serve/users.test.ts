@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   assignedPodCidrs,
@@ -17,6 +16,7 @@ import { silentLogger } from '../../../../../runtime/log/index.ts';
 import { parsePrefix } from '../../../../../values/ip/index.ts';
 import { type IssuedCertificate, TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
 import { RawEtcd } from '../../../../support/raw-etcd.ts';
+import { until } from '../../../../support/until.ts';
 import { type Rig, Told, of, openRig } from './rig.ts';
 
 const east = new TestAuthority('authority of east');
@@ -277,7 +277,7 @@ describe('a store with users', () => {
     expect(await rig.as(certificate).call(methods.range, { key: of(open) })).toMatchObject(denied);
     await rig.client.call(methods.put, { key: of(open), value: of('2') });
     expect(await kept.until(2)).toContain(`watch 0 r3, put ${open}=2@3`);
-    while (!revoked.session.closed) await turn();
+    await until(() => revoked.session.closed);
   });
 
   test('who is taken out of the file, or whose authority is, loses open streams too', async () => {

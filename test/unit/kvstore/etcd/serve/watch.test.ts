@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Engine, EngineWatcher } from '../../../../../kvstore/contract/index.ts';
 import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { VirtualClock } from '../../../../../runtime/clock/index.ts';
+import { until } from '../../../../support/until.ts';
 import { Told, of, openRig, put, textOf } from './rig.ts';
 
 describe('a watch stream', () => {
@@ -92,7 +93,7 @@ describe('a watch stream', () => {
     told.watch.send({ create: { key: of('a'), startRevision: 2 } });
     told.watch.send({ create: { key: of('none'), startRevision: 2 } });
     told.watch.send({ progress: {} });
-    while (told.responses.at(-1)?.watchId !== -1n) await turn();
+    await until(() => told.responses.at(-1)?.watchId === -1n);
     expect(told.lines.at(-1)).toBe('watch -1 r5001');
     expect(told.responses.flatMap(({ events }) => events).length).toBe(5000);
   });
@@ -170,7 +171,7 @@ describe('a watch stream', () => {
     expect(paused).toBeGreaterThan(0);
     expect(handed).toBeLessThan(600);
     told.watch.stream.resume();
-    while (told.responses.flatMap(({ events }) => events).length < 2000) await turn();
+    await until(() => told.responses.flatMap(({ events }) => events).length >= 2000);
     const keys = told.responses.flatMap(({ events }) => events.map(({ kv }) => textOf(kv?.key)));
     expect(keys).toEqual(Array.from({ length: 2000 }, (_, i) => `k${i}`));
   });
@@ -201,11 +202,11 @@ describe('a watch stream', () => {
     told.watch.stream.pause();
     for (let i = 0; i < 4; i++) told.watch.send({ create: { key: of('k'), rangeEnd: of('l'), startRevision: 2 } });
     // The first slices push the stream back; the others then wait.
-    while (handed.bytes === 0) await turn();
+    await until(() => handed.bytes > 0);
     for (let i = 0; i < 200; i++) await turn();
     expect(handed.bytes).toBeLessThanOrEqual(6_000_000);
     told.watch.stream.resume();
-    while (told.responses.flatMap(({ events }) => events).length < 160) await turn();
+    await until(() => told.responses.flatMap(({ events }) => events).length >= 160);
   });
 
   test('ends its watchers when the client goes away', async () => {

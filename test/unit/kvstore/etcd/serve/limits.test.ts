@@ -1,0 +1,287 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from '@jest/globals';
+import { Users } from '../../../../../kvstore/auth/index.ts';
+import { encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
+import { systemClock } from '../../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../../runtime/log/index.ts';
+import { createMetrics } from '../../../../../runtime/metrics/index.ts';
+import { TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
+import { RawEtcd } from '../../../../support/raw-etcd.ts';
+import {
+  RudeClient,
+  beginCall,
+  callHeaders,
+  frame,
+  frameFlag,
+  frameType,
+  headerBlock,
+  wholeCall,
+} from '../../../../support/raw-frames.ts';
+import { until } from '../../../../support/until.ts';
+import { type Rig, Told, of, openRig, put } from './rig.ts';
+
+const mebibyte = 1024 * 1024;
+const putOf = (key: string, value: Uint8Array): Buffer => encodeFrame(methods.put.request, { key: of(key), value });
+const rangeOf = (key: string, rangeEnd: string): Buffer =>
+  encodeFrame(methods.range.request, { key: of(key), rangeEnd: of(rangeEnd) });
+const everything = rangeOf('k', 'l');
+
+/** A metric of the server as it is now. */
+async function metric(metrics: ReturnType<typeof createMetrics>, name: string): Promise<number> {
+  const line = (await metrics.text()).split('\n').find((one) => one.startsWith(`isthmus_etcd_server_${name} `));
+  return Number(line?.split(' ')[1] ?? NaN);
+}
+
+/** Another client is served as ever. */
+async function othersAreUnhurt(rig: Rig): Promise<void> {
+  await using other = new RawEtcd(rig.port);
+  const told = new Told(other);
+  told.watch.send({ create: { key: of('unhurt') } });
+  await told.until(1);
+  const { response } = await other.call(methods.put, { key: of('unhurt'), value: of('1') });
+  expect((await told.until(2))[1]).toContain(`put unhurt=1@${response?.header?.revision}`);
+  expect((await other.call(methods.range, { key: of('unhurt') })).response?.count).toBe(1);
+}
+
+describe('a bad client', () => {
+  test('that opens 10,000 streams has as many as it may, and the rest refused', async () => {
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    await using rig = await openRig({ metrics, limits: { maxStreams: 500 } });
+    await using rude = new RudeClient(rig.port);
+    const create = encodeFrame(methods.watch.request, { create: { key: of('k') } });
+    for (let stream = 1; stream < 20_000; stream += 2)
+      await rude.write(
+        Buffer.concat([beginCall(stream, methods.watch.path), frame(frameType.data, 0, stream, create)]),
+      );
+    await othersAreUnhurt(rig);
+    expect(await metric(metrics, 'watchers')).toBeLessThanOrEqual(500);
+  });
+
+  test('that resets 100,000 calls loses its connection long before it is through', async () => {
+    await using rig = await openRig({ limits: { resets: { burst: 2000, perSecond: 500 } } });
+    for (let i = 0; i < 20; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(100_000) });
+    await using rude = new RudeClient(rig.port);
+    const cancel = Buffer.from([0, 0, 0, 8]);
+    let tried = 0;
+    for (let i = 0; i < 1000 && !rude.socket.destroyed; i += 1) {
+      const calls: Buffer[] = [];
+      for (let n = 0; n < 100; n += 1) {
+        const stream = 1 + 2 * tried++;
+        calls.push(wholeCall(stream, methods.range.path, everything), frame(frameType.reset, 0, stream, cancel));
+      }
+      await rude.write(Buffer.concat(calls));
+      await turn();
+    }
+    await rude.closed;
+    expect(tried).toBeLessThan(100_000);
+    await othersAreUnhurt(rig);
+  });
+
+  test('that gives up a few thousand calls at once is no attacker', async () => {
+    await using rig = await openRig();
+    for (let round = 0; round < 3; round += 1) {
+      const streams = Array.from({ length: 1000 }, () => rig.client.open(methods.watch.path));
+      for (const stream of streams) stream.on('error', () => undefined).close(8);
+      await Promise.all(streams.map((stream) => new Promise((resolve) => stream.once('close', resolve))));
+    }
+    expect(await put(rig, 'a', '1')).toBe(2);
+  });
+
+  test('that never reads gets a few answers made, and is then refused', async () => {
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    const limits = { maxUnsentPerConnection: 8 * mebibyte };
+    await using rig = await openRig({ metrics, limits });
+    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+    await using rude = new RudeClient(rig.port, { reads: false });
+    for (let stream = 1; stream < 1000; stream += 2)
+      await rude.write(wholeCall(stream, methods.range.path, everything));
+    await until(async () => (await metric(metrics, 'unsent_bytes')) > 8 * mebibyte);
+    await othersAreUnhurt(rig);
+    // Beyond the limit there are the answers of the few reads that were under way.
+    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(8 * mebibyte + 5 * 4 * mebibyte);
+    expect(rude.socket.destroyed).toBe(false);
+  });
+
+  test('that never reads its watches is cut off when they have piled up on many streams', async () => {
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    const limits = { maxUnsentPerConnection: 16 * mebibyte };
+    await using rig = await openRig({ metrics, limits });
+    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+    await using rude = new RudeClient(rig.port, { reads: false });
+    const create = encodeFrame(methods.watch.request, {
+      create: { key: of('k'), rangeEnd: of('l'), startRevision: 2 },
+    });
+    for (let stream = 1; stream < 200; stream += 2)
+      await rude.write(
+        Buffer.concat([beginCall(stream, methods.watch.path), frame(frameType.data, 0, stream, create)]),
+      );
+    await until(async () => (await metric(metrics, 'cut_connections_total')) > 0);
+    await until(async () => (await metric(metrics, 'watchers')) === 0);
+    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(mebibyte);
+    await othersAreUnhurt(rig);
+  });
+
+  test('is the one that is cut off when all together do not read', async () => {
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    await using rig = await openRig({ metrics, limits: { maxUnsentTotal: 24 * mebibyte } });
+    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+    await using modest = new RudeClient(rig.port, { reads: false });
+    await modest.write(wholeCall(1, methods.range.path, rangeOf('k0', 'k1')));
+    await using rude = new RudeClient(rig.port, { reads: false });
+    for (let stream = 1; stream < 200; stream += 2) await rude.write(wholeCall(stream, methods.range.path, everything));
+    await othersAreUnhurt(rig);
+    await until(async () => (await metric(metrics, 'cut_connections_total')) > 0);
+    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(24 * mebibyte);
+    expect(modest.socket.destroyed).toBe(false);
+  });
+
+  test('that sends much and never ends it is refused beyond what a connection may have under way', async () => {
+    await using rig = await openRig({ limits: { maxRequestBytes: 4 * mebibyte } });
+    const body = putOf('a', new Uint8Array(mebibyte));
+    const streams = Array.from({ length: 8 }, () => rig.client.open(methods.put.path));
+    const codes = streams.map(async (stream) => {
+      const headers = await new Promise<Record<string, unknown>>((resolve) => stream.once('response', resolve));
+      return headers['grpc-status'];
+    });
+    for (const stream of streams) stream.write(body.subarray(0, -1));
+    expect(await Promise.race(codes)).toBe('8');
+    for (const stream of streams) stream.on('error', () => undefined).close();
+    await othersAreUnhurt(rig);
+    // What was under way is forgotten with its streams.
+    expect(await put(rig, 'b', 'x'.repeat(mebibyte))).toBeGreaterThan(1);
+  });
+
+  test('that goes on after its only message is not listened to', async () => {
+    await using rig = await openRig();
+    const stream = rig.client.open(methods.put.path);
+    const message = putOf('a', of('1'));
+    stream.on('error', () => undefined).resume();
+    stream.write(Buffer.concat([message, message, message]));
+    await new Promise((resolve) => stream.once('close', resolve));
+    expect(rig.engine.revision).toBe(2);
+    await othersAreUnhurt(rig);
+  });
+
+  test('that makes too many watches has them refused, in etcd’s words', async () => {
+    await using rig = await openRig({ limits: { maxWatches: 3 } });
+    const told = new Told(rig.client);
+    const more = new Told(rig.client);
+    for (let i = 0; i < 4; i += 1) told.watch.send({ create: { key: of('a') } });
+    expect((await told.until(4))[3]).toBe('watch -1 r1, created, canceled, etcdserver: too many requests');
+    more.watch.send({ create: { key: of('a') } });
+    expect((await more.until(1))[0]).toContain('too many requests');
+    told.watch.send({ cancel: { watchId: 1n } });
+    await told.until(5);
+    more.watch.send({ create: { key: of('a') } });
+    expect((await more.until(2))[1]).toBe('watch 0 r1, created');
+  });
+
+  test.each([
+    { what: 'garbage', bytes: () => randomBytes(100_000), closes: true },
+    {
+      what: 'headers without an end',
+      bytes: () =>
+        Buffer.concat([
+          frame(frameType.headers, 0, 1, callHeaders(methods.range.path)),
+          ...Array.from({ length: 3000 }, () =>
+            frame(frameType.continuation, 0, 1, headerBlock({ x: 'y'.repeat(90) })),
+          ),
+        ]),
+      closes: true,
+    },
+    {
+      what: 'a field without an end',
+      bytes: () =>
+        Buffer.concat([
+          frame(frameType.headers, 0, 1, Buffer.from([0, 1, 120, 0x7f, 0xff, 0xff, 0xff, 0x07])),
+          ...Array.from({ length: 100 }, () => frame(frameType.continuation, 0, 1, Buffer.alloc(16_384, 121))),
+        ]),
+      closes: true,
+    },
+    { what: 'a frame that is too long', bytes: () => frame(frameType.data, 0, 1, Buffer.alloc(100_000)), closes: true },
+    { what: 'settings without an end', bytes: () => repeated(frame(frameType.settings, 0, 0), 30_000), closes: false },
+    {
+      what: 'pings without an end',
+      bytes: () => repeated(frame(frameType.ping, 0, 0, Buffer.alloc(8)), 30_000),
+      closes: false,
+    },
+    {
+      what: 'empty frames without an end',
+      bytes: () => Buffer.concat([beginCall(1, methods.put.path), repeated(frame(frameType.data, 0, 1), 30_000)]),
+      closes: false,
+    },
+    {
+      what: 'a stream that was never opened',
+      bytes: () => frame(frameType.data, frameFlag.endStream, 5, Buffer.from('x')),
+      closes: true,
+    },
+  ])('that sends $what does no harm', async ({ bytes, closes }) => {
+    await using rig = await openRig();
+    await using rude = new RudeClient(rig.port, { reads: closes });
+    void rude.write(bytes());
+    if (closes) await rude.closed;
+    await othersAreUnhurt(rig);
+    expect(rig.engine.revision).toBe(2);
+  });
+
+  test('with too long a header has that call refused, and no other', async () => {
+    await using rig = await openRig();
+    await using rude = new RudeClient(rig.port);
+    let answered = Buffer.alloc(0);
+    rude.socket.on('data', (chunk: Buffer) => (answered = Buffer.concat([answered, chunk])));
+    const long = Buffer.concat([callHeaders(methods.put.path), repeated(headerBlock({ x: 'y'.repeat(90) }), 300)]);
+    const rest = frame(frameType.continuation, frameFlag.endHeaders, 1, long.subarray(16_000));
+    await rude.write(Buffer.concat([frame(frameType.headers, 0, 1, long.subarray(0, 16_000)), rest]));
+    await rude.write(wholeCall(3, methods.put.path, putOf('a', of('1'))));
+    const enhanceYourCalm = Buffer.from([0, 0, 0, constants.NGHTTP2_ENHANCE_YOUR_CALM]);
+    await until(() => answered.includes(frame(frameType.reset, 0, 1, enhanceYourCalm)));
+    await until(() => rig.engine.revision === 2);
+    await othersAreUnhurt(rig);
+  });
+
+  test('that is a user has so many connections and watches, over all of them', async () => {
+    const authority = new TestAuthority('limits');
+    const folder = mkdtempSync(join(tmpdir(), 'isthmus-serve-limits-'));
+    try {
+      writeFileSync(join(folder, 'ca.crt'), authority.cert);
+      const deps = { clock: systemClock, log: silentLogger };
+      const trustedCaFile = join(folder, 'ca.crt');
+      const usersFile = join(folder, 'users.yaml');
+      writeFileSync(usersFile, 'users: [{name: other, role: root}]');
+      await using users = await Users.open({ trustedCaFile, usersFile }, deps);
+      const certificate = writeCertificate(folder, 'server', authority.issue({ commonName: 'server' }));
+      const as = (commonName: string) => ({
+        tls: { ca: authority.cert, ...authority.issue({ commonName, names: [] }) },
+      });
+      const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
+      await using rig = await openRig({ tls: { ...certificate, clientCertAuth: true }, users, limits }, as('root'));
+      const first = new Told(rig.client);
+      await using another = new RawEtcd(rig.port, as('root'));
+      const second = new Told(another);
+      for (let i = 0; i < 2; i += 1) first.watch.send({ create: { key: of('a') } });
+      await first.until(2);
+      for (let i = 0; i < 2; i += 1) second.watch.send({ create: { key: of('a') } });
+      expect((await second.until(2))[1]).toContain('too many requests');
+      await using third = new RawEtcd(rig.port, as('root'));
+      expect((await third.call(methods.range, { key: of('a') })).code).toBe(-1);
+      await using other = new RawEtcd(rig.port, as('other'));
+      expect((await other.call(methods.range, { key: of('a') })).code).toBe(0);
+      await another[Symbol.asyncDispose]();
+      await until(async () => {
+        await using again = new RawEtcd(rig.port, as('root'));
+        return (await again.call(methods.range, { key: of('a') })).code === 0;
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+function repeated(bytes: Buffer, times: number): Buffer {
+  return Buffer.concat(Array.from({ length: times }, () => bytes));
+}
