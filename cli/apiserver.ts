@@ -17,7 +17,7 @@ import { requireDirectoryOrNothing } from './system-error.ts';
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself but a read-only mirror, if --mirror-listen asks for one: peers that run Cilium cannot read Consul.\nAn orderly stop withdraws nothing.',
+    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself but a read-only mirror, if --mirror-listen asks for one: peers that run Cilium cannot read Consul.\nAn orderly stop withdraws nothing. Users of the store and their certificates, with openssl: docs/operations.md.',
   options: defineOptions({
     ...clusterOptions,
     store: {

@@ -250,17 +250,25 @@ export async function goClient(endpoint: string, scenario: string): Promise<Comm
   return runToEnd(await builtBinary(goClientBinary), [endpoint, scenario], '');
 }
 
-/** Starts etcdctl and leaves it running: a watch, an election. The caller ends it. */
+/** Starts etcdctl and leaves it running: a watch, an election. The caller ends it; at the latest it ends after five minutes. */
 export async function spawnEtcdctl(endpoint: string, args: readonly string[]): Promise<ChildProcess> {
   return spawn(await builtBinary(etcdctlBinary), [`--endpoints=${endpoint}`, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: cleanEnvironment(),
+    timeout: 300_000,
+    killSignal: 'SIGKILL',
   });
 }
 
 function runToEnd(binary: string, args: readonly string[], input: string): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: 60_000, maxBuffer: 64 * 1024 * 1024, env: cleanEnvironment() };
+    // Not SIGTERM: a command that hangs may well be deaf to it.
+    const options = {
+      timeout: 60_000,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: 64 * 1024 * 1024,
+      env: cleanEnvironment(),
+    };
     const child = execFile(binary, args, options, (error, stdout, stderr) => {
       if (error && typeof error.code !== 'number') reject(error);
       else resolve({ code: error ? Number(error.code) : 0, stdout, stderr });

@@ -22,14 +22,17 @@ export const grpcStatus = {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The text of a `grpc-message` header: printable ASCII but `%` stays, every other byte becomes `%XX`. */
+/**
+ * The text of a `grpc-message` header: printable ASCII but `%` stays, every other byte becomes `%XX`. So do spaces at
+ * either end, which no header may have (RFC 9113 §8.2.1).
+ */
 export function encodeGrpcMessage(message: string): string {
   let out = '';
   for (const byte of encoder.encode(message)) {
     const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
     out += plain ? String.fromCodePoint(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
-  return out;
+  return out.replaceAll(/^ +| +$/g, (spaces) => '%20'.repeat(spaces.length));
 }
 
 /** The reverse; what is no valid escape stays as it is, as gRPC demands of readers. */

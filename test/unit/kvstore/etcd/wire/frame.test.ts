@@ -52,6 +52,7 @@ describe('grpc-message', () => {
   test.each([
     ['etcdserver: key is not provided', 'etcdserver: key is not provided'],
     ['100% ü\n', '100%25 %C3%BC%0A'],
+    [' a b ', '%20a b%20'],
   ])('%j travels as %j', (text, header) => {
     expect(encodeGrpcMessage(text)).toBe(header);
     expect(decodeGrpcMessage(header)).toBe(text);
