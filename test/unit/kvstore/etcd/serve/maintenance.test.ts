@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { FrameReader, decode, encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { Told, of, openRig, put } from './rig.ts';
@@ -49,7 +52,42 @@ const everyMethod = Object.entries(services).flatMap(([service, names]) =>
 );
 const emptyRequest = Buffer.from([0, 0, 0, 0, 0]);
 
+/** Paths of all calls that etcd's `rpc.proto` declares. */
+function declared(): readonly string[] {
+  const etcd3 = dirname(createRequire(import.meta.url).resolve('etcd3/package.json'));
+  const proto = readFileSync(join(etcd3, 'proto/rpc.proto'), 'utf8');
+  const paths: string[] = [];
+  let service = '';
+  for (const [, kind, name = ''] of proto.matchAll(/^\s*(service|rpc)\s+(\w+)/gm))
+    if (kind === 'service') service = name;
+    else paths.push(`etcdserverpb.${service}/${name}`);
+  return paths;
+}
+
 describe('every method of etcd’s', () => {
+  test('stands in its protocol file, and none is left out here', () => {
+    const here = everyMethod.map(({ path }) => path).filter((path) => path.startsWith('etcdserverpb.'));
+    expect(here.toSorted()).toEqual([...declared()].toSorted());
+  });
+
+  test('that is not served is named so in the page of the API, and no other is', () => {
+    const page = readFileSync(new URL('../../../../../docs/etcd-api.md', import.meta.url), 'utf8');
+    const paragraph = page.split('\n\n').find((one) => one.startsWith('Everything else answers')) ?? '';
+    const named = new Set([...paragraph.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    const refused = declared().filter((path) => named.has(path.split('/')[1]));
+    expect(refused).toEqual(declared().filter((path) => !served.has(path)));
+  });
+
+  test.each(['/etcdserverpb.KV/range', '/etcdserverpb.KV/Range/', '/etcdserverpb.KV/', '/KV/Range', '/', '//'])(
+    'is not %j, which is unimplemented',
+    async (path) => {
+      await using rig = await openRig();
+      const { code, message, messages } = await rig.client.bytes(path, emptyRequest);
+      expect({ code, messages }).toEqual({ code: 12, messages: [] });
+      expect(message).toMatch(/^unknown (method|service) /);
+    },
+  );
+
   test('that is served is one of them', () => {
     const known = new Set(everyMethod.map(({ path }) => path));
     expect([...served].filter((path) => !known.has(path))).toEqual([]);
