@@ -82,7 +82,11 @@ describe('certificate files', () => {
   });
 
   test.each([
-    { what: 'is missing', files: () => ({ trustedCaFile: join(folder, 'no') }), says: /no cannot be read: there is no such file/ },
+    {
+      what: 'is missing',
+      files: () => ({ trustedCaFile: join(folder, 'no') }),
+      says: /no cannot be read: there is no such file/,
+    },
     {
       what: 'is no PEM',
       files: () => ({ trustedCaFile: write('a', 'x') }),
