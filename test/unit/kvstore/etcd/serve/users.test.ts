@@ -11,7 +11,7 @@ import {
 import { type BuiltInUsers, Users } from '../../../../../kvstore/auth/index.ts';
 import { prefixEnd } from '../../../../../kvstore/contract/index.ts';
 import { type Encodable, type Method, encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
-import { type Clock, systemClock } from '../../../../../runtime/clock/index.ts';
+import { type Clock, VirtualClock, systemClock } from '../../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../../runtime/log/index.ts';
 import { parsePrefix } from '../../../../../values/ip/index.ts';
 import { type IssuedCertificate, TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
@@ -48,7 +48,7 @@ interface Guarded extends Rig {
 }
 
 /** A store of the cluster east whose users are known; `rig.client` is root. */
-async function openGuarded(clock: Clock = systemClock): Promise<Guarded> {
+async function openGuarded(clock: Clock = systemClock, looks = { lookEveryMs: 20 }): Promise<Guarded> {
   const files = { trustedCaFile: join(folder, 'east.crt'), crlFile: join(folder, 'east.crl') };
   const deps = { clock, log: silentLogger };
   // The rig makes the engine, and users are there before it.
@@ -57,7 +57,7 @@ async function openGuarded(clock: Clock = systemClock): Promise<Guarded> {
     rolesOf: (user) => built?.rolesOf(user),
     roleFor: (role, entry) => (built ?? plainUsers).roleFor(role, entry),
   };
-  const users = await Users.open({ ...files, usersFile: join(folder, 'users.yaml'), builtIn, lookEveryMs: 20 }, deps);
+  const users = await Users.open({ ...files, usersFile: join(folder, 'users.yaml'), builtIn, ...looks }, deps);
   const tls = { ...writeCertificate(folder, 'server', east.issue({ commonName: 'server' })), clientCertAuth: true };
   const clients: RawEtcd[] = [];
   const root = { ca: east.cert, ...east.issue({ commonName: 'root', names: [] }) };
@@ -322,6 +322,29 @@ describe('a store with users', () => {
       message: 'isthmus: the certificate of this connection has expired',
     });
     expect((await rig.as('remote').call(methods.range, { key: of(open) })).code).toBe(0);
+  });
+
+  test('what is revoked or has expired is gone within five seconds, as the server counts them', async () => {
+    const clock = new VirtualClock(Date.now());
+    await using rig = await openGuarded(clock, { lookEveryMs: 2000 });
+    const revoked = east.issue({ commonName: 'remote', names: [] });
+    const expiring = east.issue({ commonName: 'remote', names: [], notAfterMs: clock.now() + 60_000 });
+    const [first, second] = [new Told(rig.as(revoked)), new Told(rig.as(expiring))];
+    const ends: string[] = [];
+    void first.watch.ended.then(() => ends.push('revoked'));
+    void second.watch.ended.then(() => ends.push('expired'));
+    for (const { watch } of [first, second]) watch.send({ create: under('cilium/state/') });
+    await Promise.all([first.until(1), second.until(1)]);
+    write('east.crl', east.revocationList([revoked.cert]));
+    await clock.advance(5000);
+    await until(() => ends.length > 0);
+    expect(ends).toEqual(['revoked']);
+    await clock.advance(54_000);
+    expect(ends).toHaveLength(1);
+    // A second until it expires, and five more.
+    await clock.advance(6000);
+    await until(() => ends.length > 1);
+    expect(ends).toEqual(['revoked', 'expired']);
   });
 
   test('needs certificates to know its users by', async () => {
