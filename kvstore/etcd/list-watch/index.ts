@@ -1,4 +1,4 @@
 export { type FollowOptions, follow } from './follow.ts';
 export { type ListPart, type ListSettings, listParts } from './list.ts';
 export { Position } from './position.ts';
-export { rangeOf } from './recognise.ts';
+export { rangeOf } from './range-of.ts';

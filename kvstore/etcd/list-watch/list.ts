@@ -7,7 +7,7 @@ import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
 import type { ChangeColumns } from './change-columns.ts';
 import { PageSizer } from './page-sizer.ts';
 import { RangeReader } from './range-reader.ts';
-import { rangeOf } from './recognise.ts';
+import { rangeOf } from './range-of.ts';
 import { TimeSlice } from './time-slice.ts';
 
 export interface ListSettings {

@@ -1,8 +1,9 @@
-import { CompactedError, FutureRevisionError, type RestartReason, prefixEnd } from '../../contract/index.ts';
+import { CompactedError, FutureRevisionError, type RestartReason } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { methods } from '../wire/index.ts';
 import { matches } from './fingerprint.ts';
 import type { Position } from './position.ts';
+import { rangeOf } from './range-of.ts';
 
 /** Replaying costs the server more than listing beyond this many revisions (it replays 1,000 per 100 ms). */
 const replayableRevisions = 5000;
@@ -47,9 +48,4 @@ export async function recognise(
     if (error instanceof FutureRevisionError) return 'store-replaced';
     throw error;
   }
-}
-
-/** The keys that begin with a prefix, as etcd's range; an empty prefix means all. */
-export function rangeOf(prefix: Uint8Array): { readonly key: Uint8Array; readonly rangeEnd: Uint8Array } {
-  return { key: prefix.length === 0 ? new Uint8Array(1) : prefix, rangeEnd: prefixEnd(prefix) };
 }

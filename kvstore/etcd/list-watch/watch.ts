@@ -3,7 +3,7 @@ import { CompactedError, UnavailableError } from '../../contract/index.ts';
 import { type Connection, type EtcdSession, GrpcError } from '../session/index.ts';
 import { encodeFrame, grpcStatus, methods } from '../wire/index.ts';
 import type { ChangeColumns } from './change-columns.ts';
-import { rangeOf } from './recognise.ts';
+import { rangeOf } from './range-of.ts';
 import { TimeSlice } from './time-slice.ts';
 import { type WatchNotice, WatchReader } from './watch-reader.ts';
 
