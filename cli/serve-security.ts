@@ -1,8 +1,9 @@
+import type { Clock } from '../runtime/clock/index.ts';
+import type { Logger } from '../runtime/log/index.ts';
 import { assignedPodCidrs, meshUsers } from '../clustermesh/index.ts';
 import { type Engine, type ServeTlsOptions, Users } from '../kvstore/index.ts';
 import { type HostPort, UsageError, defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { isLoopback } from './daemon.ts';
-import type { ServeDependencies } from './serve-store.ts';
 
 /** How a store of ours is served, and to whom. Named as etcd names them, where it has them. */
 export const serveSecurityOptions = defineOptions({
@@ -97,7 +98,7 @@ export async function openServedUsers(
   security: ServeSecurity,
   engine: Engine,
   clusterName: string | undefined,
-  { clock, log }: ServeDependencies,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<Users | undefined> {
   if (security.kind !== 'users') return undefined;
   const mesh =

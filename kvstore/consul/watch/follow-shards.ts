@@ -5,7 +5,7 @@ import { KvStoreError, type WatchBatch, type WatchEvent } from '../../contract/i
 import { type JournaledChange, followJournal } from '../journal/index.ts';
 import { isMark, markName, scopeOf } from '../keys.ts';
 import { followNames } from '../read.ts';
-import type { FollowOptions } from './follow.ts';
+import type { FollowOptions } from './follow-options.ts';
 import { eventsOf } from './known-entries.ts';
 import { ShardMap, planShards } from './plan-shards.ts';
 import { Shard, type ShardOptions } from './shard.ts';

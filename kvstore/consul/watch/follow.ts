@@ -1,36 +1,14 @@
-import type { Clock } from '../../../runtime/clock/index.ts';
-import { fields, type Logger } from '../../../runtime/log/index.ts';
+import { fields } from '../../../runtime/log/index.ts';
 import { exponential } from '../../../runtime/retry/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
 import { KvStoreError, type RestartReason, type WatchBatch, toText } from '../../contract/index.ts';
-import type { ConsulHttp } from '../http/index.ts';
 import { markName } from '../keys.ts';
 import { readKey } from '../read.ts';
+import type { FollowOptions } from './follow-options.ts';
 import { ShardFollower, smallestPart } from './follow-shards.ts';
 import { type Difference, eventsOf } from './known-entries.ts';
 import { ensureMark } from './mark.ts';
-import type { ShardBudget } from './shard-budget.ts';
 import { Shard, type ShardOptions } from './shard.ts';
-
-export interface FollowOptions {
-  readonly http: ConsulHttp;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: () => number;
-  readonly prefix: string;
-  readonly waitMs: number;
-  readonly pageSize: number;
-  /** Beyond this many keys a warning is due: Consul does not carry them well. */
-  readonly largePrefixKeys: number;
-  /** From this many keys on a prefix is followed in parts. */
-  readonly shardKeys: number;
-  readonly shards: ShardBudget;
-  /** Whether the journal of our own writers is read. */
-  readonly journal: boolean;
-  /** Asks which store this is; undefined if it cannot be known. */
-  readonly identify: (signal: AbortSignal) => Promise<string | undefined>;
-  readonly signal: AbortSignal;
-}
 
 const backoff = exponential({ firstMs: 50, maxMs: 2000 });
 /** One watch takes at most so many parts; more would not make it faster. Fewer may not suffice for a single cut. */

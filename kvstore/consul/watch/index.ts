@@ -1,2 +1,3 @@
-export { type FollowOptions, follow } from './follow.ts';
+export type { FollowOptions } from './follow-options.ts';
+export { follow } from './follow.ts';
 export { ShardBudget } from './shard-budget.ts';

@@ -1,6 +1,5 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
-import type { Client } from './client.ts';
 import type { ServeLimits } from './limits.ts';
 import { Seldom } from './seldom.ts';
 
@@ -10,12 +9,26 @@ export interface Tally {
   watches: number;
 }
 
+/** A connection, as far as all of them together are looked after. */
+export interface Connected {
+  readonly user: string | undefined;
+  readonly tally: Tally;
+  readonly tallied: string | undefined;
+  readonly unsentAnswers: number;
+  readonly unsentPushes: number;
+  readonly server: { readonly unsentBytes: number };
+  readonly lasting: Iterable<{ end(code: number, text: string): void }>;
+  identifyAgain(): void;
+  expire(nowMs: number): void;
+  cut(): void;
+}
+
 /** Everybody who is connected. Whoever does not take what it is sent, beyond all measure, is so no longer. */
-export class Clients implements Iterable<Client> {
+export class Clients implements Iterable<Connected> {
   readonly #limits: ServeLimits;
   readonly #log: Logger;
   readonly #seldom: Seldom;
-  readonly #all = new Set<Client>();
+  readonly #all = new Set<Connected>();
   readonly #tallies = new Map<string, Tally>();
   /** Connections that were closed for what they made us hold. */
   cuts = 0;
@@ -26,7 +39,7 @@ export class Clients implements Iterable<Client> {
     this.#seldom = new Seldom(clock);
   }
 
-  [Symbol.iterator](): Iterator<Client> {
+  [Symbol.iterator](): Iterator<Connected> {
     return this.#all.values();
   }
 
@@ -35,7 +48,7 @@ export class Clients implements Iterable<Client> {
   }
 
   /** False for one connection too many of a user; it is not added then. */
-  add(client: Client): boolean {
+  add(client: Connected): boolean {
     const { tally } = client;
     if (tally.connections >= this.#limits.maxConnectionsPerUser && client.user !== undefined) {
       this.#seldom.run(() =>
@@ -48,7 +61,7 @@ export class Clients implements Iterable<Client> {
     return true;
   }
 
-  delete(client: Client): void {
+  delete(client: Connected): void {
     if (!this.#all.delete(client)) return;
     client.tally.connections -= 1;
     if (client.tally.connections === 0 && client.tallied !== undefined) this.#tallies.delete(client.tallied);
@@ -64,7 +77,7 @@ export class Clients implements Iterable<Client> {
   }
 
   /** To be called whenever more was given to a client to be sent. */
-  owes(client: Client): void {
+  owes(client: Connected): void {
     // An answer that was asked for may be of any length; what is pushed may not pile up.
     if (client.unsentPushes > this.#limits.maxUnsentPerConnection) this.#cut(client);
     if (client.server.unsentBytes <= this.#limits.maxUnsentTotal) return;
@@ -72,7 +85,7 @@ export class Clients implements Iterable<Client> {
     if (first) this.#cut(first);
   }
 
-  #cut(client: Client): void {
+  #cut(client: Connected): void {
     this.cuts += 1;
     this.#seldom.run(() =>
       this.#log.warn('An etcd client is cut off, it does not read', { user: client.user, unsentBytes: owed(client) }),
@@ -81,6 +94,6 @@ export class Clients implements Iterable<Client> {
   }
 }
 
-function owed({ unsentAnswers, unsentPushes }: Client): number {
+function owed({ unsentAnswers, unsentPushes }: Connected): number {
   return unsentAnswers + unsentPushes;
 }
