@@ -45,30 +45,24 @@ export const run = defineCommand({
   },
 });
 
-/** Runs until it is asked to end; tells the starting process over IPC how far it is. */
+/** Runs until it is asked to end; tells the starting process over IPC how far it is, and on standard error what went wrong. */
 async function runInBackground(settings: Parameters<typeof withLab>[0], context: CommandContext): Promise<ExitCode> {
   const tell = (message: unknown): void => {
     if (process.connected) process.send?.(message);
   };
-  try {
-    await asUsage(() =>
-      withLab({ ...settings, onProgress: (line) => tell({ progress: line }) }, context.signal, async (_, signal) => {
-        tell({ ready: true });
-        if (process.connected) process.disconnect();
-        await new Promise<void>((resolve) => {
-          if (signal.aborted) resolve();
-          else signal.addEventListener('abort', () => resolve(), { once: true });
-        });
-      }),
-    );
-    return 0;
-  } catch (error) {
-    tell({
-      failed: error instanceof Error ? error.message : String(error),
-      usage: error instanceof Error && error.name === 'UsageError',
-    });
-    throw error;
-  }
+  // Once the mesh is up nobody reads it any more; what is logged then is lost, and no reason to end.
+  process.stderr.on('error', () => {});
+  await asUsage(() =>
+    withLab({ ...settings, onProgress: (line) => tell({ progress: line }) }, context.signal, async (_, signal) => {
+      tell({ ready: true });
+      if (process.connected) process.disconnect();
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }),
+  );
+  return 0;
 }
 
 async function kernelText(lab: Lab): Promise<string> {

@@ -1,16 +1,10 @@
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { asTyped } from '../../lab/index.ts';
-import { UsageError } from '../../runtime/options/index.ts';
-import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
+import { type ExitCode, defineCommand } from '../command.ts';
 import { labOptions } from './lab-options.ts';
+import { startDetached } from './start-detached.ts';
 
 const main = fileURLToPath(new URL(`../main${import.meta.url.endsWith('.js') ? '.js' : '.ts'}`, import.meta.url));
-
-type Message =
-  | { readonly progress: string }
-  | { readonly ready: true }
-  | { readonly failed: string; readonly usage: boolean };
 
 /** `isthmus lab up`: the lab in the background. */
 export const up = defineCommand({
@@ -33,31 +27,11 @@ export const up = defineCommand({
     argv.push('--log-level', options.logLevel, '--store', options.store);
     if (options.topology !== undefined) argv.push('--topology', options.topology);
     for (const path of options.manifests ?? []) argv.push('--manifests', path);
-    await startDetached(argv, context);
+    const code = await startDetached(argv, context);
+    if (code !== 0) return code;
     context.stdout(
       `Lab ${options.name} is up. See it with: ${asTyped('lab status', options.name)}; end it with: ${asTyped('lab down', options.name)}\n`,
     );
     return 0;
   },
 });
-
-/** Settles when the background process says that the mesh is up. */
-function startDetached(argv: readonly string[], context: CommandContext): Promise<void> {
-  const child = spawn(process.execPath, argv, { detached: true, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-  const end = (): void => void child.kill('SIGTERM');
-  context.signal.addEventListener('abort', end, { once: true });
-  return new Promise<void>((resolve, reject) => {
-    child.on('message', (message: Message) => {
-      if ('progress' in message) context.stderr(`lab: ${message.progress}\n`);
-      else if ('failed' in message) reject(message.usage ? new UsageError(message.failed) : new Error(message.failed));
-      else resolve();
-    });
-    child.once('error', reject);
-    child.once('exit', (code, signal) =>
-      reject(new Error(`The lab's process ended (${signal ?? code}) before the mesh was up`)),
-    );
-  }).finally(() => {
-    context.signal.removeEventListener('abort', end);
-    child.unref();
-  });
-}
