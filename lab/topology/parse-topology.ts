@@ -1,7 +1,9 @@
 import { parseDocument } from 'yaml';
 import { type Prefix, formatPrefix, parsePrefix, prefixesOverlap } from '../../values/ip/index.ts';
 import { defaultCluster, defaultTopology, maxClusters } from './default-topology.ts';
+import { reservedCluster, reservedNode, sharedNames } from './reserved-names.ts';
 import { type LabCluster, type Topology, TopologyError } from './topology.ts';
+import { unusableBlock } from './usable-block.ts';
 
 const clusterName = /^(?=.{1,32}$)([a-z0-9][-a-z0-9]*)?[a-z0-9]$/;
 const nodeName = /^(?=.{1,40}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -54,6 +56,8 @@ function parseCluster(item: unknown, index: number, problems: string[]): LabClus
     );
     return [];
   }
+  const reserved = reservedCluster(name);
+  if (reserved !== undefined) problems.push(`${at}.name: ${reserved}`);
   if (!Number.isInteger(id) || Number(id) < 1 || Number(id) > 255)
     problems.push(`${at}.id: expected a number from 1 to 255, found ${show(id)}`);
   const base = defaultCluster(name, Number(id), index);
@@ -72,22 +76,36 @@ function parseNodes(value: unknown, base: LabCluster, at: string, problems: stri
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 16) {
     return Array.from({ length: value }, (_, i) => `node-${i + 1}`);
   }
-  const valid =
-    Array.isArray(value) &&
-    value.length >= 1 &&
-    value.length <= 16 &&
-    value.every((node) => typeof node === 'string' && nodeName.test(node));
-  if (valid && new Set(value).size === value.length) return value as string[];
-  problems.push(`${at}.nodes: expected a number from 1 to 16 or a list of distinct node names, found ${show(value)}`);
-  return base.nodes;
+  if (!Array.isArray(value) || value.length < 1 || value.length > 16) {
+    problems.push(`${at}.nodes: expected a number from 1 to 16 or a list of 1 to 16 names, found ${show(value)}`);
+    return base.nodes;
+  }
+  const nodes: string[] = [];
+  for (const [i, node] of value.entries()) {
+    const problem = nodeProblem(node, nodes);
+    if (problem === undefined) nodes.push(node as string);
+    else problems.push(`${at}.nodes[${i}]: ${problem}`);
+  }
+  return nodes;
+}
+
+function nodeProblem(node: unknown, others: readonly string[]): string | undefined {
+  if (typeof node !== 'string' || !nodeName.test(node))
+    return `expected 1–40 lower-case letters, digits and dashes, found ${show(node)}`;
+  if (others.includes(node)) return `expected distinct names; ${node} is already the name of another node`;
+  return reservedNode(node);
 }
 
 function parseCidr(value: unknown, fallback: Prefix, longest: number, at: string, problems: string[]): Prefix {
   if (value === undefined) return fallback;
   try {
     const prefix = parsePrefix(typeof value === 'string' ? value : show(value));
-    if (prefix.family === 4 && prefix.length <= longest && prefix.length >= 8) return prefix;
-    problems.push(`${at}: expected an IPv4 prefix from /8 to /${longest}, found ${show(value)}`);
+    const problem =
+      prefix.family === 4 && prefix.length <= longest && prefix.length >= 8
+        ? unusableBlock(prefix)
+        : `expected an IPv4 prefix from /8 to /${longest}, found ${show(value)}`;
+    if (problem === undefined) return prefix;
+    problems.push(`${at}: ${problem}`);
   } catch (error) {
     problems.push(`${at}: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -130,7 +148,7 @@ function parseGlobalServices(value: unknown, problems: string[]): Set<string> | 
 }
 
 function clusterConflicts(clusters: readonly LabCluster[]): string[] {
-  const problems: string[] = [];
+  const problems = sharedNames(clusters);
   const blocks = clusters.flatMap((cluster, index) =>
     (['underlayCidr', 'podCidr', 'serviceCidr'] as const).map((member) => ({
       at: `clusters[${index}].${member.replace('Cidr', 'CIDR')}`,
