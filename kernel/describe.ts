@@ -9,14 +9,16 @@ export interface ShownProgram {
 }
 
 /**
- * State of a kernel as sorted lines in the manner of `ip -o link`, `ip address`, `ip route`, `ip neigh`, `bridge link`,
+ * State of a kernel as sorted lines in the manner of `ip -o link`, `ip address`, `ip route`, `ip neigh`, `bridge link`, `bridge fdb`,
  * `tc` and `bpftool map dump`. What the kernel makes for IPv6 by itself (link-local addresses and their routes) is left
- * out, since it comes and goes in its own time.
+ * out, since it comes and goes in its own time. `forwarding` is what a kernel can say of the forwarding databases of its
+ * devices, as `bridge fdb` lines without their first words.
  */
 export async function describeState(
   network: NetworkPort,
   programs: readonly ShownProgram[],
   maps: readonly BpfMap[],
+  forwarding: readonly string[] = [],
 ): Promise<string> {
   const links = await network.links();
   const names = new Map(links.map((link) => [link.index, link.name]));
@@ -29,6 +31,7 @@ export async function describeState(
     routes.map((route) => routeLine(route, nameOf)),
     (await network.neighbours()).map((neighbour) => neighbourLine(neighbour, nameOf)),
     links.filter((link) => link.master !== 0).map((link) => `bridge link ${link.name} master ${nameOf(link.master)}`),
+    forwarding.map((line) => `bridge fdb ${line}`),
     // A program went with its device.
     programs
       .filter(({ hook }) => hook.type !== 'tc' || names.has(hook.link))

@@ -28,7 +28,7 @@ export class MemoryKernel implements Kernel {
   }
 
   async describe(): Promise<string> {
-    return describeState(this.network, this.bpf.attached(), this.bpf.maps());
+    return describeState(this.network, this.bpf.attached(), this.bpf.maps(), this.network.forwarding());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

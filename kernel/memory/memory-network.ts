@@ -81,6 +81,16 @@ export class MemoryNetwork implements NetworkPort {
     return true;
   }
 
+  /**
+   * Forwarding databases in the manner of `bridge fdb`. A kernel makes an entry for a fixed remote; a collect-metadata device
+   * starts without, and this port adds none.
+   */
+  forwarding(): readonly string[] {
+    return [...this.#links.values()]
+      .filter(({ vxlan }) => vxlan?.collectMetadata)
+      .map(({ name }) => `dev ${name} no entries (external: each packet brings its tunnel endpoint, from the ipcache)`);
+  }
+
   async addresses(): Promise<readonly InterfaceAddress[]> {
     return this.#state.addresses;
   }

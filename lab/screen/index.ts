@@ -1,2 +1,3 @@
-export { commandsToTry, kernelLinesOf, runLiveScreen } from './live-screen.ts';
+export { kernelLinesOf } from './kernel-lines.ts';
+export { commandsToTry, runLiveScreen } from './live-screen.ts';
 export { type ScreenModel, renderScreen } from './render.ts';

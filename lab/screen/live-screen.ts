@@ -1,12 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkConnectivity, checkServices, serviceTargets, surveyServices } from '../checks/index.ts';
-import { readableMaps } from '../../datapath/index.ts';
 import { asTyped } from '../as-typed.ts';
 import type { Lab } from '../lab.ts';
 import { clusterReports } from '../report/index.ts';
 import { podPath } from '../scheduler/index.ts';
-import { callUnixApi } from '../../runtime/serve/index.ts';
-import { nodePaths } from '../state/index.ts';
+import { firstKernelLinesOf } from './kernel-lines.ts';
 import { type ScreenModel, renderScreen } from './render.ts';
 
 const refreshMs = 1000;
@@ -57,7 +55,7 @@ async function measure(lab: Lab, signal: AbortSignal): Promise<ScreenModel> {
     substrate.sendsPackets
       ? checkServices(substrate, surveyServices({ ...plan, pods: running, clusters: names }), running).catch(() => [])
       : [],
-    substrate.sendsPackets ? [] : kernelLinesOf(lab),
+    substrate.sendsPackets ? [] : firstKernelLinesOf(lab),
   ]);
   return {
     lab: plan.name,
@@ -71,19 +69,4 @@ async function measure(lab: Lab, signal: AbortSignal): Promise<ScreenModel> {
     kernelLines,
     commands: commandsToTry(lab),
   };
-}
-
-/** Kernel state of the first node, as `ip`, `bridge` and map lines. */
-export async function kernelLinesOf(lab: Lab): Promise<string[]> {
-  const [site] = lab.plan.network.sites;
-  const node = site?.cluster.nodes[0];
-  if (!site || !node) return [];
-  const answer = await callUnixApi(nodePaths(lab.paths, site.cluster.name, node).apiSocket, {
-    route: '/v1/kernel',
-  }).catch(() => undefined);
-  const text = typeof answer === 'object' && answer !== null && 'text' in answer ? String(answer.text) : '';
-  return [
-    `kernel state of ${site.cluster.name}/${node} (in memory: no packet is sent):`,
-    ...readableMaps(text.trimEnd()).split('\n'),
-  ];
 }

@@ -89,6 +89,34 @@ describeIf('a lab run once', () => {
     expect(report.timings.firstCrossClusterMs).toBeNull();
     expect(leftovers(name)).toEqual([]);
   }, 60_000);
+
+  test('on an in-memory kernel prints the state of every node as ip, bridge and map lines', async () => {
+    const outcome = await isthmus(
+      'lab',
+      'run',
+      '--name',
+      uniqueName('state'),
+      '--once',
+      '--kernel',
+      'memory',
+      ...smallLab,
+    );
+    const [, ...nodes] = outcome.stdout.split(/^kernel state of /m);
+    expect(nodes.map((text) => text.slice(0, text.indexOf(':')))).toEqual(
+      ['east/node-1', 'east/node-2', 'west/node-1'].map((node) => `${node} (in memory`),
+    );
+    for (const text of nodes) {
+      for (const line of [
+        /^link isth0: .* vxlan external dstport 8472 /m,
+        /^route 10\.\d\.\d\.0\/24 via \S+ dev isth0 /m,
+        /^neigh \S+ dev isth0 /m,
+        /^bridge fdb dev isth0 no entries /m,
+        /^map isthmus_ipcache 10\.\d\.\d\.10\/32 => identity \d+ tunnel /m,
+      ])
+        expect(text).toMatch(line);
+    }
+    expect(outcome.stdout).toContain('No packet was sent');
+  }, 60_000);
 });
 
 describeIf('the life of a lab', () => {

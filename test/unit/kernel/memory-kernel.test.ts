@@ -15,6 +15,7 @@ describe('the in-memory kernel', () => {
     expect((await kernel.describe()).split('\n')).toEqual([
       'link isth0: index 2 mtu 1500 state up vxlan external dstport 8472 lladdr 02:00:00:00:00:02',
       'link lo: index 1 mtu 65536 state down lladdr 00:00:00:00:00:00',
+      'bridge fdb dev isth0 no entries (external: each packet brings its tunnel endpoint, from the ipcache)',
       'map flows: lpm-trie key 20B value 8B max_entries 64',
       'map seen: percpu-array key 4B value 8B max_entries 4',
       'map slots: array key 4B value 8B max_entries 4',
