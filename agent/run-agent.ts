@@ -1,5 +1,6 @@
 import { makeDirectory } from '../runtime/files/index.ts';
 import { fields } from '../runtime/log/index.ts';
+import { formatHostPort } from '../runtime/options/index.ts';
 import { serveHealth } from '../runtime/serve/index.ts';
 import { isIp, parseIp } from '../values/ip/index.ts';
 import { openDatapath } from '../datapath/index.ts';
@@ -54,8 +55,9 @@ export async function runAgent(options: AgentOptions, deps: AgentDeps, signal: A
   await agent.restore();
   using _metrics = agentMetrics(metrics, () => agent.status(), datapath, { clock, log });
   await using _api = options.apiSocket === undefined ? undefined : await agent.serveApi(options.apiSocket);
-  await using _health =
+  await using health =
     options.health && (await serveHealth({ ...options.health, metrics, ready: () => agent.readiness() }));
+  if (health) log.info('Serving metrics and health', { address: formatHostPort(health.address) });
   deps.started?.(agent);
   await agent.run(signal);
 }

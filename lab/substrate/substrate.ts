@@ -24,6 +24,11 @@ export interface LabSubstrate extends AsyncDisposable {
   storeAddress(cluster: string): StoreAddress;
   /** Runs a synchronous function in a member's network namespace. */
   within(cluster: string, member: string): <T>(run: () => T) => T;
+  /**
+   * Where a process serves metrics and health: loopback of its own namespace, or any free port of the machine, which its
+   * log names.
+   */
+  readonly metricsAddress: string;
   /** Options that tell an agent which kernel it drives. */
   agentArguments(cluster: string, node: string): readonly string[];
   /** Makes a pod's namespace and wires; says what the agent is told about them. */

@@ -9,6 +9,7 @@ import {
   leftovers,
   meshState,
   pidOf,
+  served,
   serviceState,
   smallLab,
   succeed,
@@ -39,6 +40,17 @@ describeIf('faults of a running mesh', () => {
     await isthmus('lab', 'down', '--name', lab);
     expect(leftovers(lab)).toEqual([]);
   }, 60_000);
+
+  test.each(['east/node-1', 'west/node-1', 'east/apiserver'])(
+    '%s serves readiness, liveness and metrics on loopback of its own namespace',
+    async (member) => {
+      const process = member.endsWith('apiserver') ? 'bootstrap_seconds' : 'agent_ready 1';
+      expect(await served(lab, member, '/healthz')).toMatch(/^200 /);
+      await eventually(async () => expect(await served(lab, member, '/readyz')).toMatch(/^200 /));
+      expect(await served(lab, member, '/metrics')).toMatch(new RegExp(`^200 [^]*\\nisthmus_${process}`));
+    },
+    60_000,
+  );
 
   test('an agent that is killed and started again loses no packet of a running stream and changes nothing in the kernel', async () => {
     const state = async (): Promise<string[]> => [
@@ -117,6 +129,8 @@ describeIf('faults of a running mesh', () => {
       expect(ofAll.stdout).toMatch(/agent east\/node-1 .*: not ready, waiting for connection to own store http/);
       expect(ofAll.stdout).toMatch(/not connected since \d{4}-\S+Z \(/);
     });
+    expect(await served(lab, 'east/node-1', '/readyz')).toMatch(/^500 [^]*connection to own store/);
+    expect(await served(lab, 'east/node-1', '/healthz')).toMatch(/^200 /);
     expect(await kernelState(lab, 'east', 'node-1')).toEqual(kernel);
     await succeed('lab', 'heal', 'east/node-1', 'east/apiserver', '--name', lab);
     await awaitReady(lab);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { openNamespace, runInNamespace } from '../../../kernel/index.ts';
 import { type LabStatus, apiserverPaths, labPaths, nodePaths } from '../../../lab/index.ts';
 import { callUnixApi } from '../../../runtime/serve/index.ts';
 
@@ -103,6 +104,19 @@ export async function apiserverStatus(name: string, cluster: string): Promise<Re
     string,
     unknown
   >;
+}
+
+/** Status and text of what an agent or apiserver serves on loopback of its namespace: `/readyz`, `/healthz`, `/metrics`. */
+export async function served(name: string, member: string, path: string): Promise<string> {
+  using namespace = openNamespace(`isth-${name}-${member.replace('/', '-')}`);
+  const script = `fetch('http://127.0.0.1:9962${path}').then(async (r) => process.stdout.write(r.status + ' ' + (await r.text())))`;
+  const child = runInNamespace(namespace, () =>
+    spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] }),
+  );
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  await new Promise((resolve) => child.once('close', resolve));
+  return text;
 }
 
 /** What a lab of this name still has on the machine: directory, namespaces, cgroups, mounts. Empty when it is gone. */
