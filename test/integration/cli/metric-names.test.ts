@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 
 const isthmus = join(import.meta.dirname, '../../../bin/isthmus');
+const operationsPage = join(import.meta.dirname, '../../../docs/operations.md');
 
 /** What Cilium calls its metrics (without prefix), as far as the process has the thing: type, then labels. */
 const common = {
@@ -101,7 +102,64 @@ describe('the metrics of every process', () => {
     },
     120_000,
   );
+
+  test.each([
+    { process: 'east', role: 'apiserver', ready: 'isthmus_bootstrap_seconds ' },
+    { process: 'agent', role: 'agent', ready: 'isthmus_kvstore_initial_sync_completed{' },
+    { process: 'store', role: 'store', ready: 'isthmus_etcd_server_watchers ' },
+  ])(
+    'are those of docs/operations.md: $role',
+    async ({ process, role, ready }) => {
+      const documented = await metricsOnPage(role);
+      let text = await scrape(process);
+      for (; !text.includes(ready); text = await scrape(process)) await sleep(50);
+      const found = [...metricsIn(text)].filter(([name]) => name.startsWith('isthmus_'));
+      expect(found.map(([name, { type }]) => `${name} ${type}`).toSorted()).toEqual(
+        documented.map(({ name, type }) => `isthmus_${name} ${type}`).toSorted(),
+      );
+      for (const [name, { labels, samples }] of found) {
+        const row = documented.find((one) => `isthmus_${one.name}` === name);
+        if (samples > 0) expect({ name, labels }).toEqual({ name, labels: row?.labels });
+      }
+    },
+    120_000,
+  );
+
+  test('without prefix are named in docs/operations.md, too', async () => {
+    const page = await readFile(operationsPage, 'utf8');
+    let text = await scrape('store');
+    for (; text === ''; text = await scrape('store')) await sleep(50);
+    const names = [...metricsIn(text).keys()].filter((name) => !name.startsWith('isthmus_'));
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+    expect(names.length).toBeGreaterThan(0);
+  }, 120_000);
 });
+
+interface Documented {
+  readonly name: string;
+  readonly type: string;
+  readonly labels: readonly string[];
+}
+
+/** Rows of the page's table that are about a process. A cell may name several metrics: in full, or with `{a,b}`. */
+async function metricsOnPage(role: string): Promise<Documented[]> {
+  const page = await readFile(operationsPage, 'utf8');
+  const table = /^\| Metric [^]*?\n\n/m.exec(page)?.[0] ?? '';
+  return table.split('\n').flatMap((line) => {
+    const [, names = '', type = '', labels = '', processes = ''] = line.split('|').map((cell) => cell.trim());
+    if (!processes.split(/\W+/).includes(role)) return [];
+    // In brackets stand the values of a label.
+    const labelNames = [...labels.replaceAll(/\([^)]*\)/g, '').matchAll(/`([a-z_]+)`/g)].map(([, name = '']) => name);
+    return [...names.matchAll(/`([^`]+)`/g)].flatMap(([, name = '']) => {
+      const [, start = name, choices = ''] = /^([a-z_]+)\{(.+)\}$/.exec(name) ?? [];
+      return choices.split(',').map((choice) => ({
+        name: start + choice,
+        type: /^[a-z]+/.exec(type)?.[0] ?? '',
+        labels: labelNames.toSorted(),
+      }));
+    });
+  });
+}
 
 interface Found {
   readonly type: string;
