@@ -192,14 +192,18 @@ export class MvccEngine implements Engine {
   async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
     this.#assertOpen();
     const time = this.#lessor.timeToLive(id);
-    if (!time) return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
+    if (!time) {
+      // That it is gone is not told before it is so on disk: until then its keys are there.
+      await this.#backend.flush();
+      return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
+    }
     const attached = keys ? this.#backend.leaseKeys(id) : [];
     return { id, ttl: time.remaining, grantedTtl: time.granted, keys: attached, revision: this.revision };
   }
 
   async leases(): Promise<readonly bigint[]> {
     this.#assertOpen();
-    return this.#lessor.ids();
+    return this.#durable(this.#lessor.ids());
   }
 
   async status(): Promise<EngineStatus> {

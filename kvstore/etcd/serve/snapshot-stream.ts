@@ -44,6 +44,9 @@ export function snapshotStream(call: GrpcCall): { message(payload: Uint8Array): 
     call.finish(grpcStatus.ok);
   };
   let begun = false;
+  call.stream.once('end', () => {
+    if (!begun) call.finish(grpcStatus.internal, 'isthmus: the request ended before its message was whole');
+  });
   return {
     message() {
       client.demandRoot();

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Engine } from '../../../kvstore/contract/index.ts';
+import { changed } from '../../support/changed-engine.ts';
 import { startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 import { type EngineKind, serveEngine } from '../../support/served-engine.ts';
@@ -60,18 +61,6 @@ describeIf('the same random operations on real etcd and on ours', () => {
     timeoutMs,
   );
 });
-
-/** The engine with some of its methods replaced. */
-function changed(engine: Engine, methods: Partial<Engine>): Engine {
-  return new Proxy(engine, {
-    get(target, name) {
-      const own = Reflect.get(methods, name);
-      if (own !== undefined) return own;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
 
 function deleteOfNothingCounts(engine: Engine): Engine {
   return changed(engine, {

@@ -152,6 +152,31 @@ describe('the embedded engine', () => {
     expect({ answered, events, revision: engine.revision }).toEqual({ answered: true, events: 1, revision: 2 });
   });
 
+  test('that a lease is gone is told when it is so on disk, and its keys with it', async () => {
+    let gate = Promise.resolve();
+    const tables = await openTables(directory);
+    const backend = new LmdbBackend(tables, {
+      write: (writes) => gate.then(() => lmdbWriter(tables)(writes)),
+    });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    await engine.leaseGrant({ id: 9n, ttl: 60 });
+    await engine.put({ key: bytes('a'), value: bytes('1'), lease: 9n });
+    const closed = Promise.withResolvers<void>();
+    gate = closed.promise;
+    const revoking = engine.leaseRevoke(9n);
+    const told: string[] = [];
+    const asking = engine.leaseTimeToLive(9n, true).then(({ ttl }) => told.push(`time to live ${ttl}`));
+    const listing = engine.leases().then((ids) => told.push(`leases ${ids.length}`));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect({ told, count: (await engine.range(everything)).count }).toEqual({ told: [], count: 1 });
+    closed.resolve();
+    await Promise.all([revoking, asking, listing]);
+    expect({ told: told.toSorted(), count: (await engine.range(everything)).count }).toEqual({
+      told: ['leases 0', 'time to live -1'],
+      count: 0,
+    });
+  });
+
   test('a commit that finds the disk full is undone, and the next one passes', async () => {
     let full = true;
     const tables = await openTables(directory);
