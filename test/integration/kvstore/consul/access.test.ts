@@ -79,7 +79,7 @@ needs('consul')('A Consul that denies by default', () => {
     const token = await tokenFor(server, 'reader', 'key_prefix "mesh/" { policy = "read" }');
     await using reader = storeWith(token);
     await using writer = storeWith(managementToken);
-    await using mirror = new Mirror(reader, 'mesh/ro/');
+    await using mirror = new Mirror(reader, 'mesh/ro/', { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
     await writer.put('mesh/ro/a', '1');
     await mirror.until(() => mirror.state.size === 1);
@@ -102,7 +102,7 @@ needs('consul')('A Consul that denies by default', () => {
   test('ends the watch of a token that was deleted, rather than telling it that all is gone', async () => {
     const token = await tokenFor(server, 'short-lived', 'key_prefix "mesh/" { policy = "read" }');
     await using store = storeWith(token);
-    await using mirror = new Mirror(store, 'mesh/');
+    await using mirror = new Mirror(store, 'mesh/', { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
     const { AccessorID } = JSON.parse((await server.call('GET', '/v1/acl/token/self', undefined, token)).text) as {
       AccessorID: string;

@@ -44,7 +44,7 @@ needs('consul')('Three Consul servers', () => {
     await writeMany(store, `${prefix}stable/`, 200);
     const lease = await store.grantLease({ ttlSeconds: 15 });
     await store.put(`${prefix}stable/leased`, 'x', { lease: lease.id });
-    await using mirror = new Mirror(store, prefix);
+    await using mirror = new Mirror(store, prefix, { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
 
     await leader.kill();

@@ -22,7 +22,7 @@ needs('consul')('A Consul in trouble', () => {
     await server[Symbol.asyncDispose]();
   });
   const synced = async (prefix: string, through: ConsulStore = store): Promise<Mirror> => {
-    const mirror = new Mirror(through, prefix);
+    const mirror = new Mirror(through, prefix, { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
     return mirror;
   };

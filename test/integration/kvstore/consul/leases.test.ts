@@ -36,7 +36,7 @@ needs('consul')('Leases on Consul', () => {
       then: keys.map((key) => ({ type: 'put', key, value, lease }) as const),
     });
     await store.transact(puts('earlier', earlier.id));
-    await using mirror = new Mirror(store, 'moved/');
+    await using mirror = new Mirror(store, 'moved/', { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
     const { revision } = await store.transact(puts('later', later.id));
     await earlier.revoke();
@@ -103,7 +103,7 @@ needs('consul')('Leases on Consul', () => {
     };
     await using first = clientOf(server);
     await publish('first', first);
-    await using mirror = new Mirror(store, 'published/');
+    await using mirror = new Mirror(store, 'published/', { order: 'key' });
     await mirror.until(() => mirror.watch.synced);
     await using second = clientOf(server);
     await publish('second', second);
