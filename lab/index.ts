@@ -15,6 +15,7 @@ export {
   labNames,
   labPaths,
   nodePaths,
+  SocketPathError,
   readLabState,
 } from './state/index.ts';
 export { type LabStoreKind, StoreBinaryError, type StoreSwitch, labStoreKinds } from './stores/index.ts';

@@ -18,7 +18,15 @@ import { Lab } from './lab.ts';
 import { isLabName } from './network/index.ts';
 import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
 import { type LabReport, clusterReports } from './report/index.ts';
-import { type Cleaner, cleanLab, isLive, labPaths, makePrivateDirectory, readLabState } from './state/index.ts';
+import {
+  type Cleaner,
+  cleanLab,
+  isLive,
+  labPaths,
+  makePrivateDirectory,
+  readLabState,
+  requireSocketPaths,
+} from './state/index.ts';
 import { type LabStoreKind, findStoreBinary } from './stores/index.ts';
 import { type LabSubstrate, LinuxSubstrate, MemorySubstrate } from './substrate/index.ts';
 
@@ -63,6 +71,7 @@ export async function withLab<T>(
 ): Promise<{ readonly result: T; readonly downMs: number }> {
   if (options.store !== 'embedded') findStoreBinary(options.store);
   const plan = await planLab(options);
+  requireSocketPaths(labPaths(options.name), plan.topology.clusters);
   // Before anything is made: what this kernel lacks is said by its name, not by whatever fails of it first.
   if (options.kernel === 'linux') requireFeatures(await probeKernel());
   await claimName(options);

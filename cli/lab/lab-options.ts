@@ -9,6 +9,7 @@ import {
   TopologyError,
   ForeignDirectoryError,
   PlacementError,
+  SocketPathError,
   labStoreKinds,
 } from '../../lab/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
@@ -102,6 +103,7 @@ export async function asUsage<T>(run: () => Promise<T>): Promise<T> {
       ManifestsError,
       MissingFeatureError,
       PlacementError,
+      SocketPathError,
       StoreBinaryError,
       TopologyError,
     ];

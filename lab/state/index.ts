@@ -20,3 +20,4 @@ export {
 } from './lab-state.ts';
 export { ForeignDirectoryError, makePrivateDirectory } from './private-directory.ts';
 export { type ProcessId, isAlive, processId, signalProcess } from './process-id.ts';
+export { SocketPathError, requireSocketPaths } from './socket-paths.ts';
