@@ -46,7 +46,14 @@ export {
   parseEtcdConfig,
   parseEtcdTuning,
 } from './etcd/index.ts';
-export { ConsulStore, type ConsulStoreOptions, openConsulStore } from './consul/index.ts';
+export {
+  ConsulAdmin,
+  type ConsulAdminOptions,
+  type ConsulBootstrap,
+  ConsulStore,
+  type ConsulStoreOptions,
+  openConsulStore,
+} from './consul/index.ts';
 export {
   type CompareOptions,
   type Comparison,

@@ -1,7 +1,6 @@
 import {
   type Bytes,
   type CallOptions,
-  InvalidRequestError,
   type KeyValue,
   KvStoreError,
   type Lease,
@@ -24,6 +23,7 @@ import {
   toBytes,
   toText,
 } from '../contract/index.ts';
+import { ConsulAdmin } from './admin.ts';
 import { acquireLock } from './consul-lock.ts';
 import { ConsulHttp } from './http/index.ts';
 import { JournalWriter } from './journal/index.ts';
@@ -40,6 +40,7 @@ import {
   putLarge,
   submit,
   transact,
+  valueTooLarge,
 } from './transact/index.ts';
 import { untilGone } from './until-gone.ts';
 import { ShardBudget, follow } from './watch/index.ts';
@@ -52,6 +53,10 @@ export function openConsulStore(options: ConsulStoreOptions): ConsulStore {
 }
 
 export class ConsulStore implements Store {
+  /** In a transaction values are base64, and the whole must not be more than one value. */
+  readonly limits = { maxValueBytes, maxTransactionBytes: Math.floor(largeValueBytes * 0.9) };
+  /** What is cold, by the `consul` package. */
+  readonly admin: ConsulAdmin;
   readonly #options: ConsulStoreOptions;
   readonly #http: ConsulHttp;
   readonly #sessions: Sessions;
@@ -64,6 +69,7 @@ export class ConsulStore implements Store {
   constructor(options: ConsulStoreOptions) {
     this.#options = options;
     this.#http = new ConsulHttp(options);
+    this.admin = new ConsulAdmin(options);
     this.#sessions = new Sessions(this.#http, options.sessionNode ?? 'isthmus');
     this.#waitMs = Math.ceil((options.waitSeconds ?? 10) * 1000);
     this.#shards = new ShardBudget(options.maxShards ?? 64);
@@ -94,8 +100,7 @@ export class ConsulStore implements Store {
       const then = [{ type: 'put', key: name, value: bytes, lease }] as const;
       return { revision: (await transact(this.#transactions, { when: [], then }, settings)).revision };
     }
-    if (bytes.length > maxValueBytes)
-      throw new InvalidRequestError(`Consul holds values of up to ${maxValueBytes} bytes, not of ${bytes.length}`);
+    if (bytes.length > maxValueBytes) throw valueTooLarge(name, bytes.length);
     return putLarge(this.#http, name, new Uint8Array(bytes), lease, settings);
   }
 
@@ -174,6 +179,14 @@ export class ConsulStore implements Store {
 
   async transact(transaction: Transaction, options: CallOptions = {}): Promise<TransactionResult> {
     const settings = await this.#begin('apply a transaction', options);
+    const [only] = transaction.then;
+    // A put that is alone may be as large as Consul takes it; in a transaction of Consul's it would not fit.
+    if (only?.type === 'put' && transaction.then.length === 1 && transaction.when.length === 0)
+      if (toBytes(only.value).length > largeValueBytes) {
+        const { lease = 0n } = only;
+        const { revision } = await this.put(only.key, only.value, { ...options, lease });
+        return { succeeded: true, revision, results: [{ type: 'put' }] };
+      }
     return transact(this.#transactions, transaction, settings);
   }
 
@@ -221,6 +234,15 @@ export class ConsulStore implements Store {
       text,
       options,
     );
+  }
+
+  /** How many keys there are. Any server may answer: a number that is a moment old does, and need not cost the leader. */
+  async count(prefix: Bytes, options: CallOptions = {}): Promise<number> {
+    const name = prefixText(prefix);
+    const settings = await this.#begin(`count the keys of ${JSON.stringify(name)}`, options);
+    const { keys, index } = await keysUnder(this.#http, name, settings, 'stale');
+    this.#http.saw(index);
+    return keys.length;
   }
 
   health(): StoreHealth {

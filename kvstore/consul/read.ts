@@ -62,9 +62,10 @@ export async function keysUnder(
   http: ConsulHttp,
   prefix: string,
   settings: ReadSettings,
+  mode: 'consistent' | 'stale' = consistent,
 ): Promise<{ readonly keys: readonly string[]; readonly index: number }> {
   const { what, signal } = settings;
-  const path = kvPath(prefix, `keys&${consistent}`);
+  const path = kvPath(prefix, `keys&${mode}`);
   const reply = await http.call({ method: 'GET', path, what, signal, repeatable: true, accept: [200, 404] });
   const index = indexOf(reply, what);
   refuseFiltered(reply, what);

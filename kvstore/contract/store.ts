@@ -36,6 +36,13 @@ export interface WriteResult {
   readonly revision: number;
 }
 
+/** Writes beyond these are refused with an `InvalidRequestError` that names the key. */
+export interface StoreLimits {
+  readonly maxValueBytes: number;
+  /** Of all keys and values of one transaction together. */
+  readonly maxTransactionBytes: number;
+}
+
 /**
  * The port: one key-value store (embedded, etcd, Consul, memory). Revisions count the store's write transactions, as in
  * etcd; a reader sees only what is on disk. Every method is safe to call concurrently; writes of one caller that are
@@ -44,6 +51,8 @@ export interface WriteResult {
  * Errors are the classes of `errors.ts`; each says by `retry` what the caller may do.
  */
 export interface Store extends AsyncDisposable {
+  /** What this store takes less of than the contract says; absent where it takes all of it. */
+  readonly limits?: StoreLimits;
   get(key: Bytes, options?: ReadOptions): Promise<KeyValue | undefined>;
   put(key: Bytes, value: Bytes, options?: PutOptions): Promise<WriteResult>;
   /** Deletes one key; `deleted` is false when there was none (then no revision is made). */

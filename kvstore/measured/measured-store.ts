@@ -26,6 +26,7 @@ export function measureStore(store: Store, clock: Clock, metrics: StoreMetrics):
     }
   };
   return {
+    ...(store.limits ? { limits: store.limits } : {}),
     get: (key, options) => timed(key, 'read', 'Get', () => store.get(key, options)),
     put: (key, value, options) => timed(key, 'set', 'Update', () => store.put(key, value, options)),
     delete: (key, options) => timed(key, 'delete', 'Delete', () => store.delete(key, options)),

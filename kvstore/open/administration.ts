@@ -1,5 +1,5 @@
 import type { ConsulStore } from '../consul/index.ts';
-import { type CallOptions, type Engine, InvalidRequestError, type Store } from '../contract/index.ts';
+import { type CallOptions, type Engine, InvalidRequestError, PermissionDeniedError } from '../contract/index.ts';
 import { toStoreError } from '../engine/index.ts';
 import type { EtcdStore } from '../etcd/index.ts';
 import type { StoreStatus } from './store-status.ts';
@@ -46,14 +46,19 @@ export function etcdAdministration(store: EtcdStore): Administration {
 
 export function consulAdministration(store: ConsulStore): Administration {
   return {
-    status: async (options) => ({
-      version: undefined,
-      keys: await countKeys(store, options),
-      revision: store.health().revision,
-      sizeBytes: undefined,
-      sizeInUseBytes: undefined,
-      problem: undefined,
-    }),
+    status: async (options) => {
+      const keys = await store.count('', options);
+      const leader = await store.admin.leader();
+      return {
+        // Not everybody may ask an agent what it is.
+        version: await store.admin.version().catch(unlessDenied),
+        keys,
+        revision: store.health().revision,
+        sizeBytes: undefined,
+        sizeInUseBytes: undefined,
+        problem: leader === undefined ? 'no server leads, so nothing can be written' : undefined,
+      };
+    },
     compact: () => refuse('Consul keeps no history that could be compacted'),
     defragment: () => refuse('Consul has no file to defragment'),
     leaseTtl: async () => undefined,
@@ -65,10 +70,9 @@ function grantedTtl({ ttl, grantedTtl }: { readonly ttl: number; readonly grante
   return ttl < 0 || grantedTtl <= 0 ? undefined : grantedTtl;
 }
 
-async function countKeys(store: Pick<Store, 'list'>, options: CallOptions): Promise<number> {
-  let keys = 0;
-  for await (const page of store.list('', options)) keys += page.entries.length;
-  return keys;
+function unlessDenied(error: unknown): undefined {
+  if (!(error instanceof PermissionDeniedError)) throw error;
+  return undefined;
 }
 
 async function refuse(why: string): Promise<never> {

@@ -1,4 +1,4 @@
-import type { Compare, KeyValue, Operation, OperationResult, Store } from '../contract/index.ts';
+import type { Compare, KeyValue, Operation, OperationResult, Store, StoreLimits } from '../contract/index.ts';
 import { ClosedError, KvStoreError } from '../contract/index.ts';
 import type { LeasePool, LeaseSlot } from './lease-pool.ts';
 import { type OwnKey, nothingStored } from './own-keys.ts';
@@ -17,13 +17,14 @@ export interface FlushDependencies {
   readonly pool: LeasePool;
 }
 
-/** Cuts keys into parts that fit into one transaction each, keeping their order. */
-export function* transactionsOf(keys: readonly OwnKey[]): Generator<OwnKey[], void, void> {
+/** Cuts keys into parts that fit into one transaction of the store each, keeping their order. */
+export function* transactionsOf(keys: readonly OwnKey[], limits?: StoreLimits): Generator<OwnKey[], void, void> {
+  const most = Math.min(maxBytes, limits?.maxTransactionBytes ?? maxBytes);
   let part: OwnKey[] = [];
   let bytes = 0;
   for (const own of keys) {
     const size = own.key.length * 3 + (own.desired?.length ?? 0) + 64;
-    if (part.length > 0 && (part.length >= maxOperations || bytes + size > maxBytes)) {
+    if (part.length > 0 && (part.length >= maxOperations || bytes + size > most)) {
       yield part;
       part = [];
       bytes = 0;

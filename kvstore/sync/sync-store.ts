@@ -13,7 +13,7 @@ import type { SyncMetrics } from './sync-metrics.ts';
 import { Waiters } from './waiters.ts';
 
 /** All that a sync store needs of a store. */
-export type SyncableStore = Pick<Store, 'transact' | 'grantLease' | 'list'>;
+export type SyncableStore = Pick<Store, 'transact' | 'grantLease' | 'list' | 'limits'>;
 
 export interface SyncStoreOptions {
   readonly store: SyncableStore;
@@ -206,7 +206,8 @@ export class SyncStore implements AsyncDisposable {
   async #flushBatch(taken: readonly OwnKey[], signal: AbortSignal): Promise<void> {
     const toCompare = taken.filter((own) => settled(own) && own.desired);
     try {
-      for (const part of transactionsOf(taken.filter((own) => !settled(own)))) await this.#flushPart(part, signal);
+      const open = taken.filter((own) => !settled(own));
+      for (const part of transactionsOf(open, this.#options.store.limits)) await this.#flushPart(part, signal);
       if (toCompare.length > 0) await this.#compare(toCompare, signal);
     } catch (error) {
       for (const own of taken) if (!settled(own)) this.#enqueue(own);

@@ -1,4 +1,4 @@
 export { largeValueBytes, putLarge } from './large.ts';
-export { maxOperations, maxValueBytes } from './prepare.ts';
+export { maxOperations, maxValueBytes, valueTooLarge } from './prepare.ts';
 export { type TransactDependencies, transact } from './transact.ts';
 export { submit } from './wire.ts';

@@ -57,8 +57,13 @@ function stepsOf(operations: readonly Operation[]): Step[] {
     if (operation.type === 'delete') return { type: 'delete', key };
     // A copy: attempts are repeated, and the caller may use its buffer again.
     const value = new Uint8Array(toBytes(operation.value));
-    if (value.length > maxValueBytes)
-      throw new InvalidRequestError(`Consul holds values of up to ${maxValueBytes} bytes, not of ${value.length}`);
+    if (value.length > maxValueBytes) throw valueTooLarge(key, value.length);
     return { type: 'put', key, value, lease: operation.lease ?? 0n };
   });
+}
+
+export function valueTooLarge(key: string, bytes: number): InvalidRequestError {
+  return new InvalidRequestError(
+    `Cannot write ${JSON.stringify(key)}: Consul holds values of up to ${maxValueBytes} bytes, not of ${bytes}`,
+  );
 }

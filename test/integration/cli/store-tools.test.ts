@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { type EtcdStore, openEtcdStore, toText } from '../../../kvstore/index.ts';
 import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
+import { consulVersion, startConsul } from '../../support/consul.ts';
 import { startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 
@@ -258,5 +259,54 @@ describeIf('moving a store', () => {
     expect(await running.exited).toBe(0);
     expect(await run('apiserver', ...common, '--store-config', config)).toMatchObject({ code: 2 });
     expect(await run('apiserver', ...common, '--store', 'etcd')).toMatchObject({ code: 2 });
+  });
+});
+
+needs('consul')('Tools on a Consul', () => {
+  test('list, watch, tell, copy and compare it, and say what it cannot do', async () => {
+    const server = stack.use(await startConsul());
+    const file = join(folder, 'consul.yaml');
+    await writeFile(file, `addresses: ["${server.endpoint}"]\n`);
+    const named = `consul:${file}`;
+    for (const i of [1, 2, 3]) await server.call('PUT', `/v1/kv/k/${i}`, `${i}`);
+    expect(await run('store', 'get', 'k/2', '--store', named)).toMatchObject({ code: 0, stdout: '2\n' });
+    const status = await run('store', 'status', '--store', named, '-o', 'json');
+    expect([status.code, JSON.parse(status.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ kind: 'consul', version: consulVersion, keys: 3 }),
+    ]);
+    const watching = start('store', 'watch', 'k/', '--store', 'consul', '--store-config', file, '-o', 'json');
+    await said(watching, /Watching from revision/);
+    await server.call('PUT', '/v1/kv/k/4', '4');
+    await said(watching, /k\/4/);
+    watching.child.kill('SIGINT');
+    expect(await watching.exited).toBe(0);
+    const directory = `embedded:${join(folder, 'copied')}`;
+    expect(await run('store', 'copy', named, directory, '--once')).toMatchObject({ code: 0 });
+    expect(await run('store', 'check', named, directory)).toMatchObject({
+      code: 0,
+      stdout: '0 differences; 4 keys in A, 4 in B\n',
+    });
+    await server.call('PUT', '/v1/kv/k/1', 'another');
+    const checked = await run('store', 'check', named, directory, '--settle', '0');
+    expect(checked).toMatchObject({ code: 1, stdout: expect.stringContaining('different  k/1') });
+    const snapshot = join(folder, 'snapshot');
+    expect(await run('store', 'snapshot', snapshot, '--store', named)).toMatchObject({ code: 0 });
+    const restored = join(folder, 'restored');
+    expect(await run('store', 'restore', snapshot, '--data-dir', restored)).toMatchObject({ code: 0 });
+    expect(await run('store', 'check', named, `embedded:${restored}`)).toMatchObject({ code: 0 });
+    for (const words of [['compact', '5'], ['defrag']])
+      expect(await run('store', ...words, '--store', named)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('Consul'),
+      });
+  });
+
+  test('are refused an address with a secret, by file and field', async () => {
+    const file = join(folder, 'consul.yaml');
+    await writeFile(file, 'addresses: ["http://user:s3cret@127.0.0.1:8500"]\n');
+    const { code, stderr } = await run('store', 'status', '--store', `consul:${file}`);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(`${file}: addresses: `)]);
+    expect(stderr).not.toContain('s3cret');
   });
 });

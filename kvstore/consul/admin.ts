@@ -1,0 +1,146 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type Consul from 'consul';
+import { readTlsFiles } from '../../runtime/tls/index.ts';
+import { KvStoreError, ProtocolError, UnavailableError } from '../contract/index.ts';
+import { Token, type ConsulAddress, parseAddress, statusError } from './http/index.ts';
+import type { ConsulStoreOptions } from './options.ts';
+
+export interface ConsulAdminOptions extends Pick<
+  ConsulStoreOptions,
+  'addresses' | 'tls' | 'tokenFile' | 'tokenEnvironment'
+> {
+  /** No call takes longer; 5 s unless told. */
+  readonly timeoutMs?: number;
+}
+
+/** The first token of a Consul whose ACLs were just switched on. Never to be logged. */
+export interface ConsulBootstrap {
+  readonly accessorId: string;
+  readonly secretId: string;
+}
+
+interface CallSettings {
+  readonly token?: string;
+  readonly timeout: number;
+}
+
+const defaultTimeoutMs = 5000;
+
+/**
+ * What is cold: status of the servers, catalog, the beginning of ACLs, by the `consul` package, which this file alone
+ * imports, and only when it is needed. Every call has a time limit, which the package lacks; each address is tried once.
+ * What has to be exact or fast (listing, following, sessions, transactions) is the store's, see the README.
+ */
+export class ConsulAdmin {
+  readonly #options: ConsulAdminOptions;
+  readonly #addresses: readonly ConsulAddress[];
+  readonly #token: Token;
+
+  constructor(options: ConsulAdminOptions) {
+    this.#options = options;
+    this.#addresses = options.addresses.map(parseAddress);
+    this.#token = new Token(options);
+  }
+
+  /** Address of the server that leads, as the servers name it; undefined while none does. */
+  async leader(): Promise<string | undefined> {
+    const leader = await this.#call('ask who leads', (client, settings) => client.status.leader(settings as never));
+    if (typeof leader !== 'string') throw new ProtocolError('Cannot ask who leads: the answer is no address');
+    return leader === '' ? undefined : leader;
+  }
+
+  /** Addresses of all servers. */
+  async peers(): Promise<string[]> {
+    const peers = await this.#call('list the servers', (client, settings) => client.status.peers(settings as never));
+    return textsOf(peers, 'list the servers');
+  }
+
+  /** Version of the agent that answers. @throws {PermissionDeniedError} without `agent:read` */
+  async version(): Promise<string> {
+    const what = 'ask for the version';
+    const self: unknown = await this.#call(what, (client, settings) => client.agent.self(settings as never));
+    const version = memberOf(memberOf(self, 'Config'), 'Version');
+    if (typeof version !== 'string') throw new ProtocolError(`Cannot ${what}: the answer has none`);
+    return version;
+  }
+
+  /** Names of the nodes of the catalog that this token may see. */
+  async nodes(): Promise<string[]> {
+    const what = 'list the nodes';
+    const nodes: unknown = await this.#call(what, (client, settings) => client.catalog.nodes(settings as never));
+    if (!Array.isArray(nodes)) throw new ProtocolError(`Cannot ${what}: the answer is no list`);
+    return textsOf(
+      nodes.map((node: unknown) => memberOf(node, 'Node')),
+      what,
+    );
+  }
+
+  /** Makes the first management token. Once only, by whoever comes first. @throws {PermissionDeniedError} */
+  async bootstrapAcl(): Promise<ConsulBootstrap> {
+    const what = 'bootstrap the ACLs';
+    const made: unknown = await this.#call(what, (client, settings) => client.acl.bootstrap(settings as never));
+    const [accessorId, secretId] = [memberOf(made, 'AccessorID'), memberOf(made, 'SecretID')];
+    if (typeof accessorId !== 'string' || typeof secretId !== 'string')
+      throw new ProtocolError(`Cannot ${what}: the answer names no token`);
+    return { accessorId, secretId };
+  }
+
+  async #call<T>(what: string, run: (client: Consul, settings: CallSettings) => Promise<T>): Promise<T> {
+    const { timeoutMs: timeout = defaultTimeoutMs } = this.#options;
+    let failure: KvStoreError | undefined;
+    for (const address of this.#addresses) {
+      const agent = await this.#agent(address);
+      try {
+        const token = await this.#token.current();
+        const client = await clientOf(address, agent);
+        return await run(client, { timeout, ...(token === undefined ? {} : { token }) });
+      } catch (error) {
+        failure = storeErrorOf(error, what);
+        if (!(failure instanceof UnavailableError)) throw failure;
+      } finally {
+        agent.destroy();
+      }
+    }
+    throw failure ?? new TypeError('No address of Consul is given');
+  }
+
+  async #agent({ secure, socketPath }: ConsulAddress): Promise<HttpAgent> {
+    if (socketPath !== undefined) return new HttpAgent({ socketPath } as ConstructorParameters<typeof HttpAgent>[0]);
+    if (!secure) return new HttpAgent();
+    const { tls = {} } = this.#options;
+    const { ca, cert, key } = await readTlsFiles(tls);
+    return new HttpsAgent({
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: tls.insecureSkipVerify !== true,
+      ...(tls.serverName ? { servername: tls.serverName } : {}),
+      ...(ca ? { ca } : {}),
+      ...(cert ? { cert } : {}),
+      ...(key ? { key } : {}),
+    });
+  }
+}
+
+async function clientOf({ host, port, secure }: ConsulAddress, agent: HttpAgent): Promise<Consul> {
+  const { default: Client } = await import('consul');
+  return new Client({ host: host.includes(':') ? `[${host}]` : host, port: port || 80, secure, agent });
+}
+
+/** The package prefixes its messages and gives the status where there was an answer. */
+function storeErrorOf(error: unknown, what: string): KvStoreError {
+  if (error instanceof KvStoreError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const status = memberOf(error, 'statusCode');
+  if (typeof status === 'number') return statusError(status, message, what);
+  return new UnavailableError(`Cannot ${what}: ${message}`, { cause: error });
+}
+
+function textsOf(value: unknown, what: string): string[] {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+    throw new ProtocolError(`Cannot ${what}: the answer is no list of texts`);
+  return value;
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
