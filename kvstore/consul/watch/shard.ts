@@ -20,8 +20,11 @@ export interface ShardOptions {
 
 /** Between two readings at most this long is rested; it bounds the delay of large prefixes. */
 const longestRestMs = 500;
-/** Rest after a reading that only confirmed what the journal had told. */
-const confirmedRestMs = 250;
+/**
+ * Rest after a reading that only confirmed what the journal had told: a millisecond a key, within these bounds. It is how
+ * late a stranger's write may come where writers of ours are busy, and what keeps large parts from being read all the time.
+ */
+const confirmedRestMs = { least: 250, most: 2000 } as const;
 
 /** One answer about a prefix, compared with what is known, and not yet taken over. */
 export interface Reading {
@@ -113,7 +116,7 @@ export class Shard {
     if (changed) onChange(difference);
     // At most half of the time goes into reading.
     const halfMs = tookMs > 2 ? Math.min(tookMs, longestRestMs) : 0;
-    return { restMs: moved && !changed && confirms ? Math.max(halfMs, confirmedRestMs) : halfMs };
+    return { restMs: moved && !changed && confirms ? Math.max(halfMs, this.#confirmedRestMs()) : halfMs };
   }
 
   /** One snapshot: when something has changed beyond `index`, or at once. */
@@ -156,6 +159,10 @@ export class Shard {
     // Before the first answer, and while in doubt, the answer that is on its way says it all.
     if (this.#inDoubt || this.#index === 0 || change.revision <= this.#asOf) return undefined;
     return this.#known.journal(change);
+  }
+
+  #confirmedRestMs(): number {
+    return Math.min(confirmedRestMs.most, Math.max(confirmedRestMs.least, this.size));
   }
 
   /** What the journal tells comes true in an answer soon, or it was not true. */

@@ -14,23 +14,30 @@ await using server = await startConsul({ mode: 'disk' });
 const open = (): ConsulStore =>
   openConsulStore({ addresses: [server.endpoint], clock: systemClock, log: silentLogger });
 await using writer = open();
+const { id: lease } = await writer.grantLease({ ttlSeconds: 3600 });
 
 console.log(
-  '| keys | bytes a wake-up | alone: put → seen, p50 / p99 ms | CPU of the reader a wake-up, ms | 100 puts/s: p50 / p99 ms |',
+  '| keys | bytes of all | 5 puts/s by others: put → seen, p50 / p99 ms | CPU a change, ms | 100 puts/s by others | 100 puts/s of ours |',
 );
-console.log('|---|---|---|---|---|');
-for (const keys of [100, 1000, 10_000]) {
-  const prefix = `measure/state/ip/v1/cluster-${keys}/`;
+console.log('|---|---|---|---|---|---|');
+const sizes = process.argv.slice(2).map(Number);
+for (const keys of sizes.length > 0 ? sizes : [100, 1000, 10_000, 50_000, 100_000]) {
+  const prefix = `measure-${keys}/state/ip/v1/`;
   for (let from = 0; from < keys; from += 100)
     await writer.transact({
       when: [],
       then: Array.from({ length: 100 }, (_, i) => ({ type: 'put', key: keyOf(prefix, from + i), value: value() })),
     });
   const bytes = Buffer.byteLength((await server.call('GET', `/v1/kv/${encodeURIComponent(prefix)}?recurse`)).text);
-  const alone = await measure(prefix, keys, 100, 5);
-  const loaded = await measure(prefix, keys, puts, putsPerSecond);
+  const stranger = async (key: string, text: string): Promise<void> => {
+    await server.call('PUT', `/v1/kv/${encodeURIComponent(key)}`, text);
+  };
+  const ours = (key: string, text: string): Promise<unknown> => writer.put(key, text, { lease });
+  const alone = await measure(prefix, keys, 100, 5, stranger);
+  const strangers = await measure(prefix, keys, puts, putsPerSecond, stranger);
+  const own = await measure(prefix, keys, puts, putsPerSecond, ours);
   console.log(
-    `| ${keys} | ${bytes} | ${show(alone.delays)} | ${(alone.cpuMs / alone.delays.length).toFixed(1)} | ${show(loaded.delays)} |`,
+    `| ${keys} | ${bytes} | ${show(alone.delays)} | ${(alone.cpuMs / alone.delays.length).toFixed(1)} | ${show(strangers.delays)} | ${show(own.delays)} |`,
   );
   await writer.deletePrefix(prefix);
 }
@@ -41,6 +48,7 @@ async function measure(
   keys: number,
   count: number,
   rate: number,
+  put: (key: string, text: string) => Promise<unknown>,
 ): Promise<{ readonly delays: number[]; readonly cpuMs: number }> {
   await using reader = open();
   const stopping = new AbortController();
@@ -65,7 +73,7 @@ async function measure(
     await sleep(Math.max(0, startMs + (i * 1000) / rate - performance.now()));
     const stamp = `${keys}-${rate}-${i}`.padStart(16, '0');
     sentMs.set(stamp, performance.now());
-    writes.push(writer.put(keyOf(prefix, (i * 7) % keys), stamp.padEnd(valueBytes, '.')));
+    writes.push(put(keyOf(prefix, (i * 7919) % keys), stamp.padEnd(valueBytes, '.')));
   }
   await Promise.all(writes);
   await sleep(1000);
