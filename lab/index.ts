@@ -1,7 +1,7 @@
 export { asTyped } from './as-typed.ts';
 export { type LabStatus } from './control/index.ts';
 export { Lab } from './lab.ts';
-export { isLabName } from './network/index.ts';
+export { ForeignNamespaceError, isLabName } from './network/index.ts';
 export { ManifestsError } from './plan/index.ts';
 export { type LabReport, isHealthy, reportText, textTable } from './report/index.ts';
 export { LabIsLiveError, LabNameError, type RunLabOptions, checkLab, cleanDead, withLab } from './run-lab.ts';

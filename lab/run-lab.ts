@@ -15,7 +15,7 @@ import { checkConnectivity, checkFailover, checkServices, surveyServices, unaske
 import { binary } from './as-typed.ts';
 import { serveControl } from './control/index.ts';
 import { Lab } from './lab.ts';
-import { isLabName } from './network/index.ts';
+import { isLabName, requireUnmade } from './network/index.ts';
 import { type LabPlan, type LabPlanInput, planLab } from './plan/index.ts';
 import { type LabReport, clusterReports } from './report/index.ts';
 import {
@@ -80,6 +80,7 @@ export async function withLab<T>(
   let result: T;
   try {
     const lab = createLab(plan, options);
+    requireUnmade(lab.substrate.resources().namespaces);
     try {
       await lab.up(ending.signal);
       await using control = await serveControl({

@@ -8,6 +8,7 @@ import {
   StoreBinaryError,
   TopologyError,
   ForeignDirectoryError,
+  ForeignNamespaceError,
   PlacementError,
   SocketPathError,
   labStoreKinds,
@@ -97,6 +98,7 @@ export async function asUsage<T>(run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (error) {
     const callers = [
+      ForeignNamespaceError,
       ForeignDirectoryError,
       LabIsLiveError,
       LabNameError,

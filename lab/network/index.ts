@@ -19,3 +19,4 @@ export {
   planNetwork,
   podWire,
 } from './plan.ts';
+export { ForeignNamespaceError, requireUnmade } from './foreign-namespace.ts';

@@ -168,3 +168,19 @@ needs(
     60_000,
   );
 });
+
+needs('root', 'netns')('a namespace that the lab would make and somebody else has made', () => {
+  test('stays, and the lab says that its name is taken', async () => {
+    const name = uniqueName('own');
+    const theirs = `isth-${name}-east-node-1`;
+    execFileSync('ip', ['netns', 'add', theirs]);
+    try {
+      const { code, stderr } = await isthmus('lab', 'run', '--once', '--name', name, ...smallLab);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`Network namespace ${theirs} is there already`)]);
+      expect(execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })).toContain(theirs);
+    } finally {
+      execFileSync('ip', ['netns', 'delete', theirs]);
+    }
+    expect(leftovers(name)).toEqual([]);
+  }, 60_000);
+});
