@@ -26,8 +26,12 @@ async function main(argv: readonly string[]): Promise<number> {
     beforeOthers();
     const only = values.only?.split(',').filter((text) => text !== '') ?? [];
     const rows: BenchRow[] = [];
-    for (const suite of chosen(known, positionals)) {
-      if (only.length > 0 && !suite.rows.some(({ name }) => only.some((text) => name.includes(text)))) continue;
+    const wanted = chosen(known, positionals).filter(
+      (suite) => only.length === 0 || suite.rows.some(({ name }) => only.some((text) => name.includes(text))),
+    );
+    if (wanted.length === 0)
+      throw new UsageError(`No row has ${JSON.stringify(values.only)} in its name`, { option: '--only' });
+    for (const suite of wanted) {
       process.stderr.write(`bench: ${suite.name}: ${suite.summary}\n`);
       const note = (line: string): void => void process.stderr.write(`bench: ${suite.name}: ${line}\n`);
       rows.push(...(await runSuite(suite, { note, signal: stopping.signal, only })));

@@ -8,6 +8,11 @@ import { storeCrash } from './store-crash.ts';
 const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential, storeContract];
 
 const wanted = process.argv.slice(2);
+if (wanted.includes('--help') || wanted.includes('-h')) {
+  console.log('Usage: npm run soak [-- SOAK…]\n\nSoaks (all unless named):');
+  for (const { name, title } of soaks) console.log(`  ${name.padEnd(20)} ${title}`);
+  process.exit(0);
+}
 const unknown = wanted.filter((name) => !soaks.some((soak) => soak.name === name));
 if (unknown.length > 0) {
   console.error(`No soak is called ${unknown.join(', ')}; there are: ${soaks.map((soak) => soak.name).join(', ')}`);
