@@ -99,12 +99,15 @@ export function leaseCases(context: StoreContext, owes: Owes): void {
     const prefix = context.prefix();
     await using follower = new Follower(context.store, prefix);
     const lease = await context.store.grantLease({ ttlSeconds: 30 });
-    for (const name of ['c', 'a', 'b']) await context.store.put(prefix + name, 'x', { lease: lease.id });
+    const names = ['a', 'b', 'c'];
+    for (const name of names.toReversed()) await context.store.put(prefix + name, 'x', { lease: lease.id });
     await follower.whenSynced();
+    // What nobody has seen come need not be seen to go, where not every event is promised.
+    await follower.holds(new Map(names.map((name) => [prefix + name, 'x'])));
     await lease.revoke();
     await eventually(() => follower.live.filter((event) => event.type === 'delete').length === 3);
     const deletions = follower.live.filter((event) => event.type === 'delete');
-    expect(deletions.map((event) => event.key)).toEqual(['a', 'b', 'c'].map((name) => prefix + name));
+    expect(deletions.map((event) => event.key)).toEqual(names.map((name) => prefix + name));
     expect(new Set(deletions.map((event) => event.revision)).size).toBe(1);
   });
 
