@@ -96,7 +96,6 @@ export class KnownEntries {
     const { name, revision } = change;
     const known = this.#known.get(name);
     if (known && revision <= known.index) return undefined;
-    if (revision <= (this.#removed.get(name) ?? 0)) return undefined;
     if (change.value === undefined && !known) return undefined;
     this.#journaled += 1;
     this.#newestJournaled = Math.max(this.#newestJournaled, revision);
@@ -108,7 +107,7 @@ export class KnownEntries {
     }
     const created = known?.created ?? revision;
     const { base64, session, lease } = change.value;
-    const entry = { index: revision, created, checksum: checksumOf(base64, session), pass: this.#pass };
+    const entry = { index: revision, created, checksum: checksumOf(base64, session), pass: 0 };
     this.#known.set(name, { ...entry, journaled: true });
     this.#removed.delete(name);
     const value = new Uint8Array(Buffer.from(base64, 'base64'));

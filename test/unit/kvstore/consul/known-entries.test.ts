@@ -18,6 +18,7 @@ class Model {
   readonly told = new Map<string, string>();
   readonly lastOf = new Map<string, number>();
   readonly known = new KnownEntries();
+  #asOf = 0;
 
   get revision(): number {
     return this.history.length - 1;
@@ -50,7 +51,15 @@ class Model {
       snapshot,
       finish: () => {
         see(rows.slice(half));
+        // A change that seems older than what was known would mean another store.
+        expect(snapshot.oldestChange).toBeGreaterThan(this.#asOf);
         this.tell(eventsOf(snapshot.apply(revision), revision));
+        this.#asOf = revision;
+        const names = new Set([...this.told.keys(), ...rows.map(([name]) => name)]);
+        const state = new Map(rows);
+        // What the journal has not told anything newer of is as the snapshot says.
+        for (const name of names)
+          if ((this.lastOf.get(name) ?? 0) <= revision) expect(this.told.get(name)).toBe(state.get(name)?.value);
       },
     };
   }
