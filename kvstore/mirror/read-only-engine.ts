@@ -1,6 +1,6 @@
+import { permissionDenied } from '../auth/index.ts';
 import {
   type Engine,
-  EngineError,
   type EngineStatus,
   type EngineWatcher,
   type LeaseInfo,
@@ -12,11 +12,6 @@ import {
   type WatchRequest,
   type WatchSink,
 } from '../contract/index.ts';
-
-/** etcd's own refusal of a user without the right (`rpctypes.ErrPermissionDenied`). */
-function denied(): EngineError {
-  return new EngineError(7, 'etcdserver: permission denied');
-}
 
 /**
  * An engine that may be read by everybody and written to by nobody who comes through here. Transactions that only read
@@ -54,20 +49,20 @@ export class ReadOnlyEngine implements Engine {
   }
 
   async put(): Promise<never> {
-    throw denied();
+    throw permissionDenied();
   }
 
   async deleteRange(): Promise<never> {
-    throw denied();
+    throw permissionDenied();
   }
 
   async txn(request: TxnRequest): Promise<TxnResponse> {
-    if (!onlyReads(request)) throw denied();
+    if (!onlyReads(request)) throw permissionDenied();
     return this.#engine.txn(request);
   }
 
   async compact(): Promise<never> {
-    throw denied();
+    throw permissionDenied();
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
@@ -75,11 +70,11 @@ export class ReadOnlyEngine implements Engine {
   }
 
   async leaseGrant(): Promise<never> {
-    throw denied();
+    throw permissionDenied();
   }
 
   async leaseRevoke(): Promise<never> {
-    throw denied();
+    throw permissionDenied();
   }
 
   leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
