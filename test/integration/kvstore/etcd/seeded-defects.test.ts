@@ -29,6 +29,17 @@ function cutWhenCreated(position: Position, cut: () => boolean): Position {
   return position;
 }
 
+/** Has its link cut once events were taken in: only who goes on exactly behind them receives none of them again. */
+function cutAfterEvents(position: Position, cut: () => void): Position {
+  const apply = position.applyEvents.bind(position);
+  let cuts = 0;
+  position.applyEvents = (events) => {
+    apply(events);
+    if (++cuts <= 2) cut();
+  };
+  return position;
+}
+
 /** Goes on from the last event instead of behind it. */
 class OneTooEarly extends Position {
   override applyEvents(events: Parameters<Position['applyEvents']>[0]): void {
@@ -69,7 +80,7 @@ async function tryWith(
       listAndWatch: (bytes, { signal }) =>
         follow(session, {
           ...common,
-          createPosition: () => cutWhenCreated(createPosition(), cut),
+          createPosition: () => cutAfterEvents(cutWhenCreated(createPosition(), cut), () => proxy.cut()),
           signal,
           prefix: toBytes(bytes),
           name: toText(toBytes(bytes)),
