@@ -1,13 +1,28 @@
+import { writeFileSync } from 'node:fs';
+
 /**
  * The end of every test run: what was left out and why, then one line `N passed, N failed, N skipped`, always last.
- * A test file that could not be loaded counts as one failure.
+ * A test file that could not be loaded counts as one failure. With `ISTHMUS_TEST_RESULTS=FILE` the same by test file, as
+ * JSON for test/support/second-look.mjs.
  */
 export default class SummaryLine {
   onRunComplete(_contexts, results) {
     const text = summary(results);
+    const file = process.env['ISTHMUS_TEST_RESULTS'];
+    if (file) writeFileSync(file, JSON.stringify(results.testResults.map(countsOf)));
     // jest adds its own summary after every other reporter: only the end of the process comes later.
     process.once('exit', () => process.stdout.write(text));
   }
+}
+
+function countsOf(suite) {
+  return {
+    file: suite.testFilePath,
+    passed: suite.numPassingTests,
+    failed: suite.numFailingTests + (suite.testExecError ? 1 : 0),
+    skipped: suite.numPendingTests + suite.numTodoTests,
+    failures: suite.testResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName),
+  };
 }
 
 function summary(results) {
