@@ -1,5 +1,14 @@
 export { ClusterIdConflictError, ClusterIds } from './cluster-ids.ts';
-export { ClusterConfigMissingError, ConnectTimeoutError, HeartbeatLostError, StoreChangedError } from './errors.ts';
+export {
+  ClusterConfigMissingError,
+  ConnectTimeoutError,
+  HeartbeatLostError,
+  StoreChangedError,
+  hintFor,
+} from './errors.ts';
+export { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
+export { type LiveStoreOptions, withLiveStore } from './live-store.ts';
+export { type ReadClusterConfigOptions, readClusterConfig } from './read-cluster-config.ts';
 export { type RemoteKind, remoteKinds } from './kinds.ts';
 export type { Refusal } from './refusals.ts';
 export { RemoteCluster, type RemoteClusterDeps, type RemoteClusterOptions } from './remote-cluster.ts';

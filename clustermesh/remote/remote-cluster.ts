@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
-import { TaskGroup } from '../../runtime/tasks/index.ts';
+import type { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import {
   type RowObserver,
@@ -24,11 +24,12 @@ import {
   watchPrefix,
 } from '../wire/index.ts';
 import type { ClusterIds } from './cluster-ids.ts';
-import { ConnectTimeoutError, HeartbeatLostError, hintFor } from './errors.ts';
+import { hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
 import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
 import { type KindSink, type RemoteKind, contentOf, kindSinks, remoteKinds } from './kinds.ts';
 import { notedRows } from './noted-rows.ts';
+import { withLiveStore } from './live-store.ts';
 import { readClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
 import { type RemoteClusterStatus, neverFailed } from './status.ts';
@@ -65,8 +66,6 @@ interface Feed {
   /** Given back when the listing is complete. */
   slot: Disposable | undefined;
 }
-
-const connectMs = 900_000;
 
 /**
  * One remote cluster: connect, read its configuration, follow its records, start over after failures. What it has told
@@ -236,25 +235,17 @@ export class RemoteCluster implements Rememberable {
 
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
     await using store = await this.#deps.openStore(config);
-    await using tasks = new TaskGroup(signal);
     this.#health = () => store.health();
     this.#heard = false;
     for (const feed of this.#feeds) feed.synced = false;
+    const { clock, onChange, onSilence } = this.#deps;
+    const onHeard = (): void => {
+      this.#heard = true;
+      onChange?.();
+    };
+    const life = { heartbeat: this.#heartbeat, clock, onHeard, ...(onSilence ? { onSilence } : {}) };
     try {
-      const heard = Promise.withResolvers<void>();
-      tasks.run((running) => this.#heartbeat.follow(store, heard.resolve, running));
-      tasks.run(async (running) => {
-        await this.#within(connectMs, heard.promise, running);
-        this.#heard = true;
-        this.#deps.onChange?.();
-        tasks.run((watching) => this.#watchHeartbeat(watching));
-        await this.#adopt(await this.#readConfig(store, running));
-        this.#source.use(store);
-        const canaries = new SyncMarks(syncedPrefix(this.name));
-        if (this.#config?.syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
-        for (const feed of this.#feeds) tasks.run((watching) => this.#follow(feed, canaries, watching));
-      });
-      await tasks.wait();
+      await withLiveStore(store, life, (tasks, running) => this.#use(store, tasks, running), signal);
     } finally {
       const last: StoreHealth = { ...store.health(), connected: false };
       this.#health = () => last;
@@ -263,32 +254,12 @@ export class RemoteCluster implements Rememberable {
     }
   }
 
-  /** Ends the attempt when the remote falls silent: the only thing that ends a watch on a store that no longer speaks. */
-  async #watchHeartbeat(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
-    const connectedAt = clock.monotonicMs();
-    for (;;) {
-      const silentMs = Math.min(this.#heartbeat.ageMs ?? Infinity, clock.monotonicMs() - connectedAt);
-      if (silentMs > heartbeatLimitMs) {
-        this.#deps.onSilence?.();
-        throw new HeartbeatLostError(Math.round(silentMs / 1000));
-      }
-      await clock.sleep(heartbeatLimitMs - silentMs + 1000, signal);
-    }
-  }
-
-  async #within(ms: number, promise: Promise<void>, signal: AbortSignal): Promise<void> {
-    const ended = Promise.withResolvers<void>();
-    const onAbort = (): void => ended.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    using _timer = this.#deps.clock.timer(ms, () =>
-      ended.reject(new ConnectTimeoutError('The remote store did not answer', ms / 1000)),
-    );
-    try {
-      await Promise.race([promise, ended.promise]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+  async #use(store: Store, tasks: TaskGroup, signal: AbortSignal): Promise<void> {
+    await this.#adopt(await this.#readConfig(store, signal));
+    this.#source.use(store);
+    const canaries = new SyncMarks(syncedPrefix(this.name));
+    if (this.#config?.syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
+    for (const feed of this.#feeds) tasks.run((watching) => this.#follow(feed, canaries, watching));
   }
 
   #readConfig(store: Store, signal: AbortSignal): Promise<ClusterConfigRecord> {
