@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { identityRange } from '../../values/identity/index.ts';
-import { type SourceProblem, allKinds, mayDescribe } from '../../kubernetes/index.ts';
+import { type SourceProblem, mayDescribe } from '../../kubernetes/index.ts';
 import {
   type OwnKind,
   type Resource,
@@ -158,7 +158,7 @@ export class Apiserver implements AsyncDisposable {
       clusterId,
       source: source.description,
       ready: this.ready,
-      synced: Object.fromEntries(allKinds.map((kind) => [kind, this.#objects.isSynced(kind)])),
+      synced: Object.fromEntries(source.kinds.map((kind) => [kind, this.#objects.isSynced(kind)])),
       counts: {
         nodes: this.#publisher.count('Node'),
         endpoints: this.#publisher.count('Pod'),
@@ -425,7 +425,8 @@ export class Apiserver implements AsyncDisposable {
   }
 
   #waitingFor(): string[] {
-    const kinds = allKinds.filter((kind) => !this.#objects.isSynced(kind)).map((kind) => `listing of ${kind}`);
+    const { kinds: followed } = this.#options.source;
+    const kinds = followed.filter((kind) => !this.#objects.isSynced(kind)).map((kind) => `listing of ${kind}`);
     const nodes = this.#written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
       : this.#gate.waitingFor().map((node) => `own-set of node ${node}`);

@@ -108,17 +108,20 @@ export class KnownObjects {
 
   #touchedBy(object: KubernetesObject): Unit[] {
     const { namespace, name } = object.metadata;
-    const own: Unit = { kind: object.kind, namespace, name };
     switch (object.kind) {
       case 'Service':
-        return [own, { kind: 'shared', namespace, name }];
+        return [
+          { kind: 'Service', namespace, name },
+          { kind: 'shared', namespace, name },
+        ];
       case 'EndpointSlice': {
         const service = serviceNameOf(object);
+        const own: Unit = { kind: 'EndpointSlice', namespace, name };
         return service === undefined ? [own] : [own, { kind: 'shared', namespace, name: service }];
       }
       case 'Namespace':
         return [
-          own,
+          { kind: 'Namespace', namespace, name },
           ...[...(this.#pods.get(name) ?? [])].map((pod): Unit => ({ kind: 'Pod', namespace: name, name: pod })),
           ...[...(this.#services.get(name) ?? [])].map((service): Unit => ({
             kind: 'shared',
@@ -128,7 +131,14 @@ export class KnownObjects {
         ];
       case 'Node':
       case 'Pod':
-        return [own];
+        return [{ kind: object.kind, namespace, name }];
+      case 'ServiceExport':
+      case 'NetworkPolicy':
+      case 'CiliumNode':
+      case 'CiliumIdentity':
+      case 'CiliumEndpoint':
+      case 'CiliumEndpointSlice':
+        return [];
     }
   }
 }

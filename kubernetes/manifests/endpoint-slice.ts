@@ -44,6 +44,7 @@ function readEndpoint(endpoint: FieldReader, addressType: EndpointSlice['address
     ...endpoint.spread('hostname'),
     ...endpoint.spread('nodeName'),
     ...endpoint.spread('zone'),
+    ...(endpoint.has('deprecatedTopology') ? { deprecatedTopology: endpoint.textMap('deprecatedTopology') } : {}),
     ...(endpoint.object('hints').has('forZones')
       ? { hints: { forZones: endpoint.object('hints').list('forZones', (item) => ({ name: item.text('name') })) } }
       : {}),

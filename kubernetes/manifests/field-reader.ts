@@ -31,6 +31,11 @@ export class FieldReader {
     else throw new FieldError(path, 'an object', value);
   }
 
+  /** Everything, unread. */
+  get members(): Readonly<Record<string, unknown>> {
+    return this.#members;
+  }
+
   get(name: string): unknown {
     return Object.hasOwn(this.#members, name) ? (this.#members[name] ?? undefined) : undefined;
   }

@@ -4,13 +4,21 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
-import { allKinds } from '../memory/memory-source.ts';
-import type { KubernetesEvent, KubernetesObject, KubernetesSource, SourceProblem } from '../objects/index.ts';
+import {
+  type KubernetesEvent,
+  type KubernetesKind,
+  type KubernetesObject,
+  type KubernetesSource,
+  type SourceProblem,
+  kubernetesKinds,
+} from '../objects/index.ts';
 import { idOf } from './collect.ts';
 import { type Manifests, manifestFiles, parseManifests } from './read-manifests.ts';
 
 export interface ManifestSourceOptions {
   readonly directory: string;
+  /** What is followed; objects of other kinds are passed over. Those of mode `kubernetes` unless told. */
+  readonly kinds?: readonly KubernetesKind[];
   readonly clock: Clock;
   readonly log?: Logger;
   /** How long after a sign of change the folder is read; signs in between count as one. Default 100 ms. */
@@ -37,6 +45,7 @@ export function manifestSource(options: ManifestSourceOptions): KubernetesSource
   const accepted: Accepted = { files: new Map(), problems: [] };
   return {
     description: `manifests:${options.directory}`,
+    kinds: options.kinds ?? kubernetesKinds,
     watch: (signal) => follow(options, accepted, signal),
     problems: () => accepted.problems,
   };
@@ -53,7 +62,14 @@ async function* follow(
   accepted: Accepted,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
-  const { directory, clock, log = silentLogger, debounceMs = 100, rescanMs = 10_000 } = options;
+  const {
+    directory,
+    kinds = kubernetesKinds,
+    clock,
+    log = silentLogger,
+    debounceMs = 100,
+    rescanMs = 10_000,
+  } = options;
   using changes = new FolderChanges(directory);
   let table: Table | undefined;
   const twice = new Twice();
@@ -67,10 +83,10 @@ async function* follow(
         accepted.files = files;
         // What is mended stays a problem until its objects have been taken: in between nothing may be concluded.
         accepted.problems = [...new Set([...accepted.problems, ...found])];
-        const next = mergeFiles(files);
+        const next = mergeFiles(files, new Set(kinds));
         for (const text of twice.news(files)) log.warn('Two manifests describe one object', { object: text });
         yield* differences(table ?? new Map(), next);
-        if (!table) for (const kind of allKinds) yield { type: 'synced', kind };
+        if (!table) for (const kind of kinds) yield { type: 'synced', kind };
         table = next;
         accepted.problems = found;
         failure = '';
@@ -128,8 +144,9 @@ function accept(text: string, parsed: Manifests, known: FileState | undefined, l
  * Of two objects with one name the one of the later file counts: an object moves from file to file by being in both for a
  * moment. {@link Twice} names those that differ.
  */
-function mergeFiles(files: ReadonlyMap<string, FileState>): Table {
-  return new Map([...files.values()].flatMap((file) => [...file.objects]));
+function mergeFiles(files: ReadonlyMap<string, FileState>, kinds: ReadonlySet<KubernetesKind>): Table {
+  const all = [...files.values()].flatMap((file) => [...file.objects]);
+  return new Map(all.filter(([, { kind }]) => kinds.has(kind)));
 }
 
 /** Objects that differ between two files. Each pair is named once, as long as it lasts. */

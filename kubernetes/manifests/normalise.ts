@@ -1,8 +1,13 @@
-import type { KubernetesObject, Workload } from '../objects/index.ts';
+import type { KubernetesKind, KubernetesObject, Workload } from '../objects/index.ts';
+import { readCiliumEndpoint, readCiliumEndpointSlice } from './cilium-endpoint.ts';
+import { readCiliumIdentity } from './cilium-identity.ts';
+import { readCiliumNode } from './cilium-node.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
 import { FieldReader } from './field-reader.ts';
+import { readNetworkPolicy } from './network-policy.ts';
 import { readNamespace, readNode } from './node.ts';
 import { readPod } from './pod.ts';
+import { readServiceExport } from './service-export.ts';
 import { readService } from './service.ts';
 import { readWorkload, workloadKinds } from './workload.ts';
 
@@ -15,13 +20,20 @@ export type Normalised =
 
 type Read = (reader: FieldReader) => KubernetesObject;
 
-const objectKinds = new Map<string, { readonly group: RegExp; readonly read: Read }>([
-  ['Namespace', { group: /^v1$/, read: readNamespace }],
-  ['Node', { group: /^v1$/, read: readNode }],
-  ['Pod', { group: /^v1$/, read: readPod }],
-  ['Service', { group: /^v1$/, read: readService }],
-  ['EndpointSlice', { group: /^discovery\.k8s\.io\//, read: readEndpointSlice }],
-]);
+const readers: Readonly<Record<KubernetesKind, { readonly group: RegExp; readonly read: Read }>> = {
+  Namespace: { group: /^v1$/, read: readNamespace },
+  Node: { group: /^v1$/, read: readNode },
+  Pod: { group: /^v1$/, read: readPod },
+  Service: { group: /^v1$/, read: readService },
+  EndpointSlice: { group: /^discovery\.k8s\.io\//, read: readEndpointSlice },
+  ServiceExport: { group: /^multicluster\.x-k8s\.io\//, read: readServiceExport },
+  NetworkPolicy: { group: /^networking\.k8s\.io\//, read: readNetworkPolicy },
+  CiliumNode: { group: /^cilium\.io\//, read: readCiliumNode },
+  CiliumIdentity: { group: /^cilium\.io\//, read: readCiliumIdentity },
+  CiliumEndpoint: { group: /^cilium\.io\//, read: readCiliumEndpoint },
+  CiliumEndpointSlice: { group: /^cilium\.io\//, read: readCiliumEndpointSlice },
+};
+const objectKinds = new Map<string, (typeof readers)[KubernetesKind]>(Object.entries(readers));
 
 /**
  * Brings one object, as YAML or JSON gave it in the form of Kubernetes' API, into the narrow types of `objects/`.

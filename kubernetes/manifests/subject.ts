@@ -1,7 +1,5 @@
-import type { ProblemSubject } from '../objects/index.ts';
+import { type ProblemSubject, isClusterScoped } from '../objects/index.ts';
 import { FieldError } from './field-reader.ts';
-
-const clusterScoped = new Set(['Namespace', 'Node']);
 
 /**
  * What a raw object that could not be taken in describes, as far as the error leaves that certain: where metadata are at
@@ -15,7 +13,7 @@ export function subjectOf(raw: unknown, path: string, cause: unknown): ProblemSu
   const name = memberOf(memberOf(raw, 'metadata'), 'name');
   const namespace = memberOf(memberOf(raw, 'metadata'), 'namespace') ?? 'default';
   if (typeof name !== 'string' || typeof namespace !== 'string' || field.startsWith('metadata')) return { kind };
-  return { kind, name, namespace: clusterScoped.has(kind) ? '' : namespace };
+  return { kind, name, namespace: isClusterScoped(kind) ? '' : namespace };
 }
 
 function memberOf(value: unknown, name: string): unknown {

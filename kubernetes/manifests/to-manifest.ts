@@ -1,25 +1,70 @@
-import type { EndpointSlice, KubernetesObject, Node, ObjectMeta, Pod, Service } from '../objects/index.ts';
+import type {
+  CiliumEndpointState,
+  CiliumNode,
+  KubernetesObject,
+  Node,
+  ObjectMeta,
+  Pod,
+  Service,
+} from '../objects/index.ts';
 
 /** A Kubernetes object in the form of its API, ready for JSON or YAML. */
 export type Manifest = Readonly<Record<string, unknown>>;
 
 /** The other direction of `normaliseObject`: reading the result gives the same object again. */
 export function toManifest(object: KubernetesObject): Manifest {
+  const { kind } = object;
+  return { apiVersion: apiVersions[kind], kind, metadata: metadata(object.metadata), ...rest(object) };
+}
+
+const apiVersions: Readonly<Record<KubernetesObject['kind'], string>> = {
+  Namespace: 'v1',
+  Node: 'v1',
+  Pod: 'v1',
+  Service: 'v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+  ServiceExport: 'multicluster.x-k8s.io/v1beta1',
+  NetworkPolicy: 'networking.k8s.io/v1',
+  CiliumNode: 'cilium.io/v2',
+  CiliumIdentity: 'cilium.io/v2',
+  CiliumEndpoint: 'cilium.io/v2',
+  CiliumEndpointSlice: 'cilium.io/v2alpha1',
+};
+
+function rest(object: KubernetesObject): Manifest {
   switch (object.kind) {
     case 'Namespace':
-      return { apiVersion: 'v1', kind: 'Namespace', metadata: metadata(object.metadata) };
+      return {};
     case 'Node':
-      return { apiVersion: 'v1', kind: 'Node', metadata: metadata(object.metadata), ...node(object) };
+      return node(object);
     case 'Pod':
-      return { apiVersion: 'v1', kind: 'Pod', metadata: metadata(object.metadata), ...pod(object) };
+      return pod(object);
     case 'Service':
-      return { apiVersion: 'v1', kind: 'Service', metadata: metadata(object.metadata), ...service(object) };
+      return service(object);
     case 'EndpointSlice':
+      return { addressType: object.addressType, endpoints: object.endpoints, ports: object.ports };
+    case 'ServiceExport':
+      return { spec: object.spec };
+    case 'NetworkPolicy':
       return {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: metadata(object.metadata),
-        ...endpointSlice(object),
+        metadata: {
+          ...metadata(object.metadata),
+          ...(object.generation === 0 ? {} : { generation: object.generation }),
+        },
+        spec: object.spec,
+      };
+    case 'CiliumNode':
+      return ciliumNode(object);
+    case 'CiliumIdentity':
+      return { 'security-labels': object.securityLabels };
+    case 'CiliumEndpoint': {
+      const { id, ...status } = ciliumEndpoint(object.status);
+      return { status: { identity: { id }, ...status } };
+    }
+    case 'CiliumEndpointSlice':
+      return {
+        namespace: object.namespace,
+        endpoints: object.endpoints.map((endpoint) => ({ name: endpoint.name, ...ciliumEndpoint(endpoint) })),
       };
   }
 }
@@ -66,6 +111,27 @@ function service(object: Service): Manifest {
   };
 }
 
-function endpointSlice(object: EndpointSlice): Manifest {
-  return { addressType: object.addressType, endpoints: object.endpoints, ports: object.ports };
+function ciliumNode({ spec }: CiliumNode): Manifest {
+  const { addresses, bootId, encryptionKey, health, ingress, ipam, nodeIdentity } = spec;
+  return {
+    spec: {
+      addresses,
+      bootid: bootId,
+      encryption: { key: encryptionKey },
+      health,
+      ingress,
+      ipam: { podCIDRs: ipam.podCIDRs, pools: { allocated: ipam.pools } },
+      nodeidentity: nodeIdentity,
+    },
+  };
+}
+
+function ciliumEndpoint(state: CiliumEndpointState): Manifest {
+  return {
+    id: state.identity,
+    networking: state.networking,
+    encryption: { key: state.encryptionKey },
+    'named-ports': state.namedPorts,
+    'service-account': state.serviceAccount,
+  };
 }

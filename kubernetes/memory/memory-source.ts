@@ -1,7 +1,13 @@
 import { CoalescingQueue } from '../../runtime/queue/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import { objectId } from '../manifests/collect.ts';
-import type { KubernetesEvent, KubernetesKind, KubernetesObject, KubernetesSource } from '../objects/index.ts';
+import {
+  type KubernetesEvent,
+  type KubernetesKind,
+  type KubernetesObject,
+  type KubernetesSource,
+  kubernetesKinds,
+} from '../objects/index.ts';
 
 /**
  * Objects held in memory, handed to any number of watchers: what a scheduler or a test fills. A slow watcher misses
@@ -9,12 +15,15 @@ import type { KubernetesEvent, KubernetesKind, KubernetesObject, KubernetesSourc
  */
 export class MemorySource implements KubernetesSource {
   readonly description: string;
+  readonly kinds: readonly KubernetesKind[];
   readonly #objects = new Map<string, KubernetesObject>();
   readonly #synced = new Set<KubernetesKind>();
   readonly #watchers = new Set<CoalescingQueue<string, KubernetesEvent>>();
 
-  constructor(description = 'memory') {
+  /** @param kinds what is followed: those of mode `kubernetes` unless told. Objects of others must not be set. */
+  constructor(description = 'memory', kinds: readonly KubernetesKind[] = kubernetesKinds) {
     this.description = description;
+    this.kinds = kinds;
   }
 
   get size(): number {
@@ -35,7 +44,10 @@ export class MemorySource implements KubernetesSource {
       | undefined;
   }
 
+  /** @throws {RangeError} for a kind that is not followed. */
   set(object: KubernetesObject): void {
+    if (!this.kinds.includes(object.kind))
+      throw new RangeError(`${this.description} follows ${this.kinds.join(', ')}, not ${object.kind}`);
     const id = objectId(object.kind, object.metadata.namespace, object.metadata.name);
     this.#objects.set(id, object);
     for (const watcher of this.#watchers) watcher.set(id, { type: 'upsert', object });
@@ -48,7 +60,7 @@ export class MemorySource implements KubernetesSource {
   }
 
   /** Says that every object of these kinds (of all, unless told) has been set; a watcher learns it after them. */
-  markSynced(kinds: readonly KubernetesKind[] = allKinds): void {
+  markSynced(kinds: readonly KubernetesKind[] = this.kinds): void {
     for (const kind of kinds) {
       if (this.#synced.has(kind)) continue;
       this.#synced.add(kind);
@@ -73,6 +85,3 @@ export class MemorySource implements KubernetesSource {
     }
   }
 }
-
-/** Kinds that the apiserver follows, in an order that lets a reader resolve references early. */
-export const allKinds: readonly KubernetesKind[] = ['Namespace', 'Node', 'Service', 'EndpointSlice', 'Pod'];

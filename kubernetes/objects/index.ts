@@ -1,2 +1,11 @@
 export type * from './objects.ts';
+export type * from './cilium.ts';
+export {
+  type FollowedKinds,
+  type SourceMode,
+  followedKinds,
+  isClusterScoped,
+  isKubernetesKind,
+  kubernetesKinds,
+} from './kinds.ts';
 export { type Subject, mayDescribe } from './may-describe.ts';

@@ -1,4 +1,5 @@
 import type { LabelSelector, Labels } from '../../values/labels/index.ts';
+import type { CiliumEndpoint, CiliumEndpointSlice, CiliumIdentity, CiliumNode } from './cilium.ts';
 
 /** The part of Kubernetes objects that isthmus reads; unknown members are dropped where objects enter. */
 export interface ObjectMeta {
@@ -109,8 +110,26 @@ export interface EndpointSliceEndpoint {
   readonly hostname?: string;
   readonly nodeName?: string;
   readonly zone?: string;
+  /** Of objects that came from `discovery.k8s.io/v1beta1`. */
+  readonly deprecatedTopology?: Labels;
   readonly hints?: { readonly forZones: readonly { readonly name: string }[] };
   readonly targetRef?: { readonly kind: string; readonly namespace: string; readonly name: string };
+}
+
+/** Asks for a Service to be exported to all clusters of the mesh (MCS API, `multicluster.x-k8s.io`). */
+export interface ServiceExport {
+  readonly kind: 'ServiceExport';
+  readonly metadata: ObjectMeta;
+  readonly spec: { readonly exportedLabels: Labels; readonly exportedAnnotations: Readonly<Record<string, string>> };
+}
+
+/** A policy (`networking.k8s.io`). Its rules are handed on as they were written: who applies them judges them. */
+export interface NetworkPolicy {
+  readonly kind: 'NetworkPolicy';
+  readonly metadata: ObjectMeta;
+  /** Counts changes of `spec`; 0 of an object that no API server has seen. */
+  readonly generation: number;
+  readonly spec: Readonly<Record<string, unknown>>;
 }
 
 /** A workload that a scheduler turns into pods; the apiserver never sees it. */
@@ -128,8 +147,19 @@ export interface Workload {
   };
 }
 
-/** Kinds that the apiserver follows. */
-export type KubernetesObject = Namespace | Node | Pod | Service | EndpointSlice;
+/** Kinds that the apiserver follows, each in one of its modes or both. */
+export type KubernetesObject =
+  | Namespace
+  | Node
+  | Pod
+  | Service
+  | EndpointSlice
+  | ServiceExport
+  | NetworkPolicy
+  | CiliumNode
+  | CiliumIdentity
+  | CiliumEndpoint
+  | CiliumEndpointSlice;
 export type KubernetesKind = KubernetesObject['kind'];
 
 /** One change of a source. `synced` comes once per kind and life: every object of the kind has been handed over. */
@@ -142,6 +172,8 @@ export type KubernetesEvent =
 export interface KubernetesSource {
   /** For messages, without credentials. */
   readonly description: string;
+  /** What it follows: no event is about another kind, and each of these becomes `synced` once it could be read. */
+  readonly kinds: readonly KubernetesKind[];
   /** All objects, then what changes, until `signal` aborts. After a reconnection, what is gone comes as deletes. */
   watch(signal: AbortSignal): AsyncIterable<KubernetesEvent>;
   /**

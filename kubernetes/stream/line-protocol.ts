@@ -1,8 +1,7 @@
 import { FieldReader } from '../manifests/field-reader.ts';
 import { normaliseObject } from '../manifests/normalise.ts';
 import { toManifest } from '../manifests/to-manifest.ts';
-import { allKinds } from '../memory/memory-source.ts';
-import type { KubernetesEvent, KubernetesKind } from '../objects/index.ts';
+import { type KubernetesEvent, type KubernetesKind, isKubernetesKind } from '../objects/index.ts';
 
 /** First line of every stream; a reader refuses another format. */
 export const format = 'isthmus-objects/v1';
@@ -53,5 +52,5 @@ export function parseLine(text: string): Line {
 
 function kindOf(line: FieldReader): KubernetesKind | undefined {
   const kind = line.text('kind');
-  return allKinds.find((known) => known === kind);
+  return isKubernetesKind(kind) ? kind : undefined;
 }

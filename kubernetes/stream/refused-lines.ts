@@ -1,5 +1,4 @@
 import { subjectOf } from '../manifests/subject.ts';
-import { allKinds } from '../memory/memory-source.ts';
 import type { KubernetesEvent, KubernetesKind, ProblemSubject, SourceProblem } from '../objects/index.ts';
 
 interface Refused {
@@ -13,9 +12,14 @@ interface Refused {
  * connection has listed everything without it.
  */
 export class RefusedLines {
+  readonly #kinds: readonly KubernetesKind[];
   readonly #refused = new Map<string, Refused>();
   #connection = 0;
   #listed = new Set<KubernetesKind>();
+
+  constructor(kinds: readonly KubernetesKind[]) {
+    this.#kinds = kinds;
+  }
 
   problems(): readonly SourceProblem[] {
     return [...this.#refused.values()].map(({ problem }) => problem);
@@ -45,7 +49,7 @@ export class RefusedLines {
   /** The connection has listed a kind; after the last one only what it refused itself is left. */
   listed(kind: KubernetesKind): void {
     this.#listed.add(kind);
-    if (this.#listed.size < allKinds.length) return;
+    if (this.#kinds.some((one) => !this.#listed.has(one))) return;
     for (const [id, { connection }] of this.#refused) if (connection < this.#connection) this.#refused.delete(id);
   }
 }

@@ -5,14 +5,21 @@ import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { type Schedule, exponential } from '../../runtime/retry/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import { objectId } from '../manifests/collect.ts';
-import type { KubernetesEvent, KubernetesKind, KubernetesSource } from '../objects/index.ts';
-import { mayDescribe } from '../objects/index.ts';
+import {
+  type KubernetesEvent,
+  type KubernetesKind,
+  type KubernetesSource,
+  kubernetesKinds,
+  mayDescribe,
+} from '../objects/index.ts';
 import { maxLineBytes, parseLine } from './line-protocol.ts';
 import { RefusedLines } from './refused-lines.ts';
 
 export interface StreamSourceOptions {
   /** Path of the Unix socket that `serveSource` (or anybody who speaks its format) listens on. */
   readonly socket: string;
+  /** What is followed; what the server says of other kinds is passed over. Those of mode `kubernetes` unless told. */
+  readonly kinds?: readonly KubernetesKind[];
   readonly clock: Clock;
   readonly log?: Logger;
   readonly schedule?: Schedule;
@@ -31,9 +38,11 @@ interface Known {
  * not say before a kind's `synced` comes as deletes then, never earlier.
  */
 export function streamSource(options: StreamSourceOptions): KubernetesSource {
-  const refused = new RefusedLines();
+  const { kinds = kubernetesKinds } = options;
+  const refused = new RefusedLines(kinds);
   return {
     description: `stream:${options.socket}`,
+    kinds,
     watch: (signal) => follow(options, refused, signal),
     problems: () => refused.problems(),
   };
@@ -44,7 +53,12 @@ async function* follow(
   refused: RefusedLines,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
-  const { clock, log = silentLogger, schedule = exponential({ firstMs: 100, maxMs: 5_000 }) } = options;
+  const {
+    kinds = kubernetesKinds,
+    clock,
+    log = silentLogger,
+    schedule = exponential({ firstMs: 100, maxMs: 5_000 }),
+  } = options;
   const known = new Map<string, Known>();
   const announced = new Set<KubernetesKind>();
   for (let connection = 1, failures = 0; !signal.aborted; connection++) {
@@ -52,6 +66,7 @@ async function* follow(
     try {
       for await (const event of events(options, refused, log, signal)) {
         failures = 0;
+        if (!kinds.includes(kindOf(event))) continue;
         if (event.type === 'synced') {
           yield* goneOf(known, event.kind, connection, refused);
           if (!announced.has(event.kind)) yield event;
@@ -81,6 +96,10 @@ async function* follow(
       }
     }
   }
+}
+
+function kindOf(event: KubernetesEvent): KubernetesKind {
+  return event.type === 'upsert' ? event.object.kind : event.kind;
 }
 
 function remember(

@@ -43,6 +43,13 @@ export function manifestNotes(
         return foreignNotes(object, services);
       case 'Namespace':
         return namespaceNotes(object);
+      case 'ServiceExport':
+      case 'NetworkPolicy':
+      case 'CiliumNode':
+      case 'CiliumIdentity':
+      case 'CiliumEndpoint':
+      case 'CiliumEndpointSlice':
+        return [{ field: 'kind', message: 'plays no role here, skipped' }];
       case 'Deployment':
       case 'StatefulSet':
       case 'DaemonSet':

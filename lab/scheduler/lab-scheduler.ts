@@ -1,12 +1,13 @@
-import type {
-  EndpointSlice,
-  KubernetesEvent,
-  KubernetesObject,
-  KubernetesSource,
-  Namespace,
-  Node,
-  Pod,
-  Service,
+import {
+  type EndpointSlice,
+  type KubernetesEvent,
+  type KubernetesObject,
+  type KubernetesSource,
+  type Namespace,
+  type Node,
+  type Pod,
+  type Service,
+  kubernetesKinds,
 } from '../../kubernetes/index.ts';
 import { AsyncQueue } from '../../runtime/queue/index.ts';
 import { formatPrefix } from '../../values/ip/index.ts';
@@ -35,6 +36,7 @@ export interface SchedulerInput {
  */
 export class LabScheduler implements KubernetesSource {
   readonly description: string;
+  readonly kinds = kubernetesKinds;
   readonly #input: SchedulerInput;
   readonly #states = new Map<string, PodState>();
   readonly #watchers = new Set<AsyncQueue<KubernetesEvent>>();
@@ -66,8 +68,7 @@ export class LabScheduler implements KubernetesSource {
     const onAbort = (): void => queue.end();
     if (signal.aborted) return;
     for (const object of this.#known.values()) queue.push({ type: 'upsert', object });
-    for (const kind of ['Namespace', 'Node', 'Pod', 'Service', 'EndpointSlice'] as const)
-      queue.push({ type: 'synced', kind });
+    for (const kind of this.kinds) queue.push({ type: 'synced', kind });
     this.#watchers.add(queue);
     signal.addEventListener('abort', onAbort, { once: true });
     try {

@@ -8,7 +8,8 @@ import {
   type KubernetesObject,
   type KubernetesSource,
   MemorySource,
-  allKinds,
+  followedKinds,
+  kubernetesKinds,
   manifestSource,
   serveSource,
   streamSource,
@@ -77,7 +78,7 @@ async function advanceUntil(clock: VirtualClock, holds: () => boolean): Promise<
   }
 }
 
-const synced = allKinds.map((kind) => `synced ${kind}`);
+const synced = kubernetesKinds.map((kind) => `synced ${kind}`);
 const lastSynced = synced.at(-1) ?? '';
 
 describe('A folder as a source', () => {
@@ -165,6 +166,18 @@ describe('A folder as a source', () => {
     ]);
   });
 
+  test('passes over kinds that it does not follow', async () => {
+    const identity = 'apiVersion: cilium.io/v2\nkind: CiliumIdentity\nmetadata: {name: "200001"}\n';
+    await writeFile(join(folder, 'a.yaml'), `${yaml('a')}---\n${identity}`);
+    const kinds = followedKinds({ mode: 'cilium' });
+    const plain = new Listener(manifestSource({ directory: folder, clock: new VirtualClock() }));
+    const cilium = new Listener(manifestSource({ directory: folder, kinds, clock: new VirtualClock() }));
+    await plain.until('synced Pod');
+    await cilium.until('synced CiliumEndpoint');
+    expect(plain.heard).toEqual(['+a', ...synced]);
+    expect(cilium.heard).toEqual(['+a', '+200001', ...kinds.map((kind) => `synced ${kind}`)]);
+  });
+
   test('withdraws nothing and is not synced while it cannot be read', async () => {
     const away = join(folder, 'away');
     await writeFile(join(folder, 'a.yaml'), yaml('a'));
@@ -203,6 +216,23 @@ describe('A served source', () => {
     expect((await stat(join(folder, 'run'))).mode & 0o777).toBe(0o700);
     stop.abort();
     await listener.done;
+  });
+
+  test('passes over what the server says of other kinds', async () => {
+    const source = new MemorySource('test', [...kubernetesKinds, 'CiliumNode']);
+    source.set({
+      kind: 'CiliumNode',
+      metadata: { name: 'n1', namespace: '', uid: '', labels: {}, annotations: {} },
+      spec: { addresses: [], bootId: '', encryptionKey: 0, health: {}, ingress: {}, ipam: { podCIDRs: [], pools: [] } },
+    });
+    source.markSynced();
+    await using _server = await serveSource(source, path());
+    const plain = new Listener(streamSource({ socket: path(), clock: systemClock }));
+    const both = new Listener(streamSource({ socket: path(), kinds: ['CiliumNode', 'Pod'], clock: systemClock }));
+    await plain.until('synced Pod');
+    await both.until('synced CiliumNode');
+    expect(plain.heard).toEqual(synced);
+    expect(both.heard).toEqual(['+n1', 'synced Pod', 'synced CiliumNode']);
   });
 
   test('that comes back tells what is gone, after it has said everything and not before', async () => {
@@ -275,7 +305,7 @@ describe('A served source', () => {
     await mkdir(join(folder, 'run'));
     const line = (name: string, labels: string): string =>
       `{"type":"upsert","object":{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"${name}","labels":${labels}}}}\n`;
-    const kinds = allKinds.map((kind) => `{"type":"synced","kind":"${kind}"}\n`).join('');
+    const kinds = kubernetesKinds.map((kind) => `{"type":"synced","kind":"${kind}"}\n`).join('');
     const said = [line('a', '{}') + line('b', '{}'), line('a', '7') + line('z', '{}')];
     const sockets: Socket[] = [];
     const server = createServer((socket) => {

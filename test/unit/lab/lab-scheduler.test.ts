@@ -53,12 +53,14 @@ describe('the scheduler as a source of Kubernetes objects', () => {
       'Service',
       'EndpointSlice',
     ]);
-    expect(events.slice(-5).map((event) => event.type === 'synced' && event.kind)).toEqual([
+    expect(events.flatMap((event) => (event.type === 'synced' ? [event.kind] : []))).toEqual([
       'Namespace',
       'Node',
-      'Pod',
       'Service',
+      'ServiceExport',
       'EndpointSlice',
+      'NetworkPolicy',
+      'Pod',
     ]);
   });
 

@@ -11,7 +11,7 @@ import {
   heartbeatKey,
   ownSetKey,
 } from '../../../../clustermesh/index.ts';
-import type { KubernetesObject } from '../../../../kubernetes/index.ts';
+import { type KubernetesObject, kubernetesKinds } from '../../../../kubernetes/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { createMetrics } from '../../../../runtime/metrics/index.ts';
 import { Harness, namespace, node, pod, service, slice, yaml } from './harness.ts';
@@ -273,7 +273,7 @@ describe('Canaries', () => {
     await it.start();
     expect(await it.keys(canaries)).toEqual([]);
     expect(it.apiserver.status().waitingFor).toContain('listing of Pod');
-    it.source.markSynced(['Namespace', 'Node', 'Service', 'EndpointSlice']);
+    it.source.markSynced(kubernetesKinds.filter((kind) => kind !== 'Pod'));
     await it.settle();
     expect(await it.keys(canaries)).toEqual(['services/v1']);
     expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'services']);
@@ -363,13 +363,13 @@ describe('A restart', () => {
     let life = 0;
     const source = {
       description: 'flaky',
+      kinds: kubernetesKinds,
       async *watch(signal: AbortSignal) {
         life++;
         const first = life === 1;
         for (const object of shop())
           if (first || object.metadata.name !== 'web-2') yield { type: 'upsert' as const, object };
-        for (const kind of ['Namespace', 'Node', 'Service', 'EndpointSlice', 'Pod'] as const)
-          yield { type: 'synced' as const, kind };
+        for (const kind of kubernetesKinds) yield { type: 'synced' as const, kind };
         if (first) {
           await it.clock.sleep(5_000, signal);
           throw new Error('connection lost');
@@ -409,6 +409,7 @@ describe('Bad input', () => {
     const problem = { object: 'a.yaml, document 3', reason: 'spec.ports[0].port must be a number' };
     const source = {
       description: 'test',
+      kinds: kubernetesKinds,
       watch: (signal: AbortSignal) => it.source.watch(signal),
       problems: () => [problem],
     };

@@ -172,7 +172,8 @@ describe('From the objects that a real Cilium was given, ours writes the same by
 
   test('of services also as a whole process, from the manifests to the store', async () => {
     await using it = new Harness();
-    it.add(...parseManifests('cilium-state-objects.yaml', objectsText).objects);
+    const { objects } = parseManifests('cilium-state-objects.yaml', objectsText);
+    it.add(...objects.filter(({ kind }) => it.source.kinds.includes(kind)));
     it.source.markSynced();
     await it.start({ clusterName: 'cluster3', clusterId: 3 });
     const prefix = 'cilium/state/services/';

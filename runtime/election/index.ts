@@ -1,0 +1,1 @@
+export type { Election, ElectionStatus } from './election.ts';
