@@ -46,6 +46,7 @@ export {
   parseEtcdConfig,
   parseEtcdTuning,
 } from './etcd/index.ts';
+export { ProtoReader, ProtoWriter, wireType } from './etcd/wire/index.ts';
 export {
   ConsulAdmin,
   type ConsulAdminOptions,

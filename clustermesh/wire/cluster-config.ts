@@ -3,7 +3,7 @@ import { goJson, omitEmpty, struct } from './go-json.ts';
 import { InvalidRecordError } from './invalid-record.ts';
 import { clusterConfigKey } from './keys.ts';
 import { type Encoded, ObjectReader } from './object-reader.ts';
-import type { ClusterConfigRecord } from './records.ts';
+import type { ClusterConfigRecord, EndpointSlicesExportMode } from './records.ts';
 
 /** `cilium/cluster-config/<C>` (kvstore-schema §2). */
 export function encodeClusterConfig(record: ClusterConfigRecord): string {
@@ -57,11 +57,24 @@ export function checkClusterConfig(
       record.maxConnectedClusters,
     );
   const mode = record.endpointSlicesExportMode;
-  if (mode !== undefined && mode !== 'services-and-endpointslices' && mode !== 'endpointslices-only')
+  if (mode !== undefined && !isExportMode(mode))
     throw new InvalidRecordError(
       key,
       'capabilities.endpointSlicesExportMode',
       'absent, "services-and-endpointslices" or "endpointslices-only"',
       mode,
     );
+}
+
+/** Whether a cluster writes ClusterService records, and whether it writes EndpointSlice records (kvstore-schema §16.1). */
+export function exportedForms(record: Pick<ClusterConfigRecord, 'endpointSlicesExportMode'>): {
+  readonly services: boolean;
+  readonly endpointSlices: boolean;
+} {
+  const mode = record.endpointSlicesExportMode ?? '';
+  return { services: mode !== 'endpointslices-only', endpointSlices: mode !== '' };
+}
+
+function isExportMode(word: string): word is EndpointSlicesExportMode {
+  return word === 'services-and-endpointslices' || word === 'endpointslices-only';
 }

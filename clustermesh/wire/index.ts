@@ -8,6 +8,7 @@ export {
   cachePrefix,
   clusterConfigKey,
   clusterConfigPrefix,
+  endpointSliceKey,
   heartbeatKey,
   hiddenIdentityPrefix,
   hiddenIpPrefix,
@@ -25,6 +26,8 @@ export {
   ownSetPrefix,
   ownSyncedKey,
   ownSyncedPrefix,
+  resources,
+  serviceExportKey,
   serviceKey,
   statePrefix,
   syncedKey,
@@ -38,7 +41,10 @@ export type { Encoded } from './object-reader.ts';
 export type {
   ClusterConfigRecord,
   ClusterServiceRecord,
+  EndpointSliceRecord,
+  EndpointSlicesExportMode,
   IdentityRecord,
+  IpFamily,
   IpRecord,
   LocalEndpoint,
   LocalEndpointsRecord,
@@ -49,15 +55,20 @@ export type {
   NodeAssignmentRecord,
   NodeRecord,
   PortConfiguration,
+  ServiceExportRecord,
+  SliceEndpoint,
+  SlicePort,
   WorkloadRecord,
 } from './records.ts';
 export { type RemoteOrigin, isClusterName } from './remote-origin.ts';
-export { checkClusterConfig, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
+export { checkClusterConfig, decodeClusterConfig, encodeClusterConfig, exportedForms } from './cluster-config.ts';
 export { decodeNode, encodeNode, keyOfNode } from './node.ts';
 export { decodeIp, encodeIp, identityBelongs, keyOfIp, suffixOfIp } from './ip.ts';
 export { IpScanner, suffixText } from './ip-scanner.ts';
 export { clusterLabel, decodeIdentity, decodeIdentityId, encodeIdentity, keyOfIdentity } from './identity.ts';
 export { decodeService, encodeService, keyOfService } from './service.ts';
+export { decodeEndpointSlice, encodeEndpointSlice, keyOfEndpointSlice } from './endpoint-slice.ts';
+export { decodeServiceExport, encodeServiceExport, keyOfServiceExport } from './service-export.ts';
 export { decodeTime, encodeTime } from './time-mark.ts';
 export { decodeLocalService, encodeLocalService, keyOfLocalService } from './own/local-service.ts';
 export { decodeLocalEndpoints, encodeLocalEndpoints, keyOfLocalEndpoints } from './own/local-endpoints.ts';

@@ -60,6 +60,15 @@ export function serviceKey(cluster: string, namespace: string, name: string): st
   return `${watchPrefix('services', cluster)}${segment(namespace)}/${segment(name)}`;
 }
 
+export function serviceExportKey(cluster: string, namespace: string, name: string): string {
+  return `${watchPrefix('serviceexports', cluster)}${segment(namespace)}/${segment(name)}`;
+}
+
+/** `name` is that of the EndpointSlice, not of its Service (kvstore-schema §16.3). */
+export function endpointSliceKey(cluster: string, namespace: string, name: string): string {
+  return `${watchPrefix('endpointslices', cluster)}${segment(namespace)}/${segment(name)}`;
+}
+
 /** The key under which kvstoremesh stores a cluster's copy; a key outside `cilium/state` stays as it is. */
 export function cacheKeyOf(stateKey: string, cluster: string): string {
   for (const resource of resources) {
@@ -69,7 +78,15 @@ export function cacheKeyOf(stateKey: string, cluster: string): string {
   return stateKey.startsWith(`${statePrefix}/`) ? cachePrefix + stateKey.slice(statePrefix.length) : stateKey;
 }
 
-const resources: readonly Resource[] = ['nodes', 'services', 'serviceexports', 'ip', 'identities', 'endpointslices'];
+/** All of them: six canaries a cluster (kvstore-schema §3, §16.3). */
+export const resources: readonly Resource[] = [
+  'nodes',
+  'services',
+  'serviceexports',
+  'ip',
+  'identities',
+  'endpointslices',
+];
 
 /** Kinds of records of our own, as in `isthmus/v1/<kind>/…`. */
 export type OwnKind = 'services' | 'endpoints' | 'namespaces' | 'nodes' | 'workloads';

@@ -9,8 +9,12 @@ export interface ClusterConfigRecord {
   readonly maxConnectedClusters?: number;
   /** Absent: not supported; false: supported but off. */
   readonly serviceExportsEnabled?: boolean;
+  /** As it was found; {@link EndpointSlicesExportMode} once checked. Absent: ClusterService records only. */
   readonly endpointSlicesExportMode?: string;
 }
+
+/** Which forms of a service's backends a cluster exports (kvstore-schema §16.1). */
+export type EndpointSlicesExportMode = 'services-and-endpointslices' | 'endpointslices-only';
 
 export interface NodeAddress {
   readonly type: string;
@@ -83,6 +87,66 @@ export interface ClusterServiceRecord {
   readonly selector: Readonly<Record<string, string>>;
   readonly includeExternal: boolean;
   readonly shared: boolean;
+}
+
+/** One endpoint of a slice; what Kubernetes leaves open is absent. */
+export interface SliceEndpoint {
+  readonly addresses: readonly IpAddress[];
+  /** Absent ready counts as true, absent serving as ready, absent terminating as false (EndpointSlice API). */
+  readonly conditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
+  readonly hostname?: string;
+  readonly deprecatedTopology?: Readonly<Record<string, string>>;
+  readonly nodeName?: string;
+  readonly zone?: string;
+  readonly hints?: { readonly forZones: readonly string[] };
+}
+
+export interface SlicePort {
+  readonly name?: string;
+  readonly protocol?: string;
+  /** Absent: every port. */
+  readonly port?: number;
+  readonly appProtocol?: string;
+}
+
+/** `cilium/state/endpointslices/v1/<C>/<ns>/<slice>` (kvstore-schema §16): one EndpointSlice of a shared global service. */
+export interface EndpointSliceRecord {
+  readonly cluster: string;
+  readonly clusterId: number;
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly addressType: 'IPv4' | 'IPv6';
+  readonly endpoints: readonly SliceEndpoint[];
+  readonly ports: readonly SlicePort[];
+}
+
+export type IpFamily = 'IPv4' | 'IPv6';
+
+/** `cilium/state/serviceexports/v1/<C>/<ns>/<name>` (kvstore-schema §8): a Service that takes part in MCS-API. */
+export interface ServiceExportRecord {
+  readonly cluster: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Those that the ServiceExport asks to export. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since 1970, in whole seconds: the oldest export wins conflicts. */
+  readonly exportCreationMs: number;
+  /** Ports of the Service, not of its backends. */
+  readonly ports: readonly {
+    readonly name?: string;
+    readonly protocol?: string;
+    readonly appProtocol?: string;
+    readonly port: number;
+  }[];
+  readonly type: 'ClusterSetIP' | 'Headless';
+  readonly sessionAffinity: 'None' | 'ClientIP';
+  readonly sessionAffinityTimeoutSeconds?: number;
+  readonly ipFamilies: readonly IpFamily[];
+  readonly internalTrafficPolicy?: 'Cluster' | 'Local';
+  readonly trafficDistribution?: 'PreferClose' | 'PreferSameZone' | 'PreferSameNode';
 }
 
 /** `isthmus/v1/services/<ns>/<name>`: a Service of the own cluster, as agents need it (docs/store-records.md). */

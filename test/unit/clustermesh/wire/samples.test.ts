@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { zstdDecompressSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import {
   type Layout,
@@ -8,21 +9,28 @@ import {
   checkClusterConfig,
   clusterConfigKey,
   decodeClusterConfig,
+  decodeEndpointSlice,
   decodeIdentity,
   decodeIp,
   decodeNode,
   decodeService,
+  decodeServiceExport,
   decodeTime,
   encodeClusterConfig,
+  encodeEndpointSlice,
   encodeIdentity,
   encodeIp,
   encodeNode,
   encodeService,
+  encodeServiceExport,
   heartbeatKey,
+  keyOfEndpointSlice,
   keyOfIdentity,
   keyOfIp,
   keyOfNode,
   keyOfService,
+  keyOfServiceExport,
+  resources,
   syncedKey,
   syncedPrefix,
   watchPrefix,
@@ -31,6 +39,7 @@ import {
 interface Line {
   readonly key: string;
   readonly value?: string;
+  readonly valueBase64?: string;
 }
 
 const cluster3: RemoteOrigin = { cluster: 'cluster3', clusterId: 3 };
@@ -102,6 +111,29 @@ describe.each(sets)('What Cilium wrote under $name', ({ lines, origin, layout })
     }
   });
 
+  test('holds EndpointSlices that decode and encode to the same bytes before compression', () => {
+    const prefix = watchPrefix('endpointslices', cluster, layout);
+    const slices = lines.filter(({ key }) => key.startsWith(prefix));
+    expect(slices.length).toBe(cluster === 'cluster3' ? 11 : 0);
+    for (const { key, valueBase64 = '' } of slices) {
+      const suffix = key.slice(prefix.length);
+      const value = Buffer.from(valueBase64, 'base64');
+      const record = decodeEndpointSlice(suffix, value, origin);
+      expect(zstdDecompressSync(encodeEndpointSlice(record))).toEqual(zstdDecompressSync(value));
+      expect(keyOfEndpointSlice(record)).toBe(`cilium/state/endpointslices/v1/${cluster}/${suffix}`);
+    }
+  });
+
+  test('holds service exports that decode and encode to the same bytes', () => {
+    const exports = under(lines, 'serviceexports', cluster, layout);
+    expect(exports.length).toBe(cluster === 'cluster3' ? 4 : 0);
+    for (const [suffix, value] of exports) {
+      const record = decodeServiceExport(suffix, value, origin);
+      expect(encodeServiceExport(record)).toBe(value);
+      expect(keyOfServiceExport(record)).toBe(`cilium/state/serviceexports/v1/${cluster}/${suffix}`);
+    }
+  });
+
   test('holds a cluster config that decodes, passes the rules and encodes to the same bytes', () => {
     const key = clusterConfigKey(cluster);
     const value = lines.find((line) => line.key === key)?.value ?? '';
@@ -113,8 +145,7 @@ describe.each(sets)('What Cilium wrote under $name', ({ lines, origin, layout })
 
   test('holds a canary for each resource, and a heartbeat', () => {
     const keys = lines.map(({ key }) => key).filter((key) => key.startsWith(syncedPrefix(cluster)));
-    const resources = ['endpointslices', 'identities', 'ip', 'nodes', 'serviceexports', 'services'] as const;
-    expect(keys).toEqual(resources.map((resource) => syncedKey(cluster, resource, layout)));
+    expect(keys).toEqual(resources.toSorted().map((resource) => syncedKey(cluster, resource, layout)));
     for (const line of lines.filter(({ key }) => keys.includes(key) || key === heartbeatKey))
       expect(decodeTime(line.value ?? '')).toBeGreaterThan(0);
   });
