@@ -24,5 +24,9 @@ export const tree: CommandGroup = {
       load: async () => (await import('./get.ts')).get,
     },
     lab,
+    mock: {
+      summary: 'Fill stores with clusters that do not exist, to test what reads them',
+      load: async () => (await import('./mock/mock.ts')).mock,
+    },
   },
 };

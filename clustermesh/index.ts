@@ -6,3 +6,4 @@ export * from './services/index.ts';
 export * from './view/index.ts';
 export * from './apiserver/index.ts';
 export * from './roles/index.ts';
+export * from './mock/index.ts';

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '../../runtime/random/index.ts';
 
 /** What may happen to bytes between one who writes them and one who reads them. */
 const mutations: readonly [Mutation, ...Mutation[]] = [

@@ -4,7 +4,7 @@ import { systemClock } from '../../../../runtime/clock/index.ts';
 import { createLogger } from '../../../../runtime/log/index.ts';
 import { type ConsulProcess, startConsul } from '../../../support/consul.ts';
 import { needs } from '../../../support/probe.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { Mirror, writeMany } from '../etcd/mirror.ts';
 import { clientOf } from './support.ts';

@@ -1,5 +1,5 @@
 import type { Encodable, methods } from '../../../../kvstore/etcd/wire/index.ts';
-import type { Random } from '../../../support/random.ts';
+import type { Random } from '../../../../runtime/random/index.ts';
 
 type In<M extends keyof typeof methods> = Encodable<(typeof methods)[M]['request']>;
 

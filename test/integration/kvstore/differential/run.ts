@@ -1,4 +1,4 @@
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 import { ObservedServer } from './observed.ts';
 import { featuresOf } from './features.ts';
 import { type Known, type Operation, randomOperation } from './operation.ts';

@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
 import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
 import { needs } from '../../../support/probe.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { Mirror, contentsOf, writeMany } from './mirror.ts';
 import { prefix, quick } from './scene.ts';

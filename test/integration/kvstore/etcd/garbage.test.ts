@@ -4,7 +4,7 @@ import { type EtcdStore, KvStoreError, toBytes } from '../../../../kvstore/index
 import { encodeFrame, methods } from '../../../../kvstore/etcd/wire/index.ts';
 import { type FakeAnswer, type FakeCall, startFakeEtcd } from '../../../support/fake-etcd.ts';
 import { mutate } from '../../../support/mutate.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { Mirror, writeMany } from './mirror.ts';
 import { clientOf, embeddedSubject } from './subjects.ts';

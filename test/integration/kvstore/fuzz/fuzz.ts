@@ -1,5 +1,5 @@
 import { constants } from 'node:http2';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 import { RawEtcd } from '../../../support/raw-etcd.ts';
 import { Bystander } from './bystander.ts';
 import { type FuzzedCall, fuzzedCall, fuzzedStream } from './mutate.ts';

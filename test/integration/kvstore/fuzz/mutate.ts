@@ -1,5 +1,5 @@
 import { encodeFrame, methods } from '../../../../kvstore/etcd/wire/index.ts';
-import type { Random } from '../../../support/random.ts';
+import type { Random } from '../../../../runtime/random/index.ts';
 import { type Operation, randomOperation } from '../differential/operation.ts';
 
 /** One call as it goes on the wire: mostly wrong in one way or another. */

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { Random } from '../../../support/random.ts';
+import type { Random } from '../../../../runtime/random/index.ts';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const emptySettings = frame(4, 0, 0, Buffer.alloc(0));

@@ -6,7 +6,7 @@ import { MergedTable } from '../../../../clustermesh/view/merged-table.ts';
 import { VersionSource } from '../../../../clustermesh/view/version-source.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { formatPrefix } from '../../../../values/ip/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 const origins = ['east', 'west', 'north', 'south'].map((cluster, i) => ({ cluster, clusterId: i + 1 }));
 

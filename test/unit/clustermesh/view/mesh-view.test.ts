@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type IpRecord, type MeshView, createMeshView } from '../../../../clustermesh/index.ts';
 import { hostPrefix } from '../../../../values/ip/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 const clusters = ['east', 'west', 'north'] as const;
 type Cluster = (typeof clusters)[number];

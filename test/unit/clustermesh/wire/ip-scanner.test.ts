@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { type IpRecord, IpScanner, decodeIp, encodeIp, suffixText } from '../../../../clustermesh/wire/index.ts';
 import { formatIp } from '../../../../values/ip/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 /** Real values of address keys, as Cilium wrote them. */
 const samples = ['state', 'cache'].flatMap((name) =>

@@ -4,7 +4,7 @@ import { readNote } from '../../../../kvstore/consul/journal/index.ts';
 import { RawEntry } from '../../../../kvstore/consul/scan/raw-entry.ts';
 import { type Snapshot, KnownEntries, eventsOf } from '../../../../kvstore/consul/watch/known-entries.ts';
 import { toText } from '../../../../kvstore/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 interface Row {
   readonly value: string;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ShardMap, planShards } from '../../../../kvstore/consul/watch/plan-shards.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 const prefix = 'cilium/state/ip/v1/';
 

@@ -4,7 +4,7 @@ import { RangeReader } from '../../../../kvstore/etcd/list-watch/range-reader.ts
 import { WatchReader } from '../../../../kvstore/etcd/list-watch/watch-reader.ts';
 import { FrameReader, type Method, decode, encodeFrame, methods } from '../../../../kvstore/etcd/wire/index.ts';
 import { mutate, piecesOf } from '../../../support/mutate.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 // 10⁵ inputs in all; the same ones in every run.
 const listings = 45_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { BytePool, RowIndex } from '../../../../kvstore/tables/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 describe('an index of rows', () => {
   test.each([1, 2, 3])('finds what a map finds, with keys that collide (seed %i)', (seed) => {

@@ -9,7 +9,7 @@ import {
   toBytes,
 } from '../../../../kvstore/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
-import { Random } from '../../../support/random.ts';
+import { Random } from '../../../../runtime/random/index.ts';
 
 const prefix = 'cilium/state/ip/v1/default/';
 const restart: WatchBatch = { type: 'restart', reason: 'start' };

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats (mulberry32). */
+/** Random numbers that a seed repeats (mulberry32): for what must be random, and the same again when asked. No secrets. */
 export class Random {
   #state: number;
 
