@@ -1,5 +1,6 @@
 import type { CommandGroup } from './command.ts';
 import { lab } from './lab/tree.ts';
+import { peer } from './peer/tree.ts';
 import { store } from './store/tree.ts';
 
 /** Every command of `isthmus`. Modules are named here and loaded when needed. */
@@ -15,6 +16,7 @@ export const tree: CommandGroup = {
       load: async () => (await import('./apiserver.ts')).apiserver,
     },
     store,
+    peer,
     status: {
       summary: 'Say what an agent or an apiserver knows of itself and of the mesh',
       load: async () => (await import('./status.ts')).status,

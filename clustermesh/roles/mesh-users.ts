@@ -51,7 +51,8 @@ export function meshUsers({ clusterName, podCidrsOf }: MeshUsersOptions): BuiltI
       return isSegment(node) ? [agent(node, () => podCidrsOf(node))] : undefined;
     },
     roleFor(role, entry) {
-      const more = Object.keys(entry).find((field) => !['name', 'role', 'roles', 'node', 'podCIDRs'].includes(field));
+      const known = ['name', 'role', 'roles', 'certificates', 'node', 'podCIDRs'];
+      const more = Object.keys(entry).find((field) => !known.includes(field));
       if (more !== undefined) throw new RangeError(`${more}: means nothing here; expected node or podCIDRs`);
       if (role === 'local') return local;
       if (role === 'remote') return remote;

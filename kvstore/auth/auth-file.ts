@@ -22,6 +22,8 @@ export interface AuthorityEntry {
 export interface UserEntry {
   readonly name: string;
   readonly roles: readonly string[];
+  /** SHA-256 fingerprints of the certificates that it may come with; any that names it where nothing is said. */
+  readonly certificates: ReadonlySet<string> | undefined;
   /** What a built-in role may want to know of its user: the whole entry. */
   readonly entry: Readonly<Record<string, unknown>>;
 }
@@ -85,7 +87,15 @@ function userOf(entry: EntryReader): UserEntry {
   const roles = role === undefined ? entry.texts('roles') : [role];
   if (role !== undefined && entry.fields['roles'] !== undefined) throw entry.error('roles', 'stands beside role');
   if (roles.length === 0) throw entry.error('role', 'expected the name of a role');
-  return { name: entry.text('name'), roles, entry: entry.fields };
+  const certificates =
+    entry.fields['certificates'] === undefined
+      ? undefined
+      : new Set(
+          entry
+            .texts('certificates')
+            .map((text, i) => fingerprintOf(text, (why) => entry.error(`certificates[${i}]`, why))),
+        );
+  return { name: entry.text('name'), roles, certificates, entry: entry.fields };
 }
 
 function roleOf(entry: EntryReader): Role {

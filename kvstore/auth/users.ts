@@ -47,7 +47,7 @@ export class Users implements AsyncDisposable {
   readonly #ending = new AbortController();
   readonly #listeners = new Set<() => void>();
   #loaded: LoadedAuth;
-  #users: ReadonlyMap<string, readonly Role[]>;
+  #users: ReadonlyMap<string, FileUser>;
   #revision = 1;
   #complaint = '';
   #following: Promise<void> = Promise.resolve();
@@ -82,6 +82,9 @@ export class Users implements AsyncDisposable {
     if (this.#loaded.file.revoked.has(certificate.fingerprint256)) return { refused: 'the certificate is revoked' };
     const found = identify(certificate, this.#loaded.authorities, this.#clock.now());
     if ('refused' in found) return found;
+    const pinned = this.#users.get(found.user)?.certificates;
+    if (pinned && !pinned.has(certificate.fingerprint256))
+      return { refused: `the certificate is none of those of the user ${JSON.stringify(found.user)}` };
     const roles = this.#rolesOf(found.user);
     if (!roles) return { refused: `there is no user ${JSON.stringify(found.user)}` };
     return { user: found.user, rights: new Rights(roles), notAfterMs: Date.parse(certificate.validTo) };
@@ -101,7 +104,7 @@ export class Users implements AsyncDisposable {
   /** Who stands in the file is what the file says, whatever is built in. */
   #rolesOf(user: string): readonly Role[] | undefined {
     if (user === 'root') return [rootRole];
-    return this.#users.get(user) ?? this.#options.builtIn?.rolesOf(user);
+    return this.#users.get(user)?.roles ?? this.#options.builtIn?.rolesOf(user);
   }
 
   async #follow(): Promise<void> {
@@ -147,7 +150,15 @@ export class Users implements AsyncDisposable {
   }
 }
 
-function usersOf({ file }: LoadedAuth, options: UsersOptions): Map<string, readonly Role[]> {
+interface FileUser {
+  readonly roles: readonly Role[];
+  readonly certificates: ReadonlySet<string> | undefined;
+}
+
+/** Members of an entry that mean the same whatever its roles are. */
+const commonMembers: readonly string[] = ['name', 'role', 'roles', 'certificates'];
+
+function usersOf({ file }: LoadedAuth, options: UsersOptions): Map<string, FileUser> {
   const { builtIn, usersFile = '' } = options;
   const ofFile = new Map([rootRole, ...file.roles].map((role) => [role.name, role]));
   const builtInRole = (name: string, { name: user, entry }: UserEntry): Role | undefined => {
@@ -165,10 +176,10 @@ function usersOf({ file }: LoadedAuth, options: UsersOptions): Map<string, reado
         if (!role) throw new AuthFileError(usersFile, `users[${i}].role`, `there is no role ${JSON.stringify(name)}`);
         return role;
       });
-      const more = Object.keys(user.entry).find((field) => !['name', 'role', 'roles'].includes(field));
+      const more = Object.keys(user.entry).find((field) => !commonMembers.includes(field));
       if (more !== undefined && user.roles.every((name) => ofFile.has(name)))
         throw new AuthFileError(usersFile, `users[${i}].${more}`, 'means nothing to a role of this file');
-      return [user.name, roles];
+      return [user.name, { roles, certificates: user.certificates }];
     }),
   );
 }

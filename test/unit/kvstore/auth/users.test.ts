@@ -65,6 +65,17 @@ describe('users', () => {
     expect('rights' in identity && identity.rights.root).toBe(false);
   });
 
+  test('that stand beside fingerprints come with one of these certificates, and with no other of the same name', async () => {
+    const [known, other] = [
+      certificate(ours, { commonName: 'remote-west' }),
+      certificate(ours, { commonName: 'remote-west' }),
+    ];
+    const entry = `{name: remote-west, role: remote, certificates: ["${known.fingerprint256}"]}`;
+    await using users = await open({ usersFile: write('users.yaml', `users: [${entry}]`) });
+    expect(whoIs(users, known)).toBe('remote-west');
+    expect(whoIs(users, other)).toBe('nobody: the certificate is none of those of the user "remote-west"');
+  });
+
   test('are only those that their authority may name', async () => {
     const file = 'authorities: [{file: west.crt, users: [remote, ops]}]\nusers: [{name: ops, role: root}]';
     await using users = await open({ usersFile: write('users.yaml', file) });

@@ -1,0 +1,14 @@
+export { renewalFacts } from './facts.ts';
+export { renewOwn } from './renew.ts';
+export {
+  type AuthorityFacts,
+  type Dated,
+  type OwnCertificateFacts,
+  type PeerFacts,
+  type RenewalFacts,
+  type RenewalStep,
+  isDue,
+  overlapMs,
+  renewalSteps,
+} from './steps.ts';
+export { issueOwn, lifetimeUnder } from './take-step.ts';
