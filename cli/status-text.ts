@@ -1,5 +1,10 @@
 import type { AgentStatus } from '../agent/index.ts';
-import type { ApiserverStatus, RemoteClusterStatus } from '../clustermesh/index.ts';
+import type {
+  ApiserverStatus,
+  CachedClusterStatus,
+  KvstoreMeshStatus,
+  RemoteClusterStatus,
+} from '../clustermesh/index.ts';
 import { formatTree } from './output/index.ts';
 
 /** What one process answered, or why it did not. */
@@ -17,6 +22,7 @@ export function statusText(answer: StatusAnswer): string {
   // Both ends are of one version: what has a node is an agent's status, what has canaries an apiserver's.
   if (has(status, 'node')) return agentText(status as AgentStatus);
   if (has(status, 'canaries')) return apiserverText(status as ApiserverStatus);
+  if (has(status, 'kvstoremesh')) return kvstoreMeshText(status as KvstoreMeshStatus);
   return formatTree(answer);
 }
 
@@ -45,6 +51,31 @@ function apiserverText(status: ApiserverStatus): string {
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
     ...errors.map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
   ]);
+}
+
+function kvstoreMeshText(status: KvstoreMeshStatus): string {
+  const { clusters, draining, store } = status;
+  const ready = clusters.filter((cluster) => cluster.ready).length;
+  return lines([
+    `kvstoremesh ${status.kvstoremesh}: ${readiness(status)}, ${status.leader ? 'leading' : 'standing by'}`,
+    `  Store:         ${store.endpoint}: ${connectionText(store)}`,
+    `  KVStoreMesh:   ${ready}/${clusters.length} remote clusters ready`,
+    ...clusters.flatMap(cachedLines),
+    ...draining.map(
+      ({ name, phase, failure }) => `   ${name}: leaving, ${phase}${failure === undefined ? '' : ` (${failure})`}`,
+    ),
+  ]);
+}
+
+function cachedLines(cluster: CachedClusterStatus): string[] {
+  const { refused, conflict } = cluster;
+  const held = cluster['held-removals'];
+  return [
+    ...remoteLines({ ...cluster, refused: { total: refused.total, keys: [] } }),
+    ...(held === 0 ? [] : [`   └  ${held} records went with a lease of the cluster and are kept for now`]),
+    ...(refused.total === 0 ? [] : [`   └  ${refused.total} records that the local store cannot take`]),
+    ...(conflict === undefined ? [] : [`   └  ${conflict}`]),
+  ];
 }
 
 function remoteLines(remote: RemoteClusterStatus): string[] {

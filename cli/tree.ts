@@ -15,6 +15,10 @@ export const tree: CommandGroup = {
       summary: 'Run the apiserver of one cluster, which is also its store',
       load: async () => (await import('./apiserver.ts')).apiserver,
     },
+    kvstoremesh: {
+      summary: 'Copy remote clusters into the own cluster’s store, for its agents',
+      load: async () => (await import('./kvstoremesh.ts')).kvstoremesh,
+    },
     store,
     peer,
     status: {

@@ -5,5 +5,6 @@ export * from './remote/index.ts';
 export * from './services/index.ts';
 export * from './view/index.ts';
 export * from './apiserver/index.ts';
+export * from './kvstoremesh/index.ts';
 export * from './roles/index.ts';
 export * from './mock/index.ts';

@@ -1,8 +1,9 @@
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from '../log/index.ts';
+import { answer, closeServer, messageOf, sendError } from './answer.ts';
 import { ApiError } from './api-error.ts';
-import { type ApiRoutes, type Route, compileRoutes, matchRoute } from './routes.ts';
+import { type ApiRoutes, compileRoutes } from './routes.ts';
 import { listenOnSocket } from './socket-path.ts';
 
 export interface UnixApiOptions {
@@ -46,108 +47,6 @@ export async function serveUnixApi(options: UnixApiOptions): Promise<UnixApiServ
   await listenOnSocket(server, options.path);
   return {
     path: options.path,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        closing.abort(new DOMException('The server is closing', 'AbortError'));
-        // What answers already may finish; what only waits is cut.
-        server.closeIdleConnections();
-        setImmediate(() => server.closeAllConnections());
-      }),
+    [Symbol.asyncDispose]: () => closeServer(server, closing),
   };
-}
-
-async function answer(
-  options: UnixApiOptions,
-  routes: readonly Route[],
-  request: IncomingMessage,
-  response: ServerResponse,
-  closing: AbortSignal,
-): Promise<void> {
-  const gone = new AbortController();
-  const abort = (): void => gone.abort(new DOMException('The caller has gone', 'AbortError'));
-  response.once('close', abort);
-  closing.addEventListener('abort', abort, { once: true });
-  try {
-    const url = new URL(request.url ?? '/', 'http://socket');
-    const found = matchRoute(routes, request.method ?? 'GET', url.pathname);
-    if (found.type === 'unknown') throw new ApiError(404, 'NO_SUCH_ROUTE', `There is no ${url.pathname} here`);
-    if (found.type === 'other-method')
-      throw new ApiError(405, 'METHOD', `${url.pathname} takes ${found.methods.join(', ')}, not ${request.method}`);
-    const body = await readBody(request, options.maxBodyBytes ?? 1 << 20);
-    const { handler, params } = found;
-    const result = await handler({ params, query: url.searchParams, body, signal: gone.signal });
-    if (result === undefined) response.writeHead(204).end();
-    else if (isStream(result)) await sendLines(response, result, gone.signal);
-    else response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(result)}\n`);
-  } catch (error) {
-    if (gone.signal.aborted) response.destroy();
-    else {
-      if (!(error instanceof ApiError))
-        options.log.error('A request to the control socket failed', {
-          route: `${request.method} ${request.url}`,
-          error,
-        });
-      sendError(response, error);
-    }
-  } finally {
-    response.off('close', abort);
-    closing.removeEventListener('abort', abort);
-  }
-}
-
-async function readBody(request: IncomingMessage, max: number): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > max) throw new ApiError(413, 'BODY_TOO_LARGE', `The body is larger than ${max} bytes`);
-    chunks.push(chunk);
-  }
-  if (size === 0) return undefined;
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (error) {
-    throw new ApiError(400, 'BAD_JSON', 'The body is not JSON', { cause: error });
-  }
-}
-
-async function sendLines(response: ServerResponse, values: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  response.flushHeaders();
-  for await (const value of values) {
-    if (signal.aborted) break;
-    if (response.write(`${JSON.stringify(value)}\n`)) continue;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        response.off('drain', done).off('close', done);
-        resolve();
-      };
-      response.on('drain', done).on('close', done);
-    });
-  }
-  // A stream that was broken off must not look like one that has come to its end.
-  if (signal.aborted) response.destroy();
-  else response.end();
-}
-
-function isStream(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
-}
-
-function sendError(response: ServerResponse, error: unknown): void {
-  const { status, code } = error instanceof ApiError ? error : { status: 500, code: codeOf(error) };
-  const body = JSON.stringify({ error: { message: messageOf(error), code } });
-  // Once a stream has begun its status is out: the last line carries the error.
-  if (response.headersSent) response.end(`${body}\n`);
-  else response.writeHead(status, { 'content-type': 'application/json', connection: 'close' }).end(`${body}\n`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function codeOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'INTERNAL';
 }

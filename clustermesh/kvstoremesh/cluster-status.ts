@@ -1,0 +1,74 @@
+import { UnavailableError } from '../../kvstore/index.ts';
+import { hintFor } from '../remote/index.ts';
+import type { Resource } from '../wire/index.ts';
+import type { MirroredCluster } from './mirrored-cluster.ts';
+import { type CachedClusterStatus, neverFailed, notRetrieved, syncedNames } from './status.ts';
+
+/** How many refused keys are named. */
+const shownRefusals = 20;
+
+/** What can be said of one remote cluster. @param conflict what is wrong with its id, beside the others' */
+export function statusOf(cluster: MirroredCluster, conflict: string | undefined): CachedClusterStatus {
+  const { connected, heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
+  const ready = connected && cluster.synced && !stale && conflict === undefined;
+  const failure = ready ? undefined : (failureOf(cluster) ?? conflict);
+  const hint = failure === undefined ? undefined : hintFor(failures.last ?? new UnavailableError(''));
+  const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
+  const refused = reflectors.flatMap(({ resource, refusals }) =>
+    [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
+  );
+  const sum = (of: 'held' | 'pending'): number => reflectors.reduce((all, reflector) => all + reflector[of], 0);
+  return {
+    name: cluster.name,
+    ready,
+    connected: cluster.heard,
+    'num-nodes': size('nodes'),
+    'num-endpoints': size('ip'),
+    'num-identities': size('identities'),
+    'num-shared-services': size('services'),
+    'num-service-exports': size('serviceexports'),
+    'num-endpoint-slices': size('endpointslices'),
+    'num-failures': failures.count,
+    'last-failure': failures.lastMs === undefined ? neverFailed : new Date(failures.lastMs).toISOString(),
+    status: health
+      ? `etcd: ${cluster.heard ? '1/1' : '0/1'} connected, ${health.endpoint}${health.storeId === undefined ? '' : `, ID: ${health.storeId}`}`
+      : 'Waiting for initial connection to be established',
+    config: configOf(cluster),
+    synced: Object.fromEntries(
+      reflectors.map(({ resource, synced }) => [syncedNames[resource], synced]),
+    ) as unknown as CachedClusterStatus['synced'],
+    ...(heartbeatAgeMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(heartbeatAgeMs / 1000) }),
+    stale,
+    known,
+    'held-removals': sum('held'),
+    'cache-revocations': cluster.revocations,
+    queued: sum('pending'),
+    refused: { total: refused.length, keys: refused.slice(0, shownRefusals) },
+    ...(conflict === undefined ? {} : { conflict }),
+    ...(failure === undefined ? {} : { failure }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+function failureOf({ failures, health, stale, heard, heartbeatAgeMs }: MirroredCluster): string | undefined {
+  if (failures.configMissing) return 'The remote cluster has lost its configuration, and with it its lease';
+  if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
+  if (!heard) return health?.error;
+  return stale && heartbeatAgeMs !== undefined
+    ? `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`
+    : undefined;
+}
+
+function configOf({ config, connected }: MirroredCluster): CachedClusterStatus['config'] {
+  if (!config || !connected) return notRetrieved;
+  const { id, cached, syncedCanaries, serviceExportsEnabled, endpointSlicesExportMode } = config;
+  return {
+    required: true,
+    retrieved: true,
+    'cluster-id': id,
+    kvstoremesh: cached,
+    'sync-canaries': syncedCanaries,
+    ...(serviceExportsEnabled === undefined ? {} : { 'service-exports-enabled': serviceExportsEnabled }),
+    ...(endpointSlicesExportMode === undefined ? {} : { 'endpoint-slices-export-mode': endpointSlicesExportMode }),
+  };
+}

@@ -1,0 +1,72 @@
+import type { Operation, Store } from '../../kvstore/index.ts';
+import type { Heartbeat } from '../remote/index.ts';
+import { type Layout, type Resource, clusterConfigKey, syncedKey } from '../wire/index.ts';
+import type { RemovalJudge } from './reflector.ts';
+
+export interface LeaseLossOptions {
+  readonly cluster: string;
+  readonly layout: Layout;
+  /** The remote marks complete sets. */
+  readonly syncedCanaries: boolean;
+  readonly heartbeat: Pick<Heartbeat, 'stale'>;
+}
+
+const keysAtOnce = 64;
+
+/**
+ * Tells deletions from the end of a lease, of one connection. With its lease a remote cluster loses all it has written, its
+ * cluster configuration too, in one revision: then nothing that has gone was deleted by anybody, and it is about to come back
+ * or its writer is dead (clustermesh-behaviour §6, kvstore-schema §12.4). So a removal is believed only when the
+ * configuration is older than it, and the writer gives signs of life.
+ */
+export class LeaseLoss implements RemovalJudge {
+  readonly #store: Pick<Store, 'get' | 'transact'>;
+  readonly #options: LeaseLossOptions;
+
+  constructor(store: Pick<Store, 'get' | 'transact'>, options: LeaseLossOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  async believedFrom(signal: AbortSignal): Promise<number | undefined> {
+    if (this.#options.heartbeat.stale) return undefined;
+    return await this.#createdAt(clusterConfigKey(this.#options.cluster), signal);
+  }
+
+  async believesListing(resource: Resource, revision: number, signal: AbortSignal): Promise<boolean> {
+    const config = await this.believedFrom(signal);
+    if (config === undefined || config > revision) return false;
+    if (!this.#options.syncedCanaries) return true;
+    const canary = await this.#createdAt(this.#canaryKey(resource), signal);
+    return canary !== undefined && canary <= revision;
+  }
+
+  /** Whether the writer is back and has written the whole set since `heldFrom`: then what is still missing is gone. */
+  async isBack(resource: Resource, heldFrom: number, signal: AbortSignal): Promise<boolean> {
+    const config = await this.believedFrom(signal);
+    if (config === undefined) return false;
+    if (config < heldFrom) return true;
+    if (!this.#options.syncedCanaries) return false;
+    const canary = await this.#createdAt(this.#canaryKey(resource), signal);
+    return canary !== undefined && canary > heldFrom;
+  }
+
+  /** Of each key, whether the remote store lacks it now. */
+  async areGone(keys: readonly Uint8Array[], signal: AbortSignal): Promise<boolean[]> {
+    const gone: boolean[] = [];
+    for (let at = 0; at < keys.length; at += keysAtOnce) {
+      const then = keys.slice(at, at + keysAtOnce).map((key): Operation => ({ type: 'get', key }));
+      const { results } = await this.#store.transact({ when: [], then }, { signal });
+      for (const result of results) gone.push(result.type === 'get' && result.entry === undefined);
+    }
+    return gone;
+  }
+
+  #canaryKey(resource: Resource): string {
+    return syncedKey(this.#options.cluster, resource, this.#options.layout);
+  }
+
+  async #createdAt(key: string, signal: AbortSignal): Promise<number | undefined> {
+    return (await this.#store.get(key, { signal }))?.createRevision;
+  }
+}

@@ -1,0 +1,76 @@
+import type { RemoteClusterStatus, RemoteConfigStatus } from '../remote/index.ts';
+import type { Resource } from '../wire/index.ts';
+
+/** State of one remote cluster whose data is copied: as an agent tells it (clustermesh-behaviour §13.3, §18), and what only a copier knows. */
+export interface CachedClusterStatus extends Omit<RemoteClusterStatus, 'synced' | 'refused'> {
+  readonly 'num-endpoint-slices': number;
+  readonly synced: {
+    readonly nodes: boolean;
+    readonly endpoints: boolean;
+    readonly identities: boolean;
+    readonly services: boolean;
+    readonly 'service-exports': boolean;
+    readonly 'endpoint-slices': boolean;
+  };
+  /** Keys that the local store cannot take. */
+  readonly refused: {
+    readonly total: number;
+    readonly keys: readonly { readonly kind: Resource; readonly key: string; readonly reason: string }[];
+  };
+  /** Records that went with a lease of the remote and are kept for now. */
+  readonly 'held-removals': number;
+  /** Times that services were taken out of the cache because the remote was away for too long. */
+  readonly 'cache-revocations': number;
+  /** Keys that wait for the local store. */
+  readonly queued: number;
+  /** Another remote cluster says that it has the same id: agents take only the first. */
+  readonly conflict?: string;
+}
+
+/** A remote cluster that is no longer configured, and whose copies are being removed. */
+export interface DrainStatus {
+  readonly name: string;
+  /** `waiting`: its configuration is gone, so that agents let go of it first; `failed`: given up, until the next start. */
+  readonly phase: 'waiting' | 'removing' | 'failed';
+  readonly failure?: string;
+}
+
+/** What `GET /v1/status` of a kvstoremesh shows. */
+export interface KvstoreMeshStatus {
+  readonly kvstoremesh: string;
+  /** Whether this process is the one that writes; another one waits. */
+  readonly leader: boolean;
+  readonly ready: boolean;
+  readonly waitingFor: readonly string[];
+  readonly clusters: readonly CachedClusterStatus[];
+  readonly draining: readonly DrainStatus[];
+  readonly store: {
+    readonly connected: boolean;
+    readonly endpoint: string;
+    readonly error?: string;
+  };
+}
+
+export const syncedNames: Readonly<Record<Resource, keyof CachedClusterStatus['synced']>> = {
+  nodes: 'nodes',
+  ip: 'endpoints',
+  identities: 'identities',
+  services: 'services',
+  serviceexports: 'service-exports',
+  endpointslices: 'endpoint-slices',
+};
+
+/** Go's zero time. */
+export const neverFailed = '0001-01-01T00:00:00.000Z';
+export const notRetrieved: RemoteConfigStatus = { required: true, retrieved: false };
+
+/** As Cilium's kvstoremesh prints it: members in alphabetical order (clustermesh-behaviour §13.3). */
+export function inAlphabeticalOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inAlphabeticalOrder);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => [name, inAlphabeticalOrder(member)]),
+  );
+}
