@@ -11,3 +11,14 @@ export { type ManifestSourceOptions, manifestSource } from './manifests/manifest
 export { MemorySource } from './memory/memory-source.ts';
 export { type ServeSourceOptions, type SourceServer, serveSource } from './stream/serve-source.ts';
 export { type StreamSourceOptions, streamSource } from './stream/stream-source.ts';
+export {
+  type ApiAnswer,
+  ApiError,
+  type ApiServer,
+  ConfigError,
+  type ConnectOptions,
+  type KubernetesSourceOptions,
+  type RequestOptions,
+  kubernetesSource,
+  openApiServer,
+} from './client/index.ts';

@@ -14,11 +14,16 @@ export interface BinarySpec {
   readonly module: URL;
   /** Import path of the main package. */
   readonly mainPackage: string;
+  /** Values that the linker sets in the program: versions that its own build would. */
+  readonly linked?: Readonly<Record<string, string>>;
   /** Environment variable that names a ready binary instead. */
   readonly override: string;
 }
 
-const flags = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', '-s -w'];
+function flagsOf({ linked = {} }: BinarySpec): string[] {
+  const values = Object.entries(linked).map(([name, value]) => ` -X ${name}=${value}`);
+  return ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', `-s -w${values.join('')}`];
+}
 /** One C-free setting for all: changing it compiles everything anew. */
 const goEnvironment = { CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '' };
 
@@ -52,7 +57,7 @@ export async function builtBinary(spec: BinarySpec, note: (line: string) => void
   if (existsSync(path)) return path;
   note(`building ${spec.name} ${spec.version} into ${folder}`);
   const temporary = `${path}.${process.pid}.tmp`;
-  await run(['build', '-C', fileURLToPath(spec.module), ...flags, '-o', temporary, spec.mainPackage], spec);
+  await run(['build', '-C', fileURLToPath(spec.module), ...flagsOf(spec), '-o', temporary, spec.mainPackage], spec);
   renameSync(temporary, path);
   return path;
 }
@@ -66,7 +71,7 @@ function goVersion(): string | undefined {
 }
 
 function cacheKey(spec: BinarySpec, go: string): string {
-  const hash = createHash('sha256').update(JSON.stringify([go, flags, goEnvironment, spec.mainPackage]));
+  const hash = createHash('sha256').update(JSON.stringify([go, flagsOf(spec), goEnvironment, spec.mainPackage]));
   for (const file of readdirSync(spec.module)
     .filter((name) => /^go\.(mod|sum)$|\.go$/.test(name))
     .toSorted())

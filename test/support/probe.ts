@@ -31,6 +31,11 @@ const probes = {
     process.env['ISTHMUS_TEST_CONSUL'] || runs('go', ['version'])
       ? undefined
       : 'no Consul: Go is missing, which builds it, and ISTHMUS_TEST_CONSUL names none',
+  /** A real kube-apiserver and the etcd below it: given, or built by Go into the cache (test/support/kube.ts). */
+  kube: () =>
+    process.env['ISTHMUS_TEST_KUBE_APISERVER'] || runs('go', ['version'])
+      ? undefined
+      : 'no kube-apiserver: Go is missing, which builds it, and ISTHMUS_TEST_KUBE_APISERVER names none',
   ip: () => (runs('ip', ['-V']) ? undefined : 'the ip command is missing (apt-get install iproute2)'),
   qemu: () =>
     runs('qemu-system-x86_64', ['--version']) ? undefined : 'QEMU is missing (apt-get install qemu-system-x86)',
