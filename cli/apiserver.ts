@@ -10,6 +10,7 @@ import { daemonOptions, openDaemon } from './daemon.ts';
 import { openSource } from './kubernetes-source.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
+import { publishingOf, publishingOptions } from './publishing-options.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
@@ -45,6 +46,7 @@ export const apiserver = defineCommand({
       placeholder: 'KIND:PATH',
       help: 'Where Kubernetes objects come from: manifests:DIR (followed) or stream:SOCKET',
     },
+    ...publishingOptions,
     'api-socket': {
       type: 'string',
       placeholder: 'PATH',
@@ -74,10 +76,11 @@ export const apiserver = defineCommand({
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
     const mirrored = requireMirrored(options);
+    const { kinds, ...publishing } = publishingOf(options);
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
-    const source = await openSource(options.source, deps);
+    const source = await openSource(options.source, kinds, deps);
     await using own = await openOwnStore(
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
@@ -85,8 +88,9 @@ export const apiserver = defineCommand({
     );
     const mirror = mirrorOf(own.store, mirrored, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
-    await using publishing = new Apiserver({
+    await using apiserver = new Apiserver({
       ...cluster,
+      ...publishing,
       store: measureStore(own.store, clock, storeMetrics(metrics)),
       source,
       leaseTtlSeconds,
@@ -98,16 +102,16 @@ export const apiserver = defineCommand({
         ? undefined
         : await serveUnixApi({
             path: options.apiSocket,
-            routes: { 'GET /v1/status': () => publishing.status() },
+            routes: { 'GET /v1/status': () => apiserver.status() },
             checkPeer: checkPeerUid,
             log,
           });
     daemon.reportReadiness(async () => {
       const { ready, waitingFor = [] } = own.engine ? await engineReadiness(own.engine) : { ready: true };
-      const { store, waitingFor: unpublished } = publishing.status();
+      const { store, waitingFor: unpublished } = apiserver.status();
       const lost = store.connected ? [] : [`connection to store ${store.endpoint}`];
       return {
-        ready: ready && store.connected && publishing.ready && mirror?.status().synced !== false,
+        ready: ready && store.connected && apiserver.ready && mirror?.status().synced !== false,
         waitingFor: [
           ...waitingFor,
           ...lost,
@@ -123,7 +127,7 @@ export const apiserver = defineCommand({
     );
     await whileWritable(own.engine, signal, async (running) => {
       await using tasks = new TaskGroup(running);
-      tasks.run((alive) => publishing.run(alive));
+      tasks.run((alive) => apiserver.run(alive));
       if (mirror) tasks.run((alive) => mirror.run(alive));
       await tasks.wait();
     });

@@ -1,56 +1,34 @@
-import { IdentityAllocator, WatchStore, toText } from '../../kvstore/index.ts';
+import { IdentityAllocator, WatchStore } from '../../kvstore/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { identityRange } from '../../values/identity/index.ts';
-import { type SourceProblem, mayDescribe } from '../../kubernetes/index.ts';
+import type { KubernetesKind, SourceProblem } from '../../kubernetes/index.ts';
 import {
-  type OwnKind,
-  type Resource,
   clusterConfigKey,
   encodeClusterConfig,
-  encodeTime,
   heartbeatKey,
   hiddenIdentityPrefix,
   ownSetPrefix,
-  ownSyncedKey,
-  ownSyncedPrefix,
   syncedKey,
-  syncedPrefix,
   watchPrefix,
 } from '../wire/index.ts';
 import { beat, guardKey } from './beat.ts';
+import { Canaries } from './canaries.ts';
+import { labelFilter } from './convert/label-filter.ts';
+import { ExportTimes } from './export-times.ts';
 import { KnownObjects } from './known-objects.ts';
 import { type ApiserverOptions, checkApiserverOptions } from './options.ts';
 import { OwnSetGate } from './own-set-gate.ts';
+import { PodRecords } from './pod-records.ts';
+import { type PublishedSet, followsCilium, neededKinds, publishedSets } from './published-sets.ts';
 import { Publisher } from './publisher.ts';
 import type { ApiserverStatus } from './status.ts';
-import { type Channel, openChannels } from './sync-channels.ts';
-import { unitOfKey } from './unit-of-key.ts';
-import { type UnitKind, needs } from './units.ts';
+import { type Channels, openChannels } from './sync-channels.ts';
+import { Unread } from './unread.ts';
 import { Wake } from './wake.ts';
 
-/** A canary, and what must be complete before it is written. */
-interface Milestone {
-  readonly key: string;
-  readonly scope: string;
-  readonly unit: UnitKind;
-  /** Keys that belong to it, to be stored and swept first. */
-  readonly channel?: Channel;
-  /** Its keys are the agents': all of them must have said so. */
-  readonly gated?: boolean;
-}
-
-/** How often a source with problems is asked whether it still has them. */
-const problemPollMs = 1_000;
-
-const ownKindOf: Readonly<Record<Exclude<UnitKind, 'shared'>, OwnKind>> = {
-  Service: 'services',
-  EndpointSlice: 'endpoints',
-  Namespace: 'namespaces',
-  Node: 'nodes',
-  Pod: 'workloads',
-};
+const schedule = exponential({ firstMs: 50, maxMs: 5_000 });
 
 /**
  * Kubernetes → store, for one cluster: everything that the cluster says of itself and that is not the agents' to say. It
@@ -60,92 +38,117 @@ export class Apiserver implements AsyncDisposable {
   readonly #options: ApiserverOptions;
   readonly #log: Logger;
   readonly #objects = new KnownObjects();
-  readonly #channels: ReturnType<typeof openChannels>;
-  readonly #allocator: IdentityAllocator;
+  readonly #sets: readonly PublishedSet[];
+  readonly #needed: ReadonlySet<KubernetesKind>;
+  readonly #channels: Channels;
+  /** Absent where Cilium allocates identities. */
+  readonly #allocator: IdentityAllocator | undefined;
   readonly #publisher: Publisher;
   readonly #gate: OwnSetGate;
   readonly #wake = new Wake();
-  readonly #milestones: readonly Milestone[];
-  readonly #written = new Set<string>();
-  #ownSetsListed = false;
-  #startedMs = 0;
+  readonly #canaries: Canaries;
   #lastHeartbeat = '';
 
   constructor(options: ApiserverOptions) {
     checkApiserverOptions(options);
-    const { clusterName, clusterId, store, clock, metrics } = options;
+    const { clusterName, clusterId: id, store, clock, source, metrics } = options;
     this.#options = options;
     this.#log = options.log.child({ [fields.component]: 'apiserver', [fields.cluster]: clusterName });
     const log = this.#log;
-    const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
-    this.#channels = openChannels({ clusterName, store, clock, log, leaseTtlSeconds, ...(metrics ? { metrics } : {}) });
-    this.#allocator = new IdentityAllocator({
-      store,
-      prefix: watchPrefix('identities', clusterName),
-      hiddenPrefix: hiddenIdentityPrefix,
-      range: identityRange(clusterId, options.maxConnectedClusters),
-      clock,
-      log,
-      ...(options.identityGraceMs === undefined ? {} : { graceMs: options.identityGraceMs }),
+    const measured = metrics ? { metrics } : {};
+    this.#sets = publishedSets({
+      clusterName,
+      kinds: source.kinds,
+      services: options.serviceV2 !== 'only-endpointslice',
+      serviceExports: options.serviceExports === true,
     });
-    const { shared, Service, EndpointSlice, Namespace, Node, Pod } = this.#channels;
+    this.#needed = neededKinds(this.#sets);
+    const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
+    this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
+    this.#allocator = followsCilium(source.kinds) ? undefined : this.#openAllocator();
+    const objects = this.#objects;
+    const problems = (): readonly SourceProblem[] => this.#problems();
+    const stored = async (key: string, signal: AbortSignal): Promise<Uint8Array | undefined> =>
+      (await store.get(key, { signal }))?.value.slice();
+    const exports = new ExportTimes({ cluster: clusterName, objects, stored, now: () => clock.now() });
     this.#publisher = new Publisher({
-      cluster: { name: clusterName, id: clusterId },
-      objects: this.#objects,
-      channels: {
-        shared: shared.sync,
-        Service: Service.sync,
-        EndpointSlice: EndpointSlice.sync,
-        Namespace: Namespace.sync,
-        Node: Node.sync,
-        Pod: Pod.sync,
+      context: {
+        cluster: { name: clusterName, id },
+        objects,
+        defaultGlobalNamespace: options.defaultGlobalNamespace ?? true,
+        exportCreatedMs: (unit) => exports.createdMs(unit),
       },
-      allocator: this.#allocator,
-      problems: () => this.#problems(),
-      stored: async (key, signal) => {
-        const entry = await store.get(key, { signal });
-        return entry && toText(entry.value);
-      },
-      clock,
+      keys: this.#channels.keys,
+      ...(this.#allocator
+        ? {
+            pods: new PodRecords({
+              cluster: clusterName,
+              objects,
+              allocator: this.#allocator,
+              labels: labelFilter(options.identityLabels),
+              clock,
+              log,
+            }),
+          }
+        : {}),
+      exports,
+      unread: new Unread(objects, problems),
+      stored,
       log,
       idle: () => this.#wake.notify(),
     });
     this.#gate = new OwnSetGate({ clock, silentAfterMs: options.silentNodeMs ?? 300_000 });
-    this.#milestones = this.#milestonesOf(clusterName);
+    this.#canaries = new Canaries({
+      clusterName,
+      sets: this.#sets,
+      channels: this.#channels,
+      publisher: this.#publisher,
+      gate: this.#gate,
+      problems,
+      store,
+      clock,
+      log,
+      ...measured,
+      wake: this.#wake,
+    });
   }
 
   /** True once every canary is written. */
   get ready(): boolean {
-    return this.#written.size === this.#milestones.length;
+    return this.#canaries.complete;
   }
 
   /** Publishes until `signal` aborts. @throws when the store cannot be read or was closed. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, clusterName, store } = this.#options;
-    this.#startedMs = clock.monotonicMs();
-    const loading = { clock, signal, schedule: exponential({ firstMs: 50, maxMs: 5_000 }) };
-    await retry((attempt) => this.#allocator.load(attempt), {
-      ...loading,
-      onFailure: (error) => this.#log.warn('Cannot read the identities, will be repeated', { [fields.error]: error }),
-    });
+    const allocator = this.#allocator;
+    const startedMs = clock.monotonicMs();
+    if (allocator)
+      await retry((attempt) => allocator.load(attempt), {
+        clock,
+        signal,
+        schedule,
+        onFailure: (error) => this.#log.warn('Cannot read the identities, will be repeated', { [fields.error]: error }),
+      });
     const { meta } = this.#channels;
     using _refreshing = this.#countSkipped();
     await using tasks = new TaskGroup(signal);
-    for (const { sync } of Object.values(this.#channels)) tasks.run((running) => sync.run(running));
-    tasks.run((running) => this.#allocator.run(running));
+    for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
+    if (allocator) tasks.run((running) => allocator.run(running));
     tasks.run((running) => this.#publisher.run(running));
-    tasks.run((running) =>
-      guardKey(
-        clusterConfigKey(clusterName),
-        this.#clusterConfig(),
-        { store, clock, log: this.#log, sync: meta.sync },
-        running,
-      ),
-    );
+    const guarded = { store, clock, log: this.#log, sync: meta };
+    const config = this.#clusterConfig();
+    tasks.run((running) => guardKey(clusterConfigKey(clusterName), config, guarded, running));
     tasks.run((running) => this.#beat(running));
-    tasks.run((running) => this.#followOwnSets(running));
+    if (this.#sets.some(({ gated }) => gated)) tasks.run((running) => this.#followOwnSets(running));
     tasks.run((running) => this.#followSource(running));
-    tasks.run((running) => this.#finishAll(running));
+    tasks.run(async (running) => {
+      await this.#canaries.run(running);
+      this.#collectIdentities();
+      this.#options.metrics
+        ?.gauge({ name: 'bootstrap_seconds', help: 'Time from start until every set was complete' })
+        .set((clock.monotonicMs() - startedMs) / 1_000);
+    });
     tasks.run((running) => this.#tend(running));
     await tasks.wait();
   }
@@ -153,28 +156,35 @@ export class Apiserver implements AsyncDisposable {
   status(): ApiserverStatus {
     const { clusterName, clusterId, source, store } = this.#options;
     const health = store.health();
+    const cilium = followsCilium(source.kinds);
+    const { written } = this.#canaries;
+    const { skipped } = this.#publisher;
+    const count = this.#publisher.count.bind(this.#publisher);
     return {
       clusterName,
       clusterId,
       source: source.description,
+      mode: cilium ? 'cilium' : 'kubernetes',
       ready: this.ready,
       synced: Object.fromEntries(source.kinds.map((kind) => [kind, this.#objects.isSynced(kind)])),
       counts: {
-        nodes: this.#publisher.count('Node'),
-        endpoints: this.#publisher.count('Pod'),
-        identities: this.#allocator.referenced,
-        services: this.#publisher.count('shared'),
-        localServices: this.#publisher.count('Service'),
-        namespaces: this.#publisher.count('Namespace'),
+        nodes: count(cilium ? 'CiliumNode' : 'Node'),
+        endpoints: cilium ? this.#ciliumEndpoints() : count('Pod'),
+        identities: this.#allocator?.referenced ?? count('CiliumIdentity'),
+        services: count('shared'),
+        endpointSlices: count('slice'),
+        serviceExports: count('export'),
+        localServices: count('Service'),
+        namespaces: count('Namespace'),
       },
-      canaries: [...this.#written].toSorted(),
+      canaries: [...written].toSorted(),
       waitingFor: this.#waitingFor(),
       silentNodes: this.#gate.silent(),
       lastHeartbeat: this.#lastHeartbeat,
-      queued: Object.values(this.#channels).reduce((sum, { sync }) => sum + sync.queued, 0),
+      queued: this.#channels.all.reduce((sum, sync) => sum + sync.queued, 0),
       errors: [
         ...this.#problems().map(({ object, reason }) => ({ object, reason })),
-        ...[...this.#publisher.skipped]
+        ...[...skipped]
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
       ],
@@ -188,37 +198,46 @@ export class Apiserver implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { sync } of Object.values(this.#channels)) await sync[Symbol.asyncDispose]();
+    for (const sync of this.#channels.all) await sync[Symbol.asyncDispose]();
+  }
+
+  #openAllocator(): IdentityAllocator {
+    const { clusterName, clusterId, maxConnectedClusters, store, clock, identityGraceMs } = this.#options;
+    return new IdentityAllocator({
+      store,
+      prefix: watchPrefix('identities', clusterName),
+      hiddenPrefix: hiddenIdentityPrefix,
+      range: identityRange(clusterId, maxConnectedClusters),
+      clock,
+      log: this.#log,
+      ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
+    });
   }
 
   #countSkipped(): Disposable | undefined {
     const { metrics } = this.#options;
     const skipped = metrics?.gauge({ name: 'apiserver_skipped_objects', help: 'Objects left out as not valid' });
-    return metrics?.onScrape(() => skipped?.set(this.status().errors.length));
+    return metrics?.onScrape(() => skipped?.set(this.#problems().length + this.#publisher.skipped.size));
   }
 
-  #milestonesOf(cluster: string): Milestone[] {
-    const mesh = (resource: Resource, rest: Omit<Milestone, 'key' | 'scope'>): Milestone => ({
-      key: syncedKey(cluster, resource),
-      scope: `${resource}/v1`,
-      ...rest,
-    });
-    return [
-      ...Object.entries(ownKindOf).map(([unit, kind]) => {
-        const channel = this.#channels[unit as keyof typeof ownKindOf];
-        return { key: ownSyncedKey(kind), scope: channel.scope, unit: unit as UnitKind, channel };
-      }),
-      mesh('services', { unit: 'shared', channel: this.#channels.shared }),
-      mesh('identities', { unit: 'Pod' }),
-      mesh('nodes', { unit: 'Node', gated: true }),
-      mesh('ip', { unit: 'Node', gated: true }),
-    ];
+  #ciliumEndpoints(): number {
+    let count = this.#publisher.count('CiliumEndpoint');
+    for (const slice of this.#objects.all('CiliumEndpointSlice')) count += slice.endpoints.length;
+    return count;
   }
 
-  /** Advertises what is exported and nothing else: service exports and EndpointSlices are not (kvstore-schema §2). */
+  /** Advertises what is exported and nothing else (kvstore-schema §2, §16.1). */
   #clusterConfig(): string {
-    const { clusterId, maxConnectedClusters = 255 } = this.#options;
-    return encodeClusterConfig({ id: clusterId, syncedCanaries: true, cached: false, maxConnectedClusters });
+    const { clusterId, maxConnectedClusters = 255, serviceExports = false, serviceV2 } = this.#options;
+    return encodeClusterConfig({
+      id: clusterId,
+      syncedCanaries: true,
+      cached: false,
+      maxConnectedClusters,
+      serviceExportsEnabled: serviceExports,
+      endpointSlicesExportMode:
+        serviceV2 === 'only-endpointslice' ? 'endpointslices-only' : 'services-and-endpointslices',
+    });
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
@@ -226,7 +245,7 @@ export class Apiserver implements AsyncDisposable {
     await beat(
       (value) => {
         this.#lastHeartbeat = value;
-        this.#channels.meta.sync.set(heartbeatKey, value);
+        this.#channels.meta.set(heartbeatKey, value);
       },
       clock,
       signal,
@@ -276,143 +295,22 @@ export class Apiserver implements AsyncDisposable {
         upsert: (node) => note(node, true),
         remove: (node) => note(node, false),
         synced: () => {
-          this.#ownSetsListed = true;
+          this.#gate.listed = true;
           this.#wake.notify();
         },
       },
     });
-    await retry((attempt) => watch.run(attempt), {
-      clock,
-      signal,
-      schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
-    });
+    await retry((attempt) => watch.run(attempt), { clock, signal, schedule });
   }
 
   #problems(): readonly SourceProblem[] {
     return this.#options.source.problems?.() ?? [];
   }
 
-  /** Writes each canary as soon as its set is complete, in whatever order that happens. */
-  async #finishAll(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    await using finishing = new TaskGroup(signal);
-    const started = new Set<string>();
-    const held = new Set<string>();
-    const start = (milestone: Milestone, finish: (running: AbortSignal) => Promise<void>): void => {
-      finishing.run((running) =>
-        retry(finish, {
-          clock,
-          signal: running,
-          schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
-          onFailure: (error) =>
-            this.#log.warn('Cannot write a canary, will be repeated', {
-              [fields.key]: milestone.key,
-              [fields.error]: error,
-            }),
-        }),
-      );
-    };
-    while (started.size < this.#milestones.length) {
-      // What was kept for want of knowledge is decided on first: a canary does not speak of the past.
-      this.#publisher.reconsider();
-      for (const milestone of this.#milestones) {
-        if (started.has(milestone.key) || !this.#isComplete(milestone)) continue;
-        if (!this.#isDoubtful(milestone)) {
-          started.add(milestone.key);
-          start(milestone, (running) => this.#finish(milestone, running));
-        } else if (!held.has(milestone.key)) {
-          held.add(milestone.key);
-          start(milestone, (running) => this.#hold(milestone, running));
-        }
-      }
-      const dueMs = this.#nextLookMs();
-      using _timer = dueMs === undefined ? undefined : clock.timer(dueMs, () => this.#wake.notify());
-      if (started.size < this.#milestones.length) await this.#wake.next(signal);
-    }
-    await finishing.wait();
-    await this.#allWritten(signal);
-  }
-
-  #isComplete({ unit, gated }: Milestone): boolean {
-    if (!this.#publisher.settled(unit)) return false;
-    return !gated || (this.#ownSetsListed && this.#gate.waitingFor().length === 0);
-  }
-
-  /** True while something that belongs to the set may be in what the source could not read. */
-  #isDoubtful({ unit }: Milestone): boolean {
-    const problems = this.#problems();
-    return needs[unit].some((kind) => mayDescribe(problems, { kind }));
-  }
-
-  /** A source does not say when a problem is over: it is asked. */
-  #nextLookMs(): number | undefined {
-    const due = this.#gate.nextChangeMs();
-    return this.#problems().length === 0 ? due : Math.min(problemPollMs, due ?? problemPollMs);
-  }
-
-  async #finish({ key, scope, unit, channel }: Milestone, signal: AbortSignal): Promise<void> {
-    const { clock, clusterName, metrics } = this.#options;
-    if (channel) await this.#sweep(unit, channel, signal);
-    const { sync } = this.#channels.meta;
-    sync.set(key, encodeTime(clock.now()));
-    await sync.synced(signal);
-    this.#written.add(key);
-    this.#log.info('A set is complete', { [fields.key]: key });
-    metrics
-      ?.gauge({
-        name: 'kvstore_initial_sync_completed',
-        help: 'Whether the first listing of a set has been written',
-        labels: ['scope', 'source_cluster', 'action'],
-      })
-      .set(1, { scope, source_cluster: clusterName, action: 'write' });
-  }
-
-  /**
-   * The set could not be read completely. What an earlier life left of it goes on under our lease, and so does its canary:
-   * that life had read the set. A canary of our own has to wait.
-   */
-  async #hold(milestone: Milestone, signal: AbortSignal): Promise<void> {
-    const { key, unit, channel } = milestone;
-    this.#log.warn('A set is not complete: the source could not be read completely', { [fields.key]: key });
-    if (channel) await this.#sweep(unit, channel, signal);
-    const before = await this.#options.store.get(key, { signal });
-    // Meanwhile it may have been completed.
-    if (before && this.#isDoubtful(milestone) && !this.#written.has(key))
-      this.#channels.meta.sync.set(key, before.value.slice());
-  }
-
-  /** Takes away what an earlier life left, and takes over what may not be taken away. Nobody else writes under the prefix. */
-  async #sweep(kind: UnitKind, { prefix, sync }: Channel, signal: AbortSignal): Promise<void> {
-    await sync.synced(signal);
-    await sync.sweep(
-      prefix,
-      (key, { value }) => {
-        const unit = unitOfKey(kind, key.slice(prefix.length));
-        if (!unit || !this.#publisher.isUncertain(unit)) return true;
-        this.#publisher.keep(unit, key, value.slice());
-        return false;
-      },
-      signal,
-    );
-    await sync.synced(signal);
-  }
-
-  async #allWritten(signal: AbortSignal): Promise<void> {
-    const { clock, clusterName, metrics } = this.#options;
-    const { sync } = this.#channels.meta;
-    // Canaries of sets that an earlier version exported would promise what nobody keeps up.
-    await sync.sweep(syncedPrefix(clusterName), () => true, signal);
-    await sync.sweep(ownSyncedPrefix, () => true, signal);
-    this.#collectIdentities();
-    metrics
-      ?.gauge({ name: 'bootstrap_seconds', help: 'Time from start until every set was complete' })
-      .set((clock.monotonicMs() - this.#startedMs) / 1_000);
-  }
-
   /** Every reference must be known: what was kept of a pod refers to a number that nobody has asked for in this life. */
   #collectIdentities(): void {
     if (this.ready && ![...this.#publisher.kept.values()].some(({ kind }) => kind === 'Pod'))
-      this.#allocator.startCollecting();
+      this.#allocator?.startCollecting();
   }
 
   async #tend(signal: AbortSignal): Promise<void> {
@@ -425,13 +323,12 @@ export class Apiserver implements AsyncDisposable {
   }
 
   #waitingFor(): string[] {
-    const { kinds: followed } = this.#options.source;
-    const kinds = followed.filter((kind) => !this.#objects.isSynced(kind)).map((kind) => `listing of ${kind}`);
-    const nodes = this.#written.has(syncedKey(this.#options.clusterName, 'ip'))
+    const { written } = this.#canaries;
+    const kinds = [...this.#needed].filter((kind) => !this.#objects.isSynced(kind)).map((kind) => `listing of ${kind}`);
+    const nodes = written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
       : this.#gate.waitingFor().map((node) => `own-set of node ${node}`);
-    const open = this.#milestones.some(({ key }) => !this.#written.has(key));
-    const unread = open ? this.#problems().map(({ object, reason }) => `${object}: ${reason}`) : [];
+    const unread = this.ready ? [] : this.#problems().map(({ object, reason }) => `${object}: ${reason}`);
     return [...kinds, ...nodes, ...unread];
   }
 }

@@ -1,6 +1,7 @@
 export { Apiserver, runApiserver } from './apiserver.ts';
-export type { ApiserverOptions } from './options.ts';
+export { type ApiserverOptions, type ServiceV2Mode, serviceV2Modes } from './options.ts';
 export type { ApiserverStatus } from './status.ts';
 export { clusterServiceOf } from './convert/cluster-service.ts';
 export { identityLabelsOf } from './convert/identity-labels.ts';
 export { isGlobalNamespace } from './convert/annotations.ts';
+export { type LabelFilter, labelFilter } from './convert/label-filter.ts';

@@ -5,6 +5,7 @@ import {
   type KubernetesObject,
   objectId,
 } from '../../kubernetes/index.ts';
+import { namespaceOfIdentity } from './convert/cilium-identity.ts';
 import { serviceNameOf } from './convert/local-service.ts';
 import type { Unit } from './units.ts';
 
@@ -15,9 +16,9 @@ import type { Unit } from './units.ts';
 export class KnownObjects {
   readonly #objects = new Map<string, KubernetesObject>();
   /** Slices by `<ns>/<service>`. */
-  readonly #slices = new Map<string, Map<string, EndpointSlice>>();
-  readonly #pods = new Map<string, Set<string>>();
-  readonly #services = new Map<string, Set<string>>();
+  readonly #slices = new Index<EndpointSlice>();
+  /** Objects whose export their namespace decides on, by namespace. */
+  readonly #inNamespace = new Index<KubernetesObject>();
   readonly #synced = new Set<KubernetesKind>();
   /** Objects that the watch which is running has not named yet; gone when it says `synced`. */
   #unseen = new Map<string, KubernetesObject>();
@@ -38,7 +39,7 @@ export class KnownObjects {
   }
 
   slicesOf(namespace: string, service: string): EndpointSlice[] {
-    return [...(this.#slices.get(`${namespace}/${service}`)?.values() ?? [])];
+    return this.#slices.under(`${namespace}/${service}`);
   }
 
   /** Whether every object of a kind has been handed over at least once. */
@@ -71,7 +72,7 @@ export class KnownObjects {
     const before = this.#objects.get(id);
     this.#unseen.delete(id);
     this.#objects.set(id, object);
-    this.#unindex(id, before);
+    if (before) this.#unindex(id, before);
     this.#index(id, object);
     return [...(before ? this.#touchedBy(before) : []), ...this.#touchedBy(object)];
   }
@@ -86,24 +87,13 @@ export class KnownObjects {
   }
 
   #index(id: string, object: KubernetesObject): void {
-    const { namespace, name } = object.metadata;
-    if (object.kind === 'EndpointSlice') {
-      const service = serviceNameOf(object);
-      if (service !== undefined) getOrAdd(this.#slices, `${namespace}/${service}`, () => new Map()).set(id, object);
-    } else if (object.kind === 'Pod') getOrAdd(this.#pods, namespace, () => new Set()).add(name);
-    else if (object.kind === 'Service') getOrAdd(this.#services, namespace, () => new Set()).add(name);
+    if (object.kind === 'EndpointSlice') this.#slices.add(serviceIdOf(object), id, object);
+    this.#inNamespace.add(decidingNamespaceOf(object), id, object);
   }
 
-  #unindex(id: string, object: KubernetesObject | undefined): void {
-    if (!object) return;
-    const { namespace, name } = object.metadata;
-    if (object.kind === 'EndpointSlice') {
-      const key = `${namespace}/${serviceNameOf(object)}`;
-      const slices = this.#slices.get(key);
-      slices?.delete(id);
-      if (slices?.size === 0) this.#slices.delete(key);
-    } else if (object.kind === 'Pod') this.#pods.get(namespace)?.delete(name);
-    else if (object.kind === 'Service') this.#services.get(namespace)?.delete(name);
+  #unindex(id: string, object: KubernetesObject): void {
+    if (object.kind === 'EndpointSlice') this.#slices.delete(serviceIdOf(object), id);
+    this.#inNamespace.delete(decidingNamespaceOf(object), id);
   }
 
   #touchedBy(object: KubernetesObject): Unit[] {
@@ -113,41 +103,94 @@ export class KnownObjects {
         return [
           { kind: 'Service', namespace, name },
           { kind: 'shared', namespace, name },
+          { kind: 'export', namespace, name },
+          ...this.slicesOf(namespace, name).map(({ metadata }): Unit => ({
+            kind: 'slice',
+            namespace,
+            name: metadata.name,
+          })),
         ];
       case 'EndpointSlice': {
         const service = serviceNameOf(object);
-        const own: Unit = { kind: 'EndpointSlice', namespace, name };
-        return service === undefined ? [own] : [own, { kind: 'shared', namespace, name: service }];
+        const own: Unit[] = [
+          { kind: 'EndpointSlice', namespace, name },
+          { kind: 'slice', namespace, name },
+        ];
+        return service === undefined ? own : [...own, { kind: 'shared', namespace, name: service }];
       }
+      case 'ServiceExport':
+        return [{ kind: 'export', namespace, name }];
       case 'Namespace':
         return [
           { kind: 'Namespace', namespace, name },
-          ...[...(this.#pods.get(name) ?? [])].map((pod): Unit => ({ kind: 'Pod', namespace: name, name: pod })),
-          ...[...(this.#services.get(name) ?? [])].map((service): Unit => ({
-            kind: 'shared',
-            namespace: name,
-            name: service,
-          })),
+          ...this.#inNamespace.under(name).flatMap((inside) => exportedUnitOf(inside) ?? []),
         ];
       case 'Node':
       case 'Pod':
-        return [{ kind: object.kind, namespace, name }];
-      case 'ServiceExport':
       case 'NetworkPolicy':
       case 'CiliumNode':
       case 'CiliumIdentity':
       case 'CiliumEndpoint':
       case 'CiliumEndpointSlice':
-        return [];
+        return [{ kind: object.kind, namespace, name }];
     }
   }
 }
 
-function getOrAdd<K, V>(map: Map<K, V>, key: K, create: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = create();
-    map.set(key, value);
+/** The namespace that decides whether something is exported; nothing for what never depends on one. */
+function decidingNamespaceOf(object: KubernetesObject): string | undefined {
+  if (object.kind === 'CiliumIdentity') return namespaceOfIdentity(object);
+  if (object.kind === 'CiliumEndpointSlice') return object.namespace;
+  return exportedUnitOf(object) && object.metadata.namespace;
+}
+
+/** The unit of an object on which its namespace decides. */
+function exportedUnitOf(object: KubernetesObject): Unit | undefined {
+  const { namespace, name } = object.metadata;
+  switch (object.kind) {
+    case 'Service':
+      return { kind: 'shared', namespace, name };
+    case 'EndpointSlice':
+      return { kind: 'slice', namespace, name };
+    case 'ServiceExport':
+      return { kind: 'export', namespace, name };
+    case 'Pod':
+    case 'CiliumIdentity':
+    case 'CiliumEndpoint':
+    case 'CiliumEndpointSlice':
+      return { kind: object.kind, namespace, name };
+    case 'Namespace':
+    case 'Node':
+    case 'CiliumNode':
+    case 'NetworkPolicy':
+      return undefined;
   }
-  return value;
+}
+
+function serviceIdOf(slice: EndpointSlice): string | undefined {
+  const service = serviceNameOf(slice);
+  return service === undefined ? undefined : `${slice.metadata.namespace}/${service}`;
+}
+
+/** Values by id, found by a text that several of them share. */
+class Index<T> {
+  readonly #groups = new Map<string, Map<string, T>>();
+
+  under(text: string): T[] {
+    return [...(this.#groups.get(text)?.values() ?? [])];
+  }
+
+  add(text: string | undefined, id: string, value: T): void {
+    if (text === undefined) return;
+    const group = this.#groups.get(text);
+    if (group) group.set(id, value);
+    else this.#groups.set(text, new Map([[id, value]]));
+  }
+
+  delete(text: string | undefined, id: string): void {
+    if (text === undefined) return;
+    const group = this.#groups.get(text);
+    group?.delete(id);
+    if (group?.size === 0) this.#groups.delete(text);
+  }
 }

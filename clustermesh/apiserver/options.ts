@@ -22,7 +22,22 @@ export interface ApiserverOptions {
   readonly silentNodeMs?: number;
   /** How long an unused identity is kept. Default 10 min. */
   readonly identityGraceMs?: number;
+  /** Which forms of shared services are exported. Default `prefer-legacy`. */
+  readonly serviceV2?: ServiceV2Mode;
+  /** Whether service exports (MCS-API) are published; the source must follow them. Default false. */
+  readonly serviceExports?: boolean;
+  /** Whether a namespace without the annotation `clustermesh.cilium.io/global` is exported. Default true. */
+  readonly defaultGlobalNamespace?: boolean;
+  /** Patterns of labels that make an identity, in the form of Cilium's `--labels`; added to the defaults. */
+  readonly identityLabels?: readonly string[];
 }
+
+/**
+ * Cilium's `--clustermesh-service-v2` (kvstore-schema §16.2). For an exporter the first two are the same: both ClusterService
+ * and EndpointSlice records.
+ */
+export type ServiceV2Mode = (typeof serviceV2Modes)[number];
+export const serviceV2Modes = ['prefer-legacy', 'prefer-endpointslice', 'only-endpointslice'] as const;
 
 /** @throws {RangeError} for what Cilium refuses too (clustermesh-behaviour §11). */
 export function checkApiserverOptions(options: ApiserverOptions): void {
@@ -34,4 +49,6 @@ export function checkApiserverOptions(options: ApiserverOptions): void {
   if (clusterName === 'default') throw new RangeError('Cluster name must not be "default" in a mesh');
   if (!Number.isInteger(clusterId) || clusterId < 1 || clusterId > maxConnectedClusters)
     throw new RangeError(`Cluster id must be from 1 to ${maxConnectedClusters}, found ${clusterId}`);
+  if (options.serviceExports && !options.source.kinds.includes('ServiceExport'))
+    throw new RangeError(`Service exports cannot be published: the source ${options.source.description} has none`);
 }

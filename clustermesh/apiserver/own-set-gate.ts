@@ -14,6 +14,8 @@ export class OwnSetGate {
   readonly #options: OwnSetGateOptions;
   readonly #spoken = new Set<string>();
   readonly #readySince = new Map<string, number>();
+  /** True once it is known which agents have spoken. */
+  listed = false;
 
   constructor(options: OwnSetGateOptions) {
     this.#options = options;

@@ -1,58 +1,32 @@
-import type { IdentityAllocator, SyncStore } from '../../kvstore/index.ts';
-import { RangeExhaustedError } from '../../kvstore/index.ts';
-import { type KubernetesKind, type SourceProblem, mayDescribe } from '../../kubernetes/index.ts';
-import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { CoalescingQueue } from '../../runtime/queue/index.ts';
-import { exponential, retry } from '../../runtime/retry/index.ts';
-import {
-  decodeService,
-  encodeIdentity,
-  encodeLocalEndpoints,
-  encodeLocalService,
-  encodeNamespace,
-  encodeNodeAssignment,
-  encodeService,
-  encodeWorkload,
-  keyOfLocalEndpoints,
-  keyOfLocalService,
-  keyOfNamespace,
-  keyOfNodeAssignment,
-  keyOfService,
-  keyOfWorkload,
-} from '../wire/index.ts';
-import { serviceSettings } from '../services/index.ts';
-import { isGlobalNamespace } from './convert/annotations.ts';
-import { clusterServiceOf } from './convert/cluster-service.ts';
-import { identityLabelsOf } from './convert/identity-labels.ts';
-import { localEndpointsOf, localServiceOf } from './convert/local-service.ts';
-import { endpointNodeOf, namespaceOf, nodeAssignmentOf, workloadOf } from './convert/placement.ts';
-import type { KnownObjects } from './known-objects.ts';
+import { decodeService, endpointSliceKey, keyOfWorkload, serviceExportKey } from '../wire/index.ts';
+import type { ExportTimes } from './export-times.ts';
+import type { KeyRecord, OwnedKeys } from './owned-keys.ts';
+import type { PodRecords } from './pod-records.ts';
+import { type RecordContext, isExported, recordsOf } from './records-of.ts';
 import { type Unit, type UnitKind, needs, unitId } from './units.ts';
+import type { Unread } from './unread.ts';
 
 export interface PublisherOptions {
-  readonly cluster: { readonly name: string; readonly id: number };
-  readonly objects: KnownObjects;
-  /** Where the keys of each kind of unit go. */
-  readonly channels: Readonly<Record<UnitKind, Pick<SyncStore, 'set' | 'delete'>>>;
-  readonly allocator: IdentityAllocator;
-  /** What the source could not read, as of now. */
-  readonly problems: () => readonly SourceProblem[];
+  readonly context: RecordContext;
+  /** Where the keys of each kind of unit go; a kind without a place is not published. */
+  readonly keys: ReadonlyMap<UnitKind, OwnedKeys>;
+  /** Absent where identities are allocated by somebody else. */
+  readonly pods?: PodRecords;
+  readonly exports: ExportTimes;
+  readonly unread: Unread;
   /** What is stored under a key, by whichever life. */
-  readonly stored: (key: string, signal: AbortSignal) => Promise<string | undefined>;
-  readonly clock: Clock;
+  readonly stored: (key: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
   readonly log: Logger;
   /** Called whenever nothing waits any more. */
   readonly idle: () => void;
 }
 
-/** A key and its value, or nothing when the unit has no record. */
-type Publication = { readonly key: string; readonly value: string } | undefined;
-
 const batchSize = 128;
 
 /**
- * Turns units into keys: looks at what is known now, computes the record, and wishes it into the sync store of its kind.
+ * Turns units into keys: looks at what is known now, computes the records, and wishes them into the channel of their kind.
  * A unit that cannot be decided on yet, because a kind that it needs has not been listed, waits; one that makes no valid
  * record is skipped with a reason, and what was published of it before stays.
  *
@@ -63,10 +37,6 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #queue = new CoalescingQueue<string, Unit>();
   readonly #held = new Map<string, Unit>();
-  readonly #published = new Map<string, string>();
-  /** Identity text of each pod that holds a reference. */
-  readonly #identities = new Map<string, string>();
-  readonly #withoutIdentity = new Map<string, Unit>();
   readonly #skipped = new Map<string, string>();
   /** Units published as an earlier life left them. */
   readonly #kept = new Map<string, Unit>();
@@ -92,28 +62,26 @@ export class Publisher {
    */
   isUncertain(unit: Unit): boolean {
     const id = unitId(unit);
-    if (this.#published.has(id)) return false;
-    return this.#skipped.has(id) || this.#isHidden(unit);
+    if (this.#isDecided(id, unit)) return false;
+    return this.#skipped.has(id) || this.#options.unread.hides(unit);
   }
 
   /** Wishes what an earlier life left of a unit, unchanged. */
-  keep(unit: Unit, key: string, value: string | Uint8Array): void {
+  keep(unit: Unit, record: KeyRecord): void {
     const id = unitId(unit);
-    this.#options.channels[unit.kind].set(key, value);
-    this.#published.set(id, key);
     this.#kept.set(id, unit);
+    this.#options.keys.get(unit.kind)?.add(id, record);
   }
 
   /** Decides on what was kept, as far as that is certain now. */
   reconsider(): void {
-    this.look([...this.#kept.values()].filter((unit) => !this.#isOpen(unit)));
+    const { unread } = this.#options;
+    this.look([...this.#kept.values()].filter((unit) => !this.#skipped.has(unitId(unit)) && !unread.leavesOpen(unit)));
   }
 
-  /** Keys published of a kind. */
+  /** Units of a kind that have keys. */
   count(kind: UnitKind): number {
-    let count = 0;
-    for (const id of this.#published.keys()) if (id.startsWith(`${kind}/`)) count += 1;
-    return count;
+    return this.#options.keys.get(kind)?.owners ?? 0;
   }
 
   /** True when every unit of the kind that was touched so far has been decided on. */
@@ -123,6 +91,7 @@ export class Publisher {
 
   look(units: readonly Unit[]): void {
     for (const unit of units) {
+      if (!this.#options.keys.has(unit.kind)) continue;
       const id = unitId(unit);
       if (this.#ready(unit.kind)) this.#queue.set(id, unit);
       else this.#held.set(id, unit);
@@ -141,7 +110,7 @@ export class Publisher {
 
   /** Tries again where no identity was free. */
   retryIdentities(): void {
-    this.look([...this.#withoutIdentity.values()]);
+    this.look([...(this.#options.pods?.withoutIdentity.values() ?? [])].map(({ unit }) => unit));
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -149,6 +118,7 @@ export class Publisher {
       await this.#queue.ready(signal);
       this.#busy = true;
       const batch = this.#queue.take(batchSize);
+      // Records that need nothing from the store are wished in this order: the first to claim an address has it.
       await Promise.all(batch.map(([id, unit]) => this.#decide(id, unit, signal)));
       this.#busy = false;
       if (this.#queue.size === 0) this.#options.idle();
@@ -156,197 +126,101 @@ export class Publisher {
   }
 
   #ready(kind: UnitKind): boolean {
-    return needs[kind].every((needed) => this.#options.objects.isSynced(needed));
+    return needs[kind].every((needed) => this.#options.context.objects.isSynced(needed));
+  }
+
+  /** True when this life has said what the unit is, rather than taken over what was there. */
+  #isDecided(id: string, { kind }: Unit): boolean {
+    return !this.#kept.has(id) && this.#options.keys.get(kind)?.has(id) === true;
   }
 
   async #decide(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
     try {
       if (unit.kind === 'Pod') await this.#decidePod(id, unit, signal);
-      else if (unit.kind === 'shared') await this.#decideShared(id, unit, signal);
-      else this.#decideOwn(id, unit);
-      if (!this.#withoutIdentity.has(id)) this.#skipped.delete(id);
+      else await this.#decideRecords(id, unit, signal);
+      const lacking = this.#options.pods?.withoutIdentity.get(id);
+      if (lacking) this.#skip(id, lacking.error);
+      else this.#skipped.delete(id);
     } catch (error) {
       if (signal.aborted) throw error;
       this.#skip(id, error);
     }
   }
 
-  #decideOwn(id: string, unit: Unit): void {
-    const publication = this.#recordOf(unit);
-    if (!publication && this.#stays(id, unit)) return;
-    this.#publish(id, unit.kind, publication);
+  async #decideRecords(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
+    const { context, exports, unread } = this.#options;
+    if (unit.kind === 'export') await exports.learn(unit, signal);
+    const records = recordsOf(unit, context);
+    if (this.#stays(id, unit)) return;
+    if (!unread.any || this.#isDecided(id, unit)) this.#publish(id, unit, records);
+    else await this.#decideInDoubt(id, unit, records, signal);
   }
 
   /**
-   * A shared service follows from several objects. Of those that may be hidden, a namespace could forbid the export, and a
-   * slice could name backends: the record of an earlier life, which knew them, stays until they have been read.
+   * Some record follows from several objects. Of those that may be hidden, a namespace could forbid the export, a Service
+   * too, and a slice could name backends: what an earlier life published, which knew them, stays until they have been read.
    */
-  async #decideShared(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
-    const { problems, stored } = this.#options;
-    const publication = this.#recordOf(unit);
-    if (!publication) {
-      if (!this.#stays(id, unit)) this.#publish(id, unit.kind, undefined);
+  async #decideInDoubt(id: string, unit: Unit, records: readonly KeyRecord[], signal: AbortSignal): Promise<void> {
+    const { unread } = this.#options;
+    const noNamespace = unread.hidesNamespaceOf(unit);
+    if (!noNamespace && !unread.hidesServiceOf(unit) && !unread.hidesSlicesOf(unit)) {
+      this.#publish(id, unit, records);
       return;
     }
-    if (problems().length === 0 || (this.#published.has(id) && !this.#kept.has(id))) {
-      this.#publish(id, unit.kind, publication);
+    const key = this.#exportedKeyOf(unit);
+    const before = await this.#storedOf(key === undefined ? records.map((record) => record.key) : [key], signal);
+    if (unit.kind === 'shared' && !noNamespace && !losesBackends(unit, before[0], records[0])) {
+      this.#publish(id, unit, records);
       return;
     }
+    this.#publish(id, unit, before);
+    if (before.length > 0) this.#kept.set(id, unit);
+  }
+
+  /** The one key that a slice or an export has, whether or not a record can be made now. */
+  #exportedKeyOf({ kind, namespace, name }: Unit): string | undefined {
+    const { cluster } = this.#options.context;
+    if (kind === 'slice') return endpointSliceKey(cluster.name, namespace, name);
+    return kind === 'export' ? serviceExportKey(cluster.name, namespace, name) : undefined;
+  }
+
+  async #storedOf(keys: readonly string[], signal: AbortSignal): Promise<KeyRecord[]> {
+    const found: KeyRecord[] = [];
+    for (const key of keys) {
+      const value = await this.#options.stored(key, signal);
+      if (value) found.push({ key, value });
+    }
+    return found;
+  }
+
+  async #decidePod(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
+    const { context, pods, unread } = this.#options;
+    if (!pods || this.#stays(id, unit)) return;
+    if (await this.#keepPod(id, unit, pods, signal)) return;
+    // A namespace that could not be read might forbid it.
+    const hidden = unread.hidesNamespace(unit.namespace) || !isExported(unit.namespace, context);
+    this.#publish(id, unit, await pods.of(unit, hidden, signal));
+  }
+
+  /** The labels of a namespace that could not be read are part of an identity: the one that the pod had stays. */
+  async #keepPod(id: string, unit: Unit, pods: PodRecords, signal: AbortSignal): Promise<boolean> {
     const { namespace, name } = unit;
-    const noNamespace = this.#isNamespaceHidden(namespace);
-    const noSlice = mayDescribe(problems(), { kind: 'EndpointSlice', namespace });
-    const before = noNamespace || noSlice ? await stored(publication.key, signal) : undefined;
-    if (before !== undefined && (noNamespace || losesBackends(`${namespace}/${name}`, before, publication.value)))
-      this.keep(unit, publication.key, before);
-    else if (noNamespace) this.#publish(id, unit.kind, undefined);
-    else this.#publish(id, unit.kind, publication);
+    const node = pods.nodeOf(unit);
+    if (node === undefined || this.#isDecided(id, unit) || !this.#options.unread.hidesNamespace(namespace))
+      return false;
+    const [before] = await this.#storedOf([keyOfWorkload({ node, namespace, name })], signal);
+    if (before) this.keep(unit, before);
+    return before !== undefined;
   }
 
   /** What was kept of a unit is not given up before everything that may speak for it has been read. */
   #stays(id: string, unit: Unit): boolean {
-    return this.#kept.has(id) && this.#isHidden(unit);
+    return this.#kept.has(id) && this.#options.unread.hides(unit);
   }
 
-  /** True when the unit's object is not known, and may be in what the source could not read. */
-  #isHidden({ kind, namespace, name }: Unit): boolean {
-    const { objects, problems } = this.#options;
-    const of: KubernetesKind = kind === 'shared' ? 'Service' : kind;
-    return !objects.get(of, namespace, name) && mayDescribe(problems(), { kind: of, namespace, name });
-  }
-
-  #isNamespaceHidden(namespace: string): boolean {
-    const { objects, problems } = this.#options;
-    if (objects.get('Namespace', '', namespace)) return false;
-    return mayDescribe(problems(), { kind: 'Namespace', namespace: '', name: namespace });
-  }
-
-  /** Whether what a unit follows from is still not known completely. */
-  #isOpen(unit: Unit): boolean {
-    const { kind, namespace } = unit;
-    if (this.#skipped.has(unitId(unit)) || this.#isHidden(unit)) return true;
-    if (kind !== 'shared' && kind !== 'Pod') return false;
-    if (this.#isNamespaceHidden(namespace)) return true;
-    return kind === 'shared' && mayDescribe(this.#options.problems(), { kind: 'EndpointSlice', namespace });
-  }
-
-  #recordOf(unit: Unit): Publication {
-    const { objects } = this.#options;
-    const { kind, namespace, name } = unit;
-    switch (kind) {
-      case 'Namespace': {
-        const object = objects.get('Namespace', '', name);
-        const record = object && namespaceOf(object);
-        return record && { key: keyOfNamespace(record), value: encodeNamespace(record) };
-      }
-      case 'Node': {
-        const object = objects.get('Node', '', name);
-        const record = object && nodeAssignmentOf(object);
-        return record && { key: keyOfNodeAssignment(record), value: encodeNodeAssignment(record) };
-      }
-      case 'Service': {
-        const object = objects.get('Service', namespace, name);
-        const record = object && localServiceOf(object);
-        return record && { key: keyOfLocalService(record), value: encodeLocalService(record) };
-      }
-      case 'EndpointSlice': {
-        const object = objects.get('EndpointSlice', namespace, name);
-        const record = object && localEndpointsOf(object);
-        return record && { key: keyOfLocalEndpoints(record), value: encodeLocalEndpoints(record) };
-      }
-      case 'shared':
-        return this.#sharedService(namespace, name);
-      case 'Pod':
-        throw new TypeError('A pod takes an identity first');
-    }
-  }
-
-  #sharedService(namespace: string, name: string): Publication {
-    const { objects, cluster } = this.#options;
-    const service = objects.get('Service', namespace, name);
-    if (!service || service.spec.type === 'ExternalName') return undefined;
-    if (!serviceSettings(service.metadata.annotations).shared) return undefined;
-    if (!isGlobalNamespace(objects.get('Namespace', '', namespace)?.metadata.annotations ?? {})) return undefined;
-    const record = clusterServiceOf(service, objects.slicesOf(namespace, name), cluster);
-    return { key: keyOfService(record), value: encodeService(record) };
-  }
-
-  async #decidePod(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
-    const { objects, allocator, cluster } = this.#options;
-    const pod = objects.get('Pod', unit.namespace, unit.name);
-    const node = pod && endpointNodeOf(pod);
-    const held = this.#identities.get(id);
-    if (!pod && this.#stays(id, unit)) return;
-    if (!pod || node === undefined) {
-      this.#publish(id, 'Pod', undefined);
-      this.#identities.delete(id);
-      this.#withoutIdentity.delete(id);
-      if (held !== undefined) allocator.release(held);
-      return;
-    }
-    const namespace = objects.get('Namespace', '', unit.namespace)?.metadata;
-    // A namespace that could not be read might forbid it.
-    const hidden = this.#isNamespaceHidden(unit.namespace) || !isGlobalNamespace(namespace?.annotations ?? {});
-    if (await this.#keepPod(id, unit, node, signal)) return;
-    const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace?.labels ?? {}, cluster.name) });
-    const known = text === held ? allocator.idOf(text) : undefined;
-    if (known !== undefined) await this.#repeated((attempt) => allocator.setHidden(text, hidden, attempt), signal);
-    const identity = known ?? (await this.#allocate(id, unit, text, hidden, signal));
-    const record = workloadOf(pod, node, identity, hidden);
-    this.#publish(id, 'Pod', { key: keyOfWorkload(record), value: encodeWorkload(record) });
-    if (identity === 0 || text === held) return;
-    this.#identities.set(id, text);
-    if (held !== undefined) allocator.release(held);
-  }
-
-  /** The labels of a namespace that could not be read are part of an identity: the one that the pod had stays. */
-  async #keepPod(id: string, unit: Unit, node: string, signal: AbortSignal): Promise<boolean> {
-    const { namespace, name } = unit;
-    if (this.#published.has(id) && !this.#kept.has(id)) return false;
-    if (!this.#isNamespaceHidden(namespace)) return false;
-    const key = keyOfWorkload({ node, namespace, name });
-    const before = await this.#options.stored(key, signal);
-    if (before === undefined) return false;
-    this.keep(unit, key, before);
-    return true;
-  }
-
-  /** 0 when no number is free: the endpoint stays `reserved:init`, and the pod is named in the status. */
-  async #allocate(id: string, unit: Unit, text: string, hidden: boolean, signal: AbortSignal): Promise<number> {
-    const { allocator } = this.#options;
-    try {
-      const identity = await this.#repeated((attempt) => allocator.allocate(text, attempt, { hidden }), signal);
-      this.#withoutIdentity.delete(id);
-      return identity;
-    } catch (error) {
-      if (!(error instanceof RangeExhaustedError)) throw error;
-      this.#withoutIdentity.set(id, unit);
-      this.#skip(id, error);
-      return 0;
-    }
-  }
-
-  #repeated<T>(write: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const { clock, log } = this.#options;
-    return retry(write, {
-      clock,
-      signal,
-      schedule: exponential({ firstMs: 50, maxMs: 5_000 }),
-      retryable: (error) => !(error instanceof RangeExhaustedError),
-      onFailure: (error, attempt) =>
-        log.warn('Cannot write an identity, will be repeated', { [fields.error]: error, [fields.attempt]: attempt }),
-    });
-  }
-
-  /** The new key is wished before the old one is given up, so that a reader never sees neither. */
-  #publish(id: string, kind: UnitKind, publication: Publication): void {
-    const channel = this.#options.channels[kind];
-    const before = this.#published.get(id);
+  #publish(id: string, { kind }: Unit, records: readonly KeyRecord[]): void {
     this.#kept.delete(id);
-    if (publication) {
-      channel.set(publication.key, publication.value);
-      this.#published.set(id, publication.key);
-    } else this.#published.delete(id);
-    if (before !== undefined && before !== publication?.key) channel.delete(before);
+    this.#options.keys.get(kind)?.replace(id, records);
   }
 
   #skip(id: string, error: unknown): void {
@@ -358,10 +232,12 @@ export class Publisher {
 }
 
 /** Whether a record lacks a backend that the stored one has. What cannot be decoded is nothing to hold on to. */
-function losesBackends(name: string, stored: string, next: string): boolean {
+function losesBackends({ namespace, name }: Unit, stored: KeyRecord | undefined, next: KeyRecord | undefined): boolean {
+  if (!stored || !next) return false;
+  const suffix = `${namespace}/${name}`;
   try {
-    const after = decodeService(name, next).backends;
-    return Object.keys(decodeService(name, stored).backends).some((address) => !Object.hasOwn(after, address));
+    const after = decodeService(suffix, next.value).backends;
+    return Object.keys(decodeService(suffix, stored.value).backends).some((address) => !Object.hasOwn(after, address));
   } catch {
     return false;
   }

@@ -3,6 +3,8 @@ export interface ApiserverStatus {
   readonly clusterName: string;
   readonly clusterId: number;
   readonly source: string;
+  /** Whose objects nodes and endpoints are made of. */
+  readonly mode: 'kubernetes' | 'cilium';
   /** True once every canary is written. */
   readonly ready: boolean;
   /** Kinds of objects that the source has handed over completely. */
@@ -14,6 +16,9 @@ export interface ApiserverStatus {
     readonly identities: number;
     /** Shared global services. */
     readonly services: number;
+    /** EndpointSlices of shared global services. */
+    readonly endpointSlices: number;
+    readonly serviceExports: number;
     readonly localServices: number;
     readonly namespaces: number;
   };

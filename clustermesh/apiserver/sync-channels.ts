@@ -2,16 +2,9 @@ import { type Store, SyncStore } from '../../kvstore/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { Metrics } from '../../runtime/metrics/index.ts';
-import { ownKindPrefix, watchPrefix } from '../wire/index.ts';
+import { OwnedKeys } from './owned-keys.ts';
+import type { PublishedSet } from './published-sets.ts';
 import type { UnitKind } from './units.ts';
-
-/** A sync store for one prefix that the apiserver alone writes. */
-export interface Channel {
-  readonly prefix: string;
-  /** As in metrics: third and fourth segment of the key, or its first two words for records of our own. */
-  readonly scope: string;
-  readonly sync: SyncStore;
-}
 
 export interface ChannelOptions {
   readonly clusterName: string;
@@ -22,18 +15,24 @@ export interface ChannelOptions {
   readonly metrics?: Metrics;
 }
 
-/** One sync store per kind, so that a canary waits for the keys of its own kind only. */
-export function openChannels(options: ChannelOptions): Record<UnitKind | 'meta', Channel> {
-  const open = (prefix: string, scope: string): Channel => ({ prefix, scope, sync: openSync(options, scope) });
-  return {
-    shared: open(watchPrefix('services', options.clusterName), 'services/v1'),
-    Service: open(ownKindPrefix('services'), 'isthmus/services'),
-    EndpointSlice: open(ownKindPrefix('endpoints'), 'isthmus/endpoints'),
-    Namespace: open(ownKindPrefix('namespaces'), 'isthmus/namespaces'),
-    Node: open(ownKindPrefix('nodes'), 'isthmus/nodes'),
-    Pod: open(ownKindPrefix('workloads'), 'isthmus/workloads'),
-    meta: open('', 'meta'),
-  };
+/** Where keys go. */
+export interface Channels {
+  /** One sync store for each set that the apiserver alone writes: a canary waits for the keys of its own set only. */
+  readonly of: ReadonlyMap<PublishedSet, SyncStore>;
+  /** Cluster config, heartbeat, canaries. */
+  readonly meta: SyncStore;
+  readonly keys: ReadonlyMap<UnitKind, OwnedKeys>;
+  readonly all: readonly SyncStore[];
+}
+
+export function openChannels(sets: readonly PublishedSet[], options: ChannelOptions): Channels {
+  const meta = openSync(options, 'meta');
+  const of = new Map(
+    sets.filter(({ prefix }) => prefix !== undefined).map((set) => [set, openSync(options, set.scope)]),
+  );
+  const keys = new Map<UnitKind, OwnedKeys>();
+  for (const [{ unit }, sync] of of) if (unit) keys.set(unit, new OwnedKeys(sync));
+  return { of, meta, keys, all: [...of.values(), meta] };
 }
 
 function openSync(options: ChannelOptions, scope: string): SyncStore {

@@ -26,6 +26,7 @@ export {
   ownSetPrefix,
   ownSyncedKey,
   ownSyncedPrefix,
+  policyKey,
   resources,
   serviceExportKey,
   serviceKey,
@@ -54,6 +55,7 @@ export type {
   NodeAddress,
   NodeAssignmentRecord,
   NodeRecord,
+  PolicyRecord,
   PortConfiguration,
   ServiceExportRecord,
   SliceEndpoint,
@@ -74,4 +76,5 @@ export { decodeLocalService, encodeLocalService, keyOfLocalService } from './own
 export { decodeLocalEndpoints, encodeLocalEndpoints, keyOfLocalEndpoints } from './own/local-endpoints.ts';
 export { decodeNamespace, encodeNamespace, keyOfNamespace } from './own/namespace.ts';
 export { decodeNodeAssignment, encodeNodeAssignment, keyOfNodeAssignment } from './own/node-assignment.ts';
+export { decodePolicy, encodePolicy, keyOfPolicy } from './own/policy.ts';
 export { decodeWorkload, encodeWorkload, keyOfWorkload } from './own/workload.ts';

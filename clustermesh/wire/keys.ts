@@ -89,8 +89,8 @@ export const resources: readonly Resource[] = [
 ];
 
 /** Kinds of records of our own, as in `isthmus/v1/<kind>/…`. */
-export type OwnKind = 'services' | 'endpoints' | 'namespaces' | 'nodes' | 'workloads';
-export const ownKinds: readonly OwnKind[] = ['services', 'endpoints', 'namespaces', 'nodes', 'workloads'];
+export type OwnKind = 'services' | 'endpoints' | 'namespaces' | 'nodes' | 'policies' | 'workloads';
+export const ownKinds: readonly OwnKind[] = ['services', 'endpoints', 'namespaces', 'nodes', 'policies', 'workloads'];
 
 /** Everything that Cilium's schema has no key for. Remote clusters never read it. */
 export const ownPrefix = 'isthmus/v1/';
@@ -130,6 +130,11 @@ export function namespaceKey(name: string): string {
 
 export function nodeAssignmentKey(node: string): string {
   return ownKindPrefix('nodes') + segment(node);
+}
+
+/** @param scope the policy's namespace, or `_`. */
+export function policyKey(kind: string, scope: string, name: string): string {
+  return `${ownKindPrefix('policies')}${segment(kind)}/${segment(scope)}/${segment(name)}`;
 }
 
 /** All workloads of one node. */

@@ -111,6 +111,11 @@ export class ObjectReader {
     return new ObjectReader(this.#key, this.#at(name), this.#get(name));
   }
 
+  /** A nested object as it is; missing reads as an empty one. */
+  raw(name: string): Readonly<Record<string, unknown>> {
+    return this.object(name).#members;
+  }
+
   list<T>(name: string, read: (item: ObjectReader) => T): T[] {
     return this.#items(name).map((item, i) => read(new ObjectReader(this.#key, `${this.#at(name)}[${i}]`, item)));
   }

@@ -221,6 +221,19 @@ export interface NodeAssignmentRecord {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** `isthmus/v1/policies/<kind>/<ns or _>/<name>`: a policy as it was written; who applies it judges it. */
+export interface PolicyRecord {
+  /** `NetworkPolicy`. */
+  readonly kind: string;
+  /** Empty for a policy of the whole cluster. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Counts changes of `spec`; 0 when nobody counts. */
+  readonly generation: number;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
 /** `isthmus/v1/workloads/<node>/<ns>/<name>`: a pod that the cluster placed on a node. */
 export interface WorkloadRecord {
   readonly node: string;

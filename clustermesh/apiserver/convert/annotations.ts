@@ -18,7 +18,8 @@ export function understoodAnnotations(annotations: Readonly<Record<string, strin
   return understood;
 }
 
-/** Whether what is in a namespace is exported: yes, unless its annotation is there and says otherwise. */
-export function isGlobalNamespace(annotations: Readonly<Record<string, string>>): boolean {
-  return (annotations['clustermesh.cilium.io/global'] ?? 'true').toLowerCase() === 'true';
+/** Whether what is in a namespace is exported: as its annotation says, or where it has none as `byDefault` does. */
+export function isGlobalNamespace(annotations: Readonly<Record<string, string>>, byDefault = true): boolean {
+  const word = annotations['clustermesh.cilium.io/global'];
+  return word === undefined ? byDefault : word.toLowerCase() === 'true';
 }

@@ -1,6 +1,7 @@
 import type { Label, Labels } from '../../../values/labels/index.ts';
 import type { Pod } from '../../../kubernetes/index.ts';
 import { clusterLabel } from '../../wire/index.ts';
+import { type LabelFilter, labelFilter } from './label-filter.ts';
 
 /** Prefix under which the labels of a pod's namespace are part of its identity. */
 const namespaceLabels = 'io.cilium.k8s.namespace.labels.';
@@ -11,8 +12,13 @@ const metadataName = 'kubernetes.io/metadata.name';
  * The labels that make a pod's identity (clustermesh-behaviour §5.5): its own ones as far as they say what it is, those of
  * its namespace, namespace, service account and cluster. Two pods with equal ones are the same to every policy.
  */
-export function identityLabelsOf(pod: Pod, namespace: Labels, cluster: string): Label[] {
-  const own = Object.entries(pod.metadata.labels).filter(([key]) => saysWhatItIs(key));
+export function identityLabelsOf(
+  pod: Pod,
+  namespace: Labels,
+  cluster: string,
+  filter: LabelFilter = byDefault,
+): Label[] {
+  const own = Object.entries(pod.metadata.labels).filter(([key]) => !pretends(key));
   const name = pod.metadata.namespace;
   const labels: readonly (readonly [string, string])[] = [
     ...own,
@@ -23,29 +29,12 @@ export function identityLabelsOf(pod: Pod, namespace: Labels, cluster: string): 
     ['io.cilium.k8s.policy.serviceaccount', pod.spec.serviceAccountName],
     ['io.kubernetes.pod.namespace', name],
   ];
-  return labels.map(([key, value]) => ({ source: 'k8s', key, value }));
+  return labels.map(([key, value]) => ({ source: 'k8s', key, value })).filter(filter);
 }
 
-/**
- * Labels that change with every roll-out or say where a pod runs would give each replica an identity of its own. Cilium's
- * defaults: `app.kubernetes.io/…` stays; what Kubernetes and its tools add goes, and so do labels that pretend to be ours.
- */
-function saysWhatItIs(key: string): boolean {
-  if (key.startsWith('app.kubernetes.io/')) return true;
-  return !excluded.some((pattern) => pattern.test(key));
-}
+const byDefault = labelFilter();
 
-const excluded: readonly RegExp[] = [
-  /^io\.kubernetes/,
-  /^io\.cilium\.k8s\./,
-  /^kubernetes\.io/,
-  /^.*beta\.kubernetes\.io/,
-  /^k8s\.io/,
-  /^pod-template-(generation|hash)/,
-  /^controller-(revision-hash|uid)/,
-  /^annotation/,
-  /^etcd_node/,
-  /^statefulset\.kubernetes\.io\/pod-name/,
-  /^apps\.kubernetes\.io\/pod-index/,
-  /^batch\.kubernetes\.io\/(job-completion-index|controller-uid)/,
-];
+/** Labels that only the cluster may give: a pod that has them by itself says nothing. */
+function pretends(key: string): boolean {
+  return key.startsWith('io.kubernetes') || key.startsWith('io.cilium.k8s.');
+}

@@ -1,6 +1,12 @@
 import { parseIp, parsePrefix } from '../../../values/ip/index.ts';
-import type { Namespace, Node, Pod } from '../../../kubernetes/index.ts';
-import type { NamedPort, NamespaceRecord, NodeAssignmentRecord, WorkloadRecord } from '../../wire/index.ts';
+import type { Namespace, NetworkPolicy, Node, Pod } from '../../../kubernetes/index.ts';
+import type {
+  NamedPort,
+  NamespaceRecord,
+  NodeAssignmentRecord,
+  PolicyRecord,
+  WorkloadRecord,
+} from '../../wire/index.ts';
 import { understoodAnnotations } from './annotations.ts';
 
 export function namespaceOf(namespace: Namespace): NamespaceRecord {
@@ -19,6 +25,12 @@ export function nodeAssignmentOf(node: Node): NodeAssignmentRecord {
     ...(region ? { region } : {}),
     labels,
   };
+}
+
+/** Rules are handed on as they were written: the agents that apply them judge them. */
+export function policyOf({ kind, metadata, generation, spec }: NetworkPolicy): PolicyRecord {
+  const { namespace, name, uid } = metadata;
+  return { kind, namespace, name, uid, generation, spec };
 }
 
 /** The node on which a pod has an endpoint of its own: placed, not on the host's network, not over. */

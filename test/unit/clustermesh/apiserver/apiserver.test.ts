@@ -17,6 +17,7 @@ import { createMetrics } from '../../../../runtime/metrics/index.ts';
 import { Harness, namespace, node, pod, service, slice, yaml } from './harness.ts';
 
 const services = 'cilium/state/services/v1/east/';
+const slices = 'cilium/state/endpointslices/v1/east/';
 const identities = 'cilium/state/identities/v1/id/';
 const workloads = 'isthmus/v1/workloads/';
 const canaries = 'cilium/synced/east/cilium/state/';
@@ -107,7 +108,9 @@ describe('An apiserver', () => {
     await using it = new Harness();
     await it.start();
     const config = (await it.stored('cilium/cluster-config/'))['east'];
-    expect(config).toBe('{"id":1,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255}}');
+    expect(config).toBe(
+      '{"id":1,"capabilities":{"syncedCanaries":true,"maxConnectedClusters":255,"serviceExportsEnabled":false,"endpointSlicesExportMode":"services-and-endpointslices"}}',
+    );
     expect(decodeClusterConfig('east', config ?? '')).toMatchObject({ id: 1, cached: false });
     expect((await it.stored(heartbeatKey))['']).toMatch(/^2026-01-01T00:00:00Z$/);
     await it.clock.advance(60_000);
@@ -225,9 +228,56 @@ describe('An apiserver', () => {
     it.add(...namespace('shop', ', annotations: {clustermesh.cilium.io/global: "false"}'));
     await it.settle();
     expect(await it.keys(services)).toEqual([]);
+    expect(await it.keys(slices)).toEqual([]);
     it.add(...namespace('shop', ', annotations: {clustermesh.cilium.io/global: "True"}'));
     await it.settle();
     expect(await it.keys(services)).toEqual(['shop/web']);
+    expect(await it.keys(slices)).toEqual(['shop/web-abc']);
+  });
+
+  test('exports only what says so where that is the default', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start({ defaultGlobalNamespace: false });
+    expect([...(await it.keys(services)), ...(await it.keys(slices)), ...(await it.keys(identities))]).toEqual([]);
+    expect(await it.keys(workloads)).toHaveLength(3);
+    it.add(...namespace('shop', ', annotations: {clustermesh.cilium.io/global: "true"}'));
+    await it.settle();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+    expect(await it.keys(slices)).toEqual(['shop/web-abc']);
+    expect(await it.keys(identities)).toHaveLength(2);
+  });
+
+  test('hands policies on to the agents as they were written', async () => {
+    await using it = new Harness();
+    it.add(
+      ...yaml(`
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop, uid: u1, generation: 3}
+spec: {policyTypes: [Ingress], podSelector: {matchLabels: {b: "2", a: "1"}}, ingress: []}
+`),
+    );
+    it.source.markSynced();
+    await it.start();
+    expect(await it.stored('isthmus/v1/policies/')).toEqual({
+      'NetworkPolicy/shop/deny':
+        '{"spec":{"ingress":[],"podSelector":{"matchLabels":{"a":"1","b":"2"}},"policyTypes":["Ingress"]},"uid":"u1","generation":3}',
+    });
+    it.source.delete('NetworkPolicy', 'shop', 'deny');
+    await it.settle();
+    expect(await it.keys('isthmus/v1/policies/')).toEqual([]);
+  });
+
+  test('gives pods an identity by the labels that count', async () => {
+    await using it = new Harness();
+    it.add(...namespace('shop'), ...pod('a', { app: 'web' }), ...pod('b', { app: 'db' }));
+    it.source.markSynced();
+    await it.start({ identityLabels: ['k8s:!app'] });
+    const found = Object.values(await it.stored(identities));
+    expect(found).toEqual([expect.not.stringContaining('k8s:app=')]);
+    expect(found[0]).toContain('k8s:io.cilium.k8s.policy.cluster=east;');
   });
 
   test('ends with the same content in whatever order it learns its objects', async () => {
@@ -271,19 +321,22 @@ describe('Canaries', () => {
     await using it = new Harness();
     it.add(...shop(), ...node('n2', false));
     await it.start();
-    expect(await it.keys(canaries)).toEqual([]);
+    // Nothing is exported there, and that is certain at once.
+    expect(await it.keys(canaries)).toEqual(['serviceexports/v1']);
     expect(it.apiserver.status().waitingFor).toContain('listing of Pod');
     it.source.markSynced(kubernetesKinds.filter((kind) => kind !== 'Pod'));
     await it.settle();
-    expect(await it.keys(canaries)).toEqual(['services/v1']);
-    expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'services']);
+    const exported = ['serviceexports/v1', 'services/v1'];
+    expect(await it.keys(canaries)).toEqual(['endpointslices/v1', ...exported]);
+    expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'policies', 'services']);
     it.source.markSynced(['Pod']);
     await it.settle();
-    expect(await it.keys(canaries)).toEqual(['identities/v1', 'services/v1']);
+    expect(await it.keys(canaries)).toEqual(['endpointslices/v1', 'identities/v1', ...exported]);
     expect(it.apiserver.status()).toMatchObject({ ready: false, waitingFor: ['own-set of node n1'], silentNodes: [] });
     await it.store.put(ownSetKey('n1'), 'now');
     await it.settle();
-    expect(await it.keys(canaries)).toEqual(['identities/v1', 'ip/v1', 'nodes/v1', 'services/v1']);
+    const all = ['endpointslices/v1', 'identities/v1', 'ip/v1', 'nodes/v1', ...exported];
+    expect(await it.keys(canaries)).toEqual(all);
     expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [] });
   });
 
@@ -294,7 +347,8 @@ describe('Canaries', () => {
     await it.store.put(ownSetKey('n2'), 'now');
     await it.start({ silentNodeMs: 30_000 });
     await it.clock.advance(29_000);
-    expect(await it.keys(canaries)).toEqual(['identities/v1', 'services/v1']);
+    expect(await it.keys(canaries)).not.toContain('ip/v1');
+    expect(await it.keys(canaries)).toContain('identities/v1');
     await it.clock.advance(1_000);
     await it.settle();
     expect(await it.keys(canaries)).toContain('ip/v1');
@@ -422,7 +476,12 @@ describe('Bad input', () => {
     { clusterName: 'East', clusterId: 1, message: 'Cluster name must be' },
     { clusterName: 'east', clusterId: 0, message: 'from 1 to 255, found 0' },
     { clusterName: 'east', clusterId: 256, message: 'from 1 to 255, found 256' },
-  ])('refuses to start as $clusterName with id $clusterId', async ({ message, ...options }) => {
+    {
+      identityLabels: [String.raw`!io\.cilium\.k8s\.policy\.cluster`],
+      message: 'must not leave out io.cilium.k8s.policy.cluster',
+    },
+    { identityLabels: ['k8s:('], message: 'must be a regular expression' },
+  ])('refuses to start: $message', async ({ message, ...options }) => {
     await using it = new Harness();
     await expect(it.start(options)).rejects.toThrow(message);
   });

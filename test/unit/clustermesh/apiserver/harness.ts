@@ -1,5 +1,10 @@
 import { Apiserver, type ApiserverOptions } from '../../../../clustermesh/index.ts';
-import { type KubernetesObject, MemorySource, parseManifests } from '../../../../kubernetes/index.ts';
+import {
+  type KubernetesKind,
+  type KubernetesObject,
+  MemorySource,
+  parseManifests,
+} from '../../../../kubernetes/index.ts';
 import { EngineStore, MemoryEngine, type Store, toText } from '../../../../kvstore/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
@@ -9,10 +14,15 @@ export class Harness implements AsyncDisposable {
   readonly clock = new VirtualClock();
   readonly engine = new MemoryEngine({ clock: this.clock });
   readonly store: Store = new EngineStore(this.engine, { clock: this.clock, endpoint: 'memory' });
-  readonly source = new MemorySource();
+  readonly source: MemorySource;
   #stop = new AbortController();
   #running: Promise<void> | undefined;
   #apiserver: Apiserver | undefined;
+
+  /** @param kinds what the source follows; those of mode `kubernetes` unless told. */
+  constructor(kinds?: readonly KubernetesKind[]) {
+    this.source = new MemorySource('memory', kinds);
+  }
 
   get apiserver(): Apiserver {
     if (!this.#apiserver) throw new Error('not started');
@@ -50,6 +60,13 @@ export class Harness implements AsyncDisposable {
     const found: Record<string, string> = {};
     for await (const page of this.store.list(prefix))
       for (const { key, value } of page.entries) found[toText(key).slice(prefix.length)] = toText(value);
+    return found;
+  }
+
+  async bytes(prefix: string): Promise<Map<string, Uint8Array>> {
+    const found = new Map<string, Uint8Array>();
+    for await (const page of this.store.list(prefix))
+      for (const { key, value } of page.entries) found.set(toText(key).slice(prefix.length), value.slice());
     return found;
   }
 

@@ -172,8 +172,14 @@ test('Without an earlier life no canary is written for a set that could not be r
   await it.start({ source });
   await settled();
   expect(await it.keys(services)).toEqual(['shop/api']);
-  expect(await it.keys('cilium/synced/east/cilium/state/')).toEqual(['identities/v1', 'ip/v1', 'nodes/v1']);
-  expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'workloads']);
+  expect(await it.keys('cilium/synced/east/cilium/state/')).toEqual([
+    'identities/v1',
+    'ip/v1',
+    'nodes/v1',
+    // Off, and therefore known to be empty.
+    'serviceexports/v1',
+  ]);
+  expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'policies', 'workloads']);
 });
 
 test('An object that makes no valid record any more keeps its key over a restart, until it is gone', async () => {
