@@ -81,7 +81,8 @@ export class Agent implements RunningAgent {
     });
     this.#routes = new RouteReconciler({
       network: kernel.network,
-      desired: () => this.#knowledge.routes(device),
+      desired: (destination) => this.#knowledge.route(destination, device),
+      destinations: () => this.#knowledge.routeDestinations(),
       clock,
       log,
     });

@@ -10,11 +10,11 @@ import type { EndpointEntry, IpcacheEntry, ServiceEntry } from '../datapath/inde
 import type { NodeRoute } from '../tunnel/index.ts';
 import {
   NodePrefixes,
+  NodeRoutes,
   type OwnNode,
   endpointEntry,
   hostEntry,
   ipcacheEntry,
-  nodeRoutes,
   serviceEntries,
 } from './desired/index.ts';
 import { EndpointTable } from './endpoints/index.ts';
@@ -37,6 +37,7 @@ export class Knowledge {
   readonly workloads = new Map<string, WorkloadRecord>();
   assignment: NodeAssignmentRecord | undefined;
   readonly #prefixes: NodePrefixes;
+  readonly #routes: NodeRoutes;
   #seenMesh = 0;
   #seenServices = 0;
 
@@ -45,16 +46,19 @@ export class Knowledge {
     this.view = createMeshView({ ownCluster: own.cluster });
     this.services = new ServiceTable({ ownCluster: own.cluster });
     this.#prefixes = new NodePrefixes(own);
+    this.#routes = new NodeRoutes(own);
   }
 
   /** Marks what changed in mesh view and services since the last call. */
-  collect(marks: { readonly ipcache: Marks; readonly services: Marks; readonly routes: { mark(): void } }): void {
+  collect(marks: { readonly ipcache: Marks; readonly services: Marks; readonly routes: Pick<Marks, 'mark'> }): void {
     const mesh = this.view.changedSince(this.#seenMesh);
     this.#seenMesh = mesh.version;
     const nodes = mesh.complete ? mesh.nodes : this.#allNodeKeys();
-    for (const key of nodes)
-      for (const prefix of this.#prefixes.set(key, this.view.nodeByKey(key))) marks.ipcache.mark(prefix);
-    if (nodes.length > 0) marks.routes.mark();
+    for (const key of nodes) {
+      const node = this.view.nodeByKey(key);
+      for (const prefix of this.#prefixes.set(key, node)) marks.ipcache.mark(prefix);
+      for (const destination of this.#routes.set(key, node)) marks.routes.mark(destination);
+    }
     if (mesh.complete) for (const prefix of mesh.ips) marks.ipcache.mark(prefix);
     else marks.ipcache.markAll();
     const services = this.services.changedSince(this.#seenServices);
@@ -99,8 +103,12 @@ export class Knowledge {
     return this.services.get(key)?.settings.global ?? false;
   }
 
-  routes(device: { readonly name: string; readonly mtu: number }): readonly NodeRoute[] {
-    return nodeRoutes(this.view.nodes(), this.own, device);
+  route(destination: string, device: { readonly name: string; readonly mtu: number }): NodeRoute | undefined {
+    return this.#routes.get(destination, device);
+  }
+
+  routeDestinations(): Iterable<string> {
+    return this.#routes.destinations();
   }
 
   #allNodeKeys(): string[] {

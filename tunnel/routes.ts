@@ -1,4 +1,4 @@
-import type { NetworkPort, Route } from '../kernel/ports/index.ts';
+import type { Link, NetworkPort, Route } from '../kernel/ports/index.ts';
 import { type IpAddress, formatPrefix, hostPrefix } from '../values/ip/index.ts';
 import type { NodeRoute } from './entry.ts';
 import { type RouteChanges, indexRoutes, routeChanges } from './route-plan.ts';
@@ -22,15 +22,40 @@ export async function reconcileRoutes(
 ): Promise<RouteChanges> {
   const links = await network.links();
   const names = new Map(links.map((link) => [link.index, link.name]));
-  const indexes = new Map(links.map((link) => [link.name, link.index]));
   const own = await network.routes({ protocol: network.protocol });
   const plan = routeChanges(
     indexRoutes(desired),
     indexRoutes(own.filter(isNodeRoute).map((route) => nodeRoute(route, names))),
   );
   const changes = options.prune ? plan : { ...plan, remove: [] };
+  // Of a removed device the kernel removed the routes itself; its name is then a number.
+  const removed = new Set(changes.remove.map((route) => formatPrefix(route.destination)));
+  const remove = own.filter((route) => isNodeRoute(route) && removed.has(formatPrefix(route.destination)));
+  await apply(network, toRoutes(changes.upsert, network, links), remove);
+  return changes;
+}
 
-  const toRoute = (route: NodeRoute): Route => {
+/**
+ * Makes single routes what they should be, without looking at the others: for a change, where {@link reconcileRoutes} is
+ * the audit. To remove a route that is not there is no error.
+ * @throws {RangeError} when a device does not exist. {@link KernelError}
+ */
+export async function changeRoutes(network: NetworkPort, changes: RouteChanges): Promise<void> {
+  const links = await network.links();
+  // The routes of a device that has gone went with it.
+  const present = changes.remove.filter(({ device }) => links.some(({ name }) => name === device));
+  await apply(network, toRoutes(changes.upsert, network, links), toRoutes(present, network, links));
+}
+
+async function apply(network: NetworkPort, upsert: readonly Route[], remove: readonly Route[]): Promise<void> {
+  for (const link of new Set(upsert.map((route) => route.link))) await makeGateway(network, link);
+  if (upsert.length > 0) await network.replaceRoutes(upsert);
+  if (remove.length > 0) await network.removeRoutes(remove);
+}
+
+function toRoutes(routes: readonly NodeRoute[], network: NetworkPort, links: readonly Link[]): Route[] {
+  const indexes = new Map(links.map((link) => [link.name, link.index]));
+  return routes.map((route) => {
     const link = indexes.get(route.device);
     if (link === undefined) throw new RangeError(`Device ${route.device} of a route does not exist`);
     return {
@@ -41,16 +66,7 @@ export async function reconcileRoutes(
       protocol: network.protocol,
       ...(route.source === undefined ? {} : { source: route.source }),
     };
-  };
-  const upsert = changes.upsert.map(toRoute);
-  // Of a removed device the kernel removed the routes itself; its name is then a number.
-  const removed = new Set(changes.remove.map((route) => formatPrefix(route.destination)));
-  const remove = own.filter((route) => isNodeRoute(route) && removed.has(formatPrefix(route.destination)));
-
-  for (const link of new Set(upsert.map((route) => route.link))) await makeGateway(network, link);
-  if (upsert.length > 0) await network.replaceRoutes(upsert);
-  if (remove.length > 0) await network.removeRoutes(remove);
-  return changes;
+  });
 }
 
 async function makeGateway(network: NetworkPort, link: number): Promise<void> {

@@ -2,6 +2,7 @@ import type { InterfaceAddress, Link, Neighbour, Route } from '../ports/index.ts
 import { containsIp, formatPrefix, ipToBytes, parsePrefix } from '../../values/ip/index.ts';
 import { errnos, kernelError } from '../abi/index.ts';
 import { isthmusProtocol, mainTable } from '../netlink/index.ts';
+import { RouteList } from './route-list.ts';
 
 /** RTPROT_KERNEL: routes that come with an address. */
 const kernelProtocol = 2;
@@ -10,7 +11,7 @@ const loopback = 1;
 /** Addresses, routes and static neighbours of a namespace, and what they do to one another in the kernel. */
 export class RoutingState {
   #addresses: InterfaceAddress[] = [];
-  #routes: Route[] = [];
+  readonly #routes = new RouteList();
   #neighbours: Neighbour[] = [];
 
   get addresses(): readonly InterfaceAddress[] {
@@ -18,7 +19,7 @@ export class RoutingState {
   }
 
   get routes(): readonly Route[] {
-    return this.#routes;
+    return [...this.#routes];
   }
 
   get neighbours(): readonly Neighbour[] {
@@ -40,10 +41,10 @@ export class RoutingState {
       (other) => other.link === address.link && formatPrefix(networkOf(other)) === network,
     );
     const stillOurs = this.#addresses.some((other) => other.address === address.address);
-    this.#routes = this.#routes.filter((route) => {
+    this.#routes.deleteWhere((route) => {
       const connected = route.protocol === kernelProtocol && route.link === address.link;
-      if (connected && !shared && formatPrefix(route.destination) === network) return false;
-      return stillOurs || route.source !== address.address;
+      if (connected && !shared && formatPrefix(route.destination) === network) return true;
+      return !stillOurs && route.source === address.address;
     });
   }
 
@@ -55,20 +56,19 @@ export class RoutingState {
       const via = route.gateway === undefined ? '' : ` via ${route.gateway}`;
       throw kernelError(`Cannot set route ${formatPrefix(route.destination)}${via} dev ${route.link}`, refused);
     }
-    const at = this.#routes.findIndex((other) => sameDestination(other, complete));
-    if (at < 0) this.#routes.push(complete);
-    else this.#routes[at] = complete;
+    this.#routes.replace(complete);
   }
 
   removeRoute(route: Route): void {
-    const at = this.#routes.findIndex(
-      (other) =>
-        sameDestination(other, completed(route)) &&
-        other.link === route.link &&
-        (route.gateway === undefined || other.gateway === route.gateway) &&
-        (route.protocol === undefined || other.protocol === route.protocol),
-    );
-    if (at >= 0) this.#routes.splice(at, 1);
+    const found = this.#routes
+      .to(completed(route))
+      .find(
+        (other) =>
+          other.link === route.link &&
+          (route.gateway === undefined || other.gateway === route.gateway) &&
+          (route.protocol === undefined || other.protocol === route.protocol),
+      );
+    if (found) this.#routes.delete(found);
   }
 
   replaceNeighbour(neighbour: Neighbour): void {
@@ -87,7 +87,7 @@ export class RoutingState {
 
   /** Routes and neighbours go; IPv4 addresses stay, IPv6 ones do not. */
   linkDown(index: number): void {
-    this.#routes = this.#routes.filter((route) => route.link !== index);
+    this.#routes.deleteWhere((route) => route.link === index);
     this.#neighbours = this.#neighbours.filter((neighbour) => neighbour.link !== index);
     this.#addresses = this.#addresses.filter(({ link, address }) => link !== index || !address.includes(':'));
   }
@@ -105,8 +105,7 @@ export class RoutingState {
     const common = { destination, link: address.link, table: mainTable, protocol: kernelProtocol } as const;
     const route: Route =
       destination.family === 4 ? { ...common, source: address.address, scope: 'link' } : { ...common, scope: 'global' };
-    if (!this.#routes.some((other) => sameDestination(other, route) && other.link === route.link))
-      this.#routes.push(route);
+    if (!this.#routes.to(route).some((other) => other.link === route.link)) this.#routes.add(route);
   }
 
   #refusal(route: Route, link: Link | undefined): number {
@@ -114,7 +113,7 @@ export class RoutingState {
     const reaches = (other: Route, address: string): boolean =>
       other.link === route.link && other.gateway === undefined && containsIp(other.destination, address);
     // The gateway is looked up first: through a device that is absent or down it cannot be reached.
-    if (gateway !== undefined && !this.#routes.some((other) => reaches(other, gateway)))
+    if (gateway !== undefined && ![...this.#routes.direct()].some((other) => reaches(other, gateway)))
       return route.destination.family === 6 && !link ? errnos.ENODEV : errnos.ENETUNREACH;
     if (!link) return errnos.ENODEV;
     if (!link.up) return errnos.ENETDOWN;
@@ -124,11 +123,6 @@ export class RoutingState {
 
 function sameAddress(a: InterfaceAddress, b: InterfaceAddress): boolean {
   return a.link === b.link && a.address === b.address && a.length === b.length;
-}
-
-/** The kernel replaces by destination and table, whatever the device. */
-function sameDestination(a: Route, b: Route): boolean {
-  return a.table === b.table && formatPrefix(a.destination) === formatPrefix(b.destination);
 }
 
 function networkOf(address: InterfaceAddress): ReturnType<typeof parsePrefix> {

@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { type NodeRoute, overlayGateway, reconcileOverlay, reconcileRoutes } from '../../../tunnel/index.ts';
+import {
+  type NodeRoute,
+  changeRoutes,
+  overlayGateway,
+  reconcileOverlay,
+  reconcileRoutes,
+} from '../../../tunnel/index.ts';
 import { formatPrefix, parsePrefix } from '../../../values/ip/index.ts';
 import type { OpenPlace } from './suite.ts';
 
@@ -67,6 +73,26 @@ export function describeTunnel(open: OpenPlace): void {
       expect(await reconcileRoutes(network, [sourced], { prune: true })).toEqual({ upsert: [], remove: [plain] });
       expect(await reconcileRoutes(network, [{ ...sourced, mtu: 1300 }], { prune: true })).toMatchObject({
         upsert: [{ mtu: 1300 }],
+      });
+    });
+
+    test('change one by one as an audit would change them', async () => {
+      await using place = await open();
+      const { network } = place.kernel;
+      await reconcileOverlay(network, device);
+      const route = (block: string, mtu = 1400): NodeRoute => ({
+        destination: parsePrefix(block),
+        device: 'isth9',
+        mtu,
+      });
+      await changeRoutes(network, { upsert: [route('10.2.0.0/24'), route('10.3.0.0/24')], remove: [] });
+      await changeRoutes(network, { upsert: [route('10.3.0.0/24', 1300)], remove: [route('10.2.0.0/24')] });
+      // What is not there, or went with its device, is no error.
+      const gone = { ...route('10.5.0.0/24'), device: 'nowhere' };
+      await changeRoutes(network, { upsert: [], remove: [route('10.2.0.0/24'), route('10.4.0.0/24'), gone] });
+      expect(await reconcileRoutes(network, [route('10.3.0.0/24', 1300)], { prune: true })).toEqual({
+        upsert: [],
+        remove: [],
       });
     });
 

@@ -1,15 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   NodePrefixes,
+  NodeRoutes,
   type OwnNode,
   type PrefixKnowledge,
   ipcacheEntry,
-  nodeRoutes,
   serviceEntries,
 } from '../../../agent/desired/index.ts';
-import { type IpRow, type LocalServiceRecord, type NodeRecord, mergeServices } from '../../../clustermesh/index.ts';
+import {
+  type IpRow,
+  type LocalServiceRecord,
+  type NodeRecord,
+  mergeServices,
+  tunnelEndpointOf,
+} from '../../../clustermesh/index.ts';
 import type { IpcacheEntry } from '../../../datapath/index.ts';
-import { formatPrefix, hostPrefix, parsePrefix } from '../../../values/ip/index.ts';
+import { Random } from '../../../runtime/random/index.ts';
+import { containsIp, formatPrefix, hostPrefix, parsePrefix, prefixesOverlap } from '../../../values/ip/index.ts';
 
 const own: OwnNode = { cluster: 'east', name: 'e1', ip: '192.168.1.1' };
 
@@ -221,10 +228,19 @@ describe('prefixes of nodes', () => {
 });
 
 describe('routes of a node', () => {
-  const shown = (...nodes: readonly NodeRecord[]): string[] =>
-    nodeRoutes(nodes, own, { name: 'isth0', mtu: 1450 }).map(
-      ({ destination, device, mtu, source }) => `${formatPrefix(destination)} ${device} ${mtu} ${source}`,
-    );
+  const keyOf = ({ cluster, name }: NodeRecord): string => `${cluster}/${name}`;
+  const routed = (routes: NodeRoutes): string[] =>
+    [...routes.destinations()].toSorted().flatMap((text) => {
+      const route = routes.get(text, { name: 'isth0', mtu: 1450 });
+      if (!route) return [];
+      const { destination, device, mtu, source } = route;
+      return [`${formatPrefix(destination)} ${device} ${mtu} ${source}`];
+    });
+  const shown = (...nodes: readonly NodeRecord[]): string[] => {
+    const routes = new NodeRoutes(own);
+    for (const known of nodes) routes.set(keyOf(known), known);
+    return routed(routes);
+  };
 
   test('lead to the pod CIDRs of all other nodes, in order', () => {
     const expected = ['10.1.2.0/24 isth0 1450 192.168.1.1', '10.2.1.0/24 isth0 1450 192.168.1.1'];
@@ -239,6 +255,47 @@ describe('routes of a node', () => {
     { what: 'the network of the nodes', cidr: '192.168.0.0/16' },
   ])('do not lead to $what, whoever announces it', ({ cidr }) => {
     expect(shown(e1, e2, node('west', 'thief', '192.168.2.9', cidr))).toEqual(['10.1.2.0/24 isth0 1450 192.168.1.1']);
+  });
+
+  test('follow nodes that come, move and go as if each time all of them were looked at, and say which may differ', () => {
+    const random = new Random(11);
+    const routes = new NodeRoutes(own);
+    const known = new Map<string, NodeRecord>([[keyOf(e1), e1]]);
+    routes.set(keyOf(e1), e1);
+    const cidr = (): string => {
+      const length = random.pick([8, 16, 24, 24, 24, 28]);
+      return formatPrefix(
+        parsePrefix(`10.${random.int(4)}.${random.int(4)}.${random.int(256)}/${length}`, { strict: false }),
+      );
+    };
+    for (let round = 0; round < 2_000; round++) {
+      // Some endpoints lie in pod CIDRs of others, and some nodes share what they announce.
+      const ip = random.chance(0.5) ? `10.${random.int(4)}.${random.int(4)}.9` : `192.168.2.${random.int(9)}`;
+      const changed =
+        round % 50 === 49 ? node('east', 'e1', own.ip, cidr()) : node('west', `w${random.int(12)}`, ip, cidr());
+      const before = new Set(routed(routes));
+      const isGone = changed.cluster === 'west' && random.chance(0.2);
+      const touched = new Set(routes.set(keyOf(changed), isGone ? undefined : changed));
+      if (isGone) known.delete(keyOf(changed));
+      else known.set(keyOf(changed), changed);
+      const after = routed(routes);
+      expect(after).toEqual(expected([...known.values()]));
+      const differ = [...before, ...after].filter((line) => before.has(line) !== after.includes(line));
+      for (const line of differ) expect(touched).toContain(line.split(' ')[0]);
+    }
+
+    /** The rules, one after another, over all nodes. */
+    function expected(nodes: readonly NodeRecord[]): string[] {
+      const ownCidrs = nodes.filter((one) => keyOf(one) === 'east/e1').flatMap(({ podCidrs }) => podCidrs);
+      const endpoints = [own.ip, ...nodes.map((one) => tunnelEndpointOf(one) ?? own.ip)];
+      const texts = nodes
+        .filter((one) => keyOf(one) !== 'east/e1')
+        .flatMap(({ podCidrs }) => podCidrs)
+        .filter((block) => !ownCidrs.some((mine) => prefixesOverlap(mine, block)))
+        .filter((block) => !endpoints.some((ip) => containsIp(block, ip)))
+        .map((block) => `${formatPrefix(block)} isth0 1450 ${own.ip}`);
+      return [...new Set(texts)].toSorted();
+    }
   });
 });
 
