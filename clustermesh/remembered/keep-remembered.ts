@@ -26,7 +26,7 @@ export interface KeepDeps {
 
 const lookMs = 2000;
 const confirmMs = 60_000;
-/** A cluster that takes long to write is written seldom: at most a twentieth of the time goes into it. */
+/** What takes long, waiting for other clusters' files included, is done seldom: a twentieth of the time goes into it. */
 const restFactor = 20;
 const longestRestMs = 120_000;
 
@@ -86,8 +86,11 @@ class Keeper {
   }
 
   async #save(): Promise<void> {
-    const { changes } = this.#cluster;
-    await this.#deps.remembered.save(this.#cluster.name, this.#cluster.content());
+    let changes = 0;
+    await this.#deps.remembered.save(this.#cluster.name, () => {
+      changes = this.#cluster.changes;
+      return this.#cluster.content();
+    });
     this.#saved = changes;
     this.#trueAtMs = this.#deps.clock.monotonicMs();
   }

@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import PQueue from 'p-queue';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { isClusterName } from '../wire/index.ts';
@@ -28,6 +29,8 @@ export class RememberedClusters {
   readonly #log: Logger;
   readonly #maxBytes: number;
   readonly #leftOut = new Map<string, string>();
+  /** One file at a time: whoever waits for its turn rests the longer, so that many clusters together take no more than one. */
+  readonly #turns = new PQueue({ concurrency: 1 });
 
   constructor(options: RememberedClustersOptions) {
     this.#directory = options.directory;
@@ -52,25 +55,13 @@ export class RememberedClusters {
     }
   }
 
-  /** On disk, in place of what was there, before it settles. @throws what the file system refuses. */
-  async save(cluster: string, content: ClusterContent): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    const path = this.#path(cluster);
-    const temporary = `${path}.new`;
-    try {
-      const now = this.#clock.now() / 1000;
-      {
-        await using file = await open(temporary, 'w', 0o600);
-        const written = await writeCluster(file, cluster, content, this.#maxBytes);
-        await file.utimes(now, now);
-        await file.sync();
-        this.#sayLeftOut(cluster, written.leftOut);
-      }
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+  /**
+   * On disk, in place of what was there, before it settles.
+   * @param content asked for when it is this cluster's turn
+   * @throws what the file system refuses.
+   */
+  async save(cluster: string, content: () => ClusterContent): Promise<void> {
+    await this.#turns.add(() => this.#write(cluster, content()));
   }
 
   /** What was saved is still so. False when there is no such file any more. */
@@ -105,6 +96,26 @@ export class RememberedClusters {
         this.#log.info('A remote cluster is no longer configured: what was remembered of it is deleted', {
           [fields.cluster]: cluster,
         });
+    }
+  }
+
+  async #write(cluster: string, content: ClusterContent): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const path = this.#path(cluster);
+    const temporary = `${path}.new`;
+    try {
+      const now = this.#clock.now() / 1000;
+      {
+        await using file = await open(temporary, 'w', 0o600);
+        const written = await writeCluster(file, cluster, content, this.#maxBytes);
+        await file.utimes(now, now);
+        await file.sync();
+        this.#sayLeftOut(cluster, written.leftOut);
+      }
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
   }
 

@@ -61,7 +61,11 @@ const escaped: Readonly<Record<string, string>> = {
   '\u2029': String.raw`\u2029`,
 };
 
+/** Printable ASCII that Go writes as it is: nearly every text of a record. */
+const plain = /^[ !#-%'-;=?-[\]-~]*$/;
+
 function goString(text: string): string {
+  if (plain.test(text)) return `"${text}"`;
   return JSON.stringify(text.toWellFormed()).replace(/[<>&\u2028\u2029]/g, (character) => escaped[character] ?? '');
 }
 

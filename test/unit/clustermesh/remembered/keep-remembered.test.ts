@@ -19,9 +19,10 @@ function keeping() {
     content: () => content,
   };
   const remembered = {
-    save: async () => {
+    save: async (_name: string, contentOf: () => ClusterContent) => {
       calls.push(`save ${cluster.changes}`);
       if (state.fails) throw new Error('No space left');
+      contentOf();
       if (state.tookMs > 0) await clock.sleep(state.tookMs);
     },
     confirm: () => Promise.resolve(calls.push('confirm') > 0),
