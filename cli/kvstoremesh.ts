@@ -150,11 +150,11 @@ export const kvstoremesh = defineCommand({
           });
     daemon.reportReadiness(async () => {
       const { ready, waitingFor = [] } = own.engine ? await engineReadiness(own.engine) : { ready: true };
-      const { store, waitingFor: notCopied } = mesh.status();
-      const lost = store.connected ? [] : [`connection to store ${store.endpoint}`];
+      const { connected, endpoint } = own.store.health();
+      const lost = connected ? [] : [`connection to store ${endpoint}`];
       return {
-        ready: ready && store.connected && mesh.ready,
-        waitingFor: [...waitingFor, ...lost, ...notCopied],
+        ready: ready && connected && mesh.ready,
+        waitingFor: [...waitingFor, ...lost, ...mesh.waitingFor()],
       };
     });
     context.stdout(

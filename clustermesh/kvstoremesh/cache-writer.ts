@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
@@ -25,7 +24,7 @@ export interface CacheWriterOptions {
   readonly fence: Compare;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Transactions at a time; 8 unless told. */
+  /** Transactions of several callers' steps at a time; 16 unless told. */
   readonly concurrency?: number;
   /** A transaction failed and is repeated. */
   readonly onError?: () => void;
@@ -36,30 +35,59 @@ const maxOperations = 120;
 const maxBytes = 1 << 20;
 const backoff = exponential({ firstMs: 50, maxMs: 5_000 });
 
+/** One call of {@link CacheWriter.write}. */
+interface Job {
+  readonly signal: AbortSignal;
+  readonly refused: Map<CacheStep, string>;
+  /** Steps of it that are neither carried out nor given up. */
+  open: number;
+  failure: { readonly error: unknown } | undefined;
+  readonly settled: PromiseWithResolvers<void>;
+}
+
+interface Queued {
+  readonly step: CacheStep;
+  readonly job: Job;
+}
+
 /**
  * The only way into the local store. Every transaction is fenced: one that comes after another leader has taken over changes
- * nothing. A caller waits until its keys are written, however long that takes: whoever produces faster than the local
- * store takes is held back, and nothing is queued beyond what callers hold.
+ * nothing. What several callers write at a time shares transactions. A caller waits until its keys are written, however long
+ * that takes: whoever produces faster than the local store takes is held back, and nothing is queued beyond what callers hold.
  */
 export class CacheWriter {
   readonly #options: CacheWriterOptions;
-  readonly #queue: PQueue;
+  readonly #signal: AbortSignal;
+  #queue: Queued[] = [];
+  #next = 0;
+  #inFlight = 0;
 
-  constructor(options: CacheWriterOptions) {
+  /** @param signal ends everything, writes under way included */
+  constructor(options: CacheWriterOptions, signal: AbortSignal) {
     this.#options = options;
-    this.#queue = new PQueue({ concurrency: options.concurrency ?? 8 });
+    this.#signal = signal;
   }
 
   /**
-   * Carries steps out, in any order; no key may come twice. Gives those that the store cannot take, with the reason.
+   * Carries steps out, in any order; no key may come twice, nor be under way already. Gives those that the store cannot take, with the
+   * reason. After an abort it settles once nothing of it is under way any more.
    * @throws {LeadershipLostError} and errors that repeating does not cure.
    */
   async write(steps: readonly CacheStep[], signal: AbortSignal): Promise<ReadonlyMap<CacheStep, string>> {
-    const refused = new Map<CacheStep, string>();
-    const parts = [...this.#partsOf(steps)];
-    const results = await Promise.allSettled(parts.map((part) => this.#writePart(part, refused, signal)));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    return refused;
+    signal.throwIfAborted();
+    if (steps.length === 0) return new Map();
+    const job: Job = {
+      signal,
+      refused: new Map(),
+      open: steps.length,
+      failure: undefined,
+      settled: Promise.withResolvers<void>(),
+    };
+    for (const step of steps) this.#queue.push({ step, job });
+    this.#pump();
+    await job.settled.promise;
+    if (job.failure) throw job.failure.error;
+    return job.refused;
   }
 
   /** Carries steps out as one revision. */
@@ -72,37 +100,62 @@ export class CacheWriter {
     await this.#transact(operations, signal);
   }
 
-  *#partsOf(steps: readonly CacheStep[]): Generator<CacheStep[], void, void> {
+  #pump(): void {
+    const { concurrency = 16 } = this.#options;
+    while (this.#inFlight < concurrency) {
+      const part = this.#take();
+      if (part.length === 0) return;
+      this.#inFlight += 1;
+      void this.#flush(part).finally(() => {
+        this.#inFlight -= 1;
+        this.#pump();
+      });
+    }
+  }
+
+  /** What fits into the next transaction; what is no longer wanted is given up. */
+  #take(): Queued[] {
     const most = Math.min(maxBytes, this.#options.store.limits?.maxTransactionBytes ?? maxBytes);
-    let part: CacheStep[] = [];
+    const part: Queued[] = [];
     let bytes = 0;
-    for (const step of steps) {
-      const size = step.key.length + (step.value?.length ?? 0) + 64;
-      if (part.length > 0 && (part.length >= maxOperations || bytes + size > most)) {
-        yield part;
-        part = [];
-        bytes = 0;
+    for (; this.#next < this.#queue.length; this.#next++) {
+      const queued = this.#queue[this.#next] as Queued;
+      const { step, job } = queued;
+      if (job.signal.aborted || job.failure) {
+        close(job, { error: job.signal.reason });
+        continue;
       }
-      part.push(step);
+      const size = step.key.length + (step.value?.length ?? 0) + 64;
+      if (part.length > 0 && (part.length >= maxOperations || bytes + size > most)) break;
+      part.push(queued);
       bytes += size;
     }
-    if (part.length > 0) yield part;
+    if (this.#next === this.#queue.length) {
+      this.#queue = [];
+      this.#next = 0;
+    }
+    return part;
   }
 
   /** Where the store refuses a part for good, looks for the keys at fault, so that the others get in. */
-  async #writePart(part: readonly CacheStep[], refused: Map<CacheStep, string>, signal: AbortSignal): Promise<void> {
+  async #flush(part: readonly Queued[]): Promise<void> {
     try {
-      await this.#transact(part.map(operationOf), signal);
+      await this.#transact(
+        part.map(({ step }) => operationOf(step)),
+        this.#signal,
+      );
+      for (const { job } of part) close(job);
     } catch (error) {
-      if (!(error instanceof InvalidRequestError)) throw error;
       const [first] = part;
-      if (part.length === 1 && first) {
-        refused.set(first, error.message);
-        return;
+      if (!(error instanceof InvalidRequestError)) for (const { job } of part) close(job, { error });
+      else if (part.length === 1 && first) {
+        first.job.refused.set(first.step, error.message);
+        close(first.job);
+      } else {
+        const half = part.length >>> 1;
+        await this.#flush(part.slice(0, half));
+        await this.#flush(part.slice(half));
       }
-      const half = part.length >>> 1;
-      await this.#writePart(part.slice(0, half), refused, signal);
-      await this.#writePart(part.slice(half), refused, signal);
     }
   }
 
@@ -110,10 +163,7 @@ export class CacheWriter {
     const { store, fence, clock, log, onError } = this.#options;
     await retry(
       async () => {
-        const { succeeded } = await this.#queue.add(
-          () => store.transact({ when: [fence], then: operations }, { signal }),
-          { signal },
-        );
+        const { succeeded } = await store.transact({ when: [fence], then: operations }, { signal });
         if (!succeeded) throw new LeadershipLostError();
       },
       {
@@ -134,6 +184,13 @@ export class CacheWriter {
       },
     );
   }
+}
+
+/** One step of a job is done, or given up with a reason. */
+function close(job: Job, failure?: { readonly error: unknown }): void {
+  job.failure ??= failure;
+  job.open -= 1;
+  if (job.open === 0) job.settled.resolve();
 }
 
 function operationOf({ key, value }: CacheStep): Operation {

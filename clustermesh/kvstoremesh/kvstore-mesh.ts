@@ -40,7 +40,12 @@ export class KvstoreMesh {
 
   /** Whether this process has done what it can for those who wait for it (clustermesh-behaviour §8.4); stays true. */
   get ready(): boolean {
-    return this.#readiness.waitingFor(this.#session).length === 0;
+    return this.waitingFor().length === 0;
+  }
+
+  /** What it waits for, in words; empty: ready. */
+  waitingFor(): readonly string[] {
+    return this.#readiness.waitingFor(this.#session);
   }
 
   /** How long that took; undefined until then. */
@@ -64,7 +69,7 @@ export class KvstoreMesh {
   }
 
   status(): KvstoreMeshStatus {
-    const waitingFor = this.#readiness.waitingFor(this.#session);
+    const waitingFor = this.waitingFor();
     const { connected, endpoint, error } = this.#deps.store.health();
     return {
       kvstoremesh: this.#options.clusterName,
@@ -109,6 +114,7 @@ export class KvstoreMesh {
     this.#session = new Session(this.#options, {
       ...this.#deps,
       fence: lock.fence(),
+      signal: leading.signal,
       onChange: () => this.#changed(),
       onWriteError: () => (this.#errors += 1),
     });
@@ -133,6 +139,6 @@ export class KvstoreMesh {
 
   #changed(): void {
     // Notes the moment in which it becomes ready.
-    this.#readiness.waitingFor(this.#session);
+    this.waitingFor();
   }
 }

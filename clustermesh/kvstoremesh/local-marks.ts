@@ -53,7 +53,7 @@ export class LocalMarks {
   /** Says that a set is complete, once in this life. */
   async writeCanary(resource: Resource, signal: AbortSignal): Promise<void> {
     if (this.#canaries.has(resource)) return;
-    await this.#deps.writer.atomically([this.#canary(resource)], signal);
+    await this.#deps.writer.write([this.#canary(resource)], signal);
     this.#canaries.add(resource);
   }
 

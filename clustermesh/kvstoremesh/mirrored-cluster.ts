@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type Schedule, retry } from '../../runtime/retry/index.ts';
-import { TaskGroup } from '../../runtime/tasks/index.ts';
+import { Condition, TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
 import {
@@ -73,6 +73,7 @@ export class MirroredCluster {
   readonly #source = new FeedSource();
   readonly #heartbeat: Heartbeat;
   readonly #marks: LocalMarks;
+  readonly #unsettled = new Condition();
   /** Of the present connection. */
   #judge: LeaseLoss | undefined;
   #config: ClusterConfigRecord | undefined;
@@ -103,6 +104,7 @@ export class MirroredCluster {
             local: deps.local,
             writer: deps.writer,
             nowMs: () => deps.clock.monotonicMs(),
+            onHeld: () => this.#unsettled.notify(),
             log: this.#log,
           },
         ),
@@ -313,7 +315,9 @@ export class MirroredCluster {
 
   /** What was held back is settled whether there is a connection or not; so is the end of the cache's time. */
   async #settleForever(signal: AbortSignal): Promise<void> {
+    const isUnsettled = (): boolean => this.#expired || this.#reflectors.some(({ held }) => held > 0);
     for (;;) {
+      await this.#unsettled.until(isUnsettled, signal);
       await this.#deps.clock.sleep(settleMs, signal);
       try {
         if (this.#expired) await this.#revoke(signal);
@@ -349,7 +353,10 @@ export class MirroredCluster {
   #startTtl(): void {
     const { cacheTtlMs } = this.#options;
     if (cacheTtlMs > 0 && this.#everConnected)
-      this.#ttl ??= this.#deps.clock.timer(cacheTtlMs, () => (this.#expired = true));
+      this.#ttl ??= this.#deps.clock.timer(cacheTtlMs, () => {
+        this.#expired = true;
+        this.#unsettled.notify();
+      });
   }
 
   #stopTtl(): void {

@@ -25,7 +25,7 @@ export interface KvstoreMeshOptions {
   readonly leaseTtlSeconds?: number;
   /** Connections at a time that are being made; 32 unless told. */
   readonly concurrentConnections?: number;
-  /** Listings at a time, over all clusters; 8 unless told. */
+  /** Listings at a time, over all clusters; 16 unless told. */
   readonly concurrentSyncs?: number;
 }
 

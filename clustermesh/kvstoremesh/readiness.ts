@@ -33,7 +33,7 @@ export class BootstrapReadiness {
   }
 
   /** Empty: ready. */
-  waitingFor(session: Pick<Session, 'clusters' | 'atStart'> | undefined): string[] {
+  waitingFor(session: Pick<Session, 'copied' | 'atStart'> | undefined): string[] {
     if (this.#readyMs !== undefined) return [];
     if (this.#startedMs === undefined) return ['start'];
     const now = this.#clock.monotonicMs();
@@ -42,14 +42,16 @@ export class BootstrapReadiness {
     return waiting;
   }
 
-  #unfinished(session: Pick<Session, 'clusters' | 'atStart'> | undefined, now: number): string[] {
+  #unfinished(session: Pick<Session, 'copied' | 'atStart'> | undefined, now: number): string[] {
     if (!session) return now - (this.#startedMs ?? now) >= standbyMs ? [] : ['the lock of the leader'];
     this.#leadingMs ??= now;
     const { atStart } = session;
     if (!atStart) return ['the list of remote clusters'];
     const late = now - this.#leadingMs >= this.#perClusterMs;
-    return session.clusters
-      .filter((cluster) => atStart.has(cluster.name) && !cluster.known && (cluster.connected || !late))
-      .map(({ name, connected }) => `cluster ${name} (${connected ? 'being copied' : 'no connection'})`);
+    const waiting: string[] = [];
+    for (const { name, known, connected } of session.copied())
+      if (atStart.has(name) && !known && (connected || !late))
+        waiting.push(`cluster ${name} (${connected ? 'being copied' : 'no connection'})`);
+    return waiting.toSorted();
   }
 }

@@ -33,6 +33,8 @@ export interface ReflectorDeps {
   readonly local: Pick<Store, 'list'>;
   readonly writer: CacheWriter;
   readonly nowMs: () => number;
+  /** Something has gone that nobody has deleted: {@link Reflector.settleHeld} is to be called from time to time. */
+  readonly onHeld: () => void;
   readonly log: Logger;
 }
 
@@ -233,6 +235,7 @@ export class Reflector {
     if (this.#held.size === 0)
       this.#log.warn('Records of a remote cluster went with its lease, which is no deletion: they are kept for now');
     this.#held.add(row, revision, this.#deps.nowMs());
+    this.#deps.onHeld();
   }
 
   #removal(row: number): Change {

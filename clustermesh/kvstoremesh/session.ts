@@ -12,6 +12,8 @@ import { writeHeartbeat } from './write-heartbeat.ts';
 export interface SessionDeps extends KvstoreMeshDeps {
   /** Holds as long as we are the leader. */
   readonly fence: Compare;
+  /** Aborts when we are no longer. */
+  readonly signal: AbortSignal;
   readonly onChange: () => void;
   readonly onWriteError: () => void;
 }
@@ -32,13 +34,13 @@ export class Session {
     this.#options = options;
     this.#deps = deps;
     const { store, clock, log, fence, onWriteError } = deps;
-    this.#writer = new CacheWriter({ store, fence, clock, log, onError: onWriteError });
+    this.#writer = new CacheWriter({ store, fence, clock, log, onError: onWriteError }, deps.signal);
     this.#memberDeps = {
       ...deps,
       local: store,
       writer: this.#writer,
       connecting: new SyncSlots({ clock, concurrency: options.concurrentConnections ?? 32, longestMs: 5_000 }),
-      listing: new SyncSlots({ clock, concurrency: options.concurrentSyncs ?? 8 }),
+      listing: new SyncSlots({ clock, concurrency: options.concurrentSyncs ?? 16 }),
       keepCopies: options.disableDrainOnDisconnection === true,
       options: {
         serviceMode: options.serviceMode ?? 'prefer-legacy',
@@ -46,6 +48,11 @@ export class Session {
         leaseLossGraceMs: options.leaseLossGraceMs ?? 900_000,
       },
     };
+  }
+
+  /** Each that is being copied, in no order. */
+  *copied(): Generator<MirroredCluster, void, void> {
+    for (const { cluster } of this.#members.values()) if (cluster) yield cluster;
   }
 
   /** Sorted by name. */

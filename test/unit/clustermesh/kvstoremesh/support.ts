@@ -45,13 +45,15 @@ export const resources: readonly Resource[] = [
   'identities',
 ];
 
+export type Spoil = (batches: AsyncIterable<WatchBatch>, prefix: string) => AsyncIterable<WatchBatch>;
+
 /** A store over an engine whose calls fail while it is cut, as those of a connection that is gone. */
 export class Link {
   readonly store: Store;
   readonly #broken = new AbortController();
   #cut = false;
 
-  constructor(engine: MemoryEngine, clock: VirtualClock) {
+  constructor(engine: MemoryEngine, clock: VirtualClock, spoil: Spoil = (batches) => batches) {
     const inner = new EngineStore(engine, { clock, endpoint: 'memory' });
     const guard = (): void => {
       if (this.#cut) throw new UnavailableError('The connection is cut');
@@ -71,7 +73,11 @@ export class Link {
       },
       listAndWatch: async function* (prefix: Bytes, { signal }: WatchOptions): AsyncGenerator<WatchBatch, void, void> {
         const both = AbortSignal.any([signal, broken.signal]);
-        if (!broken.signal.aborted) yield* inner.listAndWatch(prefix, { signal: both });
+        if (!broken.signal.aborted)
+          yield* spoil(
+            inner.listAndWatch(prefix, { signal: both }),
+            typeof prefix === 'string' ? prefix : toText(prefix),
+          );
         if (broken.signal.aborted && !signal.aborted) throw new UnavailableError('The connection is cut');
       },
       transact: async (transaction: Transaction, options) => {
@@ -167,6 +173,8 @@ export class Rig {
   readonly remotes = new Map<string, Remote>();
   readonly links: Link[] = [];
   unreachable = false;
+  /** What becomes of a remote's watches on their way. */
+  spoil: Spoil | undefined;
   readonly #stops: (() => Promise<void>)[] = [];
 
   remote(name = 'west', id = 2): Remote {
@@ -188,7 +196,7 @@ export class Rig {
         store: link.store,
         openStore: ({ cluster }) => {
           if (this.unreachable) throw new UnavailableError('Nobody answers');
-          const found = new Link(this.remote(cluster).engine, this.clock);
+          const found = new Link(this.remote(cluster).engine, this.clock, this.spoil);
           this.links.push(found);
           return found.store;
         },
@@ -270,6 +278,7 @@ export class Directory {
   }
 
   async *follow(signal: AbortSignal): AsyncGenerator<PeerEvent, void, void> {
+    if (signal.aborted) return;
     const queue = new AsyncQueue<PeerEvent>();
     for (const one of this.#configs.values()) queue.push({ type: 'add', config: one });
     queue.push({ type: 'listed' });
