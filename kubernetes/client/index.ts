@@ -5,6 +5,7 @@ export type { ApiAnswer, ApiServer, RequestOptions } from './api-server.ts';
 export { ApiError } from './api-error.ts';
 export { ConfigError } from './config-error.ts';
 export type { ConnectOptions } from './connect.ts';
+export { LeadershipLostError, LeaseElection, type LeaseElectionOptions } from './lease-election.ts';
 export { type KubernetesSourceOptions, kubernetesSource } from './kubernetes-source.ts';
 
 /**

@@ -2,21 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import {
-  type ApiServer,
-  type KubernetesEvent,
-  type KubernetesKind,
-  type KubernetesObject,
-  type KubernetesSource,
-  followedKinds,
-  kubernetesSource,
-  objectId,
-  openApiServer,
-} from '../../../kubernetes/index.ts';
+import { type ApiServer, type KubernetesKind, followedKinds, openApiServer } from '../../../kubernetes/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
 import { type KubeProcess, startKube } from '../../support/kube.ts';
 import { ciliumCrds, serviceExportCrd } from '../../support/kube-crds.ts';
 import { needs } from '../../support/probe.ts';
+import { SourceMirror } from '../../support/source-mirror.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 
@@ -25,60 +16,6 @@ const manifest = (name: string): string =>
 const sample = readFileSync(new URL('../../fixtures/cilium/cilium-state-objects.yaml', import.meta.url), 'utf8');
 const account = 'system:serviceaccount:isthmus-system:isthmus-apiserver';
 const kinds = followedKinds({ mode: 'kubernetes', serviceExports: false });
-
-/** The state of a cluster as a source tells it. */
-class Mirror implements AsyncDisposable {
-  readonly source: KubernetesSource;
-  readonly objects = new Map<string, KubernetesObject>();
-  readonly synced = new Set<KubernetesKind>();
-  readonly deleted: string[] = [];
-  readonly #stop = new AbortController();
-  readonly #done: Promise<void>;
-
-  constructor(api: ApiServer, followed: readonly KubernetesKind[] = kinds, pageSize?: number) {
-    this.source = kubernetesSource({
-      api,
-      kinds: followed,
-      clock: systemClock,
-      schedule: (failures) => Math.min(1_000, failures * 20),
-      ...(pageSize === undefined ? {} : { pageSize }),
-    });
-    this.#done = this.#follow();
-  }
-
-  get isSynced(): boolean {
-    return this.source.kinds.every((kind) => this.synced.has(kind));
-  }
-
-  has(kind: KubernetesKind, namespace: string, name: string): boolean {
-    return this.objects.has(objectId(kind, namespace, name));
-  }
-
-  problem(): string {
-    return (this.source.problems?.() ?? []).map(({ object, reason }) => `${object}: ${reason}`).join('\n');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#done;
-  }
-
-  async #follow(): Promise<void> {
-    for await (const event of this.source.watch(this.#stop.signal)) this.#apply(event);
-  }
-
-  #apply(event: KubernetesEvent): void {
-    if (event.type === 'synced') this.synced.add(event.kind);
-    else if (event.type === 'upsert') {
-      const { kind, metadata } = event.object;
-      this.objects.set(objectId(kind, metadata.namespace, metadata.name), event.object);
-    } else {
-      const id = objectId(event.kind, event.namespace, event.name);
-      this.objects.delete(id);
-      this.deleted.push(id);
-    }
-  }
-}
 
 needs('kube', 'etcd')('A source over a real kube-apiserver', () => {
   let kube: KubeProcess;
@@ -115,7 +52,7 @@ spec: {nodeName: n1, containers: [{name: c, image: x, ports: [{name: http, conta
 `;
 
   test('reads every kind with just the rights that our own manifests grant', async () => {
-    await using mirror = new Mirror(await open());
+    await using mirror = new SourceMirror(await open(), kinds);
     await until(() => mirror.isSynced);
     await kube.apply(node('n1'));
     await kube.apply(pod('web-1'));
@@ -167,7 +104,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     await until(
       async () => (await kube.call('GET', '/api/v1/pods', undefined, { token: 'apiserver-token' })).status === 403,
     );
-    await using mirror = new Mirror(await open());
+    await using mirror = new SourceMirror(await open(), kinds);
     await until(() => mirror.synced.size === kinds.length - 1 && mirror.problem() !== '');
     expect(mirror.synced.has('Pod')).toBe(false);
     expect(mirror.problem()).toMatch(
@@ -181,7 +118,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     await kube.apply(pod('token-1'));
     const tokenFile = join(folder, 'token');
     writeFileSync(tokenFile, 'nonsense\n');
-    await using mirror = new Mirror(await open({ tokenFile }));
+    await using mirror = new SourceMirror(await open({ tokenFile }), kinds);
     await until(() => mirror.problem().split('\n').length === kinds.length);
     expect(mirror.problem()).toContain('pods: Cannot list pods: Unauthorized (401 Unauthorized)');
     expect(mirror.problem()).not.toContain('nonsense');
@@ -205,7 +142,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
   test('goes on with its watches after the API server was started again, without listing anything twice', async () => {
     await kube.apply(pod('restart-1'));
     const { api, listings } = counting(await open());
-    await using mirror = new Mirror(api);
+    await using mirror = new SourceMirror(api, kinds);
     await until(() => mirror.isSynced);
     await kube.kill();
     await kube.restart();
@@ -221,7 +158,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     for (const name of ['gone-1', 'gone-2', 'gone-3']) await kube.apply(pod(name));
     await using proxy = await startTcpProxy({ host: '127.0.0.1', port: kube.port });
     const { api, listings } = counting(await open(undefined, `https://127.0.0.1:${proxy.port}`));
-    await using mirror = new Mirror(api, kinds, 2);
+    await using mirror = new SourceMirror(api, kinds, 2);
     await until(() => mirror.isSynced);
     const before = listings();
     const kept = mirror.objects.get('Pod/shop/gone-2');
@@ -244,7 +181,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
   test('lives with a slow API server, and with a connection that is cut', async () => {
     await using proxy = await startTcpProxy({ host: '127.0.0.1', port: kube.port });
     proxy.delay(150);
-    await using mirror = new Mirror(await open(undefined, `https://127.0.0.1:${proxy.port}`));
+    await using mirror = new SourceMirror(await open(undefined, `https://127.0.0.1:${proxy.port}`), kinds);
     await until(() => mirror.isSynced);
     proxy.cut();
     await kube.apply(pod('slow-1'));
@@ -254,7 +191,7 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
 
   test('waits for definitions of custom resources by name, and reads what Cilium keeps once they are there', async () => {
     await kube.apply(manifest('rbac-cilium.yaml'));
-    await using mirror = new Mirror(await open(), followedKinds({ mode: 'cilium' }));
+    await using mirror = new SourceMirror(await open(), followedKinds({ mode: 'cilium' }));
     await until(() => mirror.synced.size === 3 && mirror.problem().split('\n').length === 4);
     expect(mirror.problem()).toContain(
       'The API server serves no ciliumnodes of cilium.io/v2. Install its definition (CRD)',
