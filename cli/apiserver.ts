@@ -43,8 +43,8 @@ export const apiserver = defineCommand({
     source: {
       type: 'string',
       required: true,
-      placeholder: 'KIND:PATH',
-      help: 'Where Kubernetes objects come from: manifests:DIR (followed) or stream:SOCKET',
+      placeholder: 'KIND[:PATH]',
+      help: 'Where Kubernetes objects come from: kubernetes (as a pod), kubernetes:KUBECONFIG, manifests:DIR or stream:SOCKET',
     },
     ...publishingOptions,
     'api-socket': {
@@ -65,6 +65,7 @@ export const apiserver = defineCommand({
     ...daemonOptions,
   }),
   examples: [
+    'isthmus apiserver --cluster-name east --cluster-id 1 --data-dir /var/lib/isthmus/store --source kubernetes',
     'isthmus apiserver --cluster-name east --cluster-id 1 --data-dir /var/lib/isthmus/store --source manifests:/etc/isthmus/manifests',
     'isthmus apiserver --cluster-name east --cluster-id 1 --store etcd --store-config /etc/isthmus/etcd.yaml --source manifests:/etc/isthmus/manifests',
   ],
@@ -80,7 +81,7 @@ export const apiserver = defineCommand({
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
-    const source = await openSource(options.source, kinds, deps);
+    const { source } = await openSource(options.source, kinds, { ...deps, env: context.env });
     await using own = await openOwnStore(
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },

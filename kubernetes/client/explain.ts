@@ -26,7 +26,7 @@ export function explain(error: unknown, resource: Resource): Explained {
         reason: `The API server serves no ${resource.plural} of ${resource.group === '' ? 'v1' : resource.versions.map((version) => `${resource.group}/${version}`).join(' or ')}`,
         hint:
           resource.kind === 'ServiceExport'
-            ? 'Install the definitions (CRD) of the MCS API, or say --service-exports=false'
+            ? 'Install the definitions (CRD) of the MCS API, or leave --clustermesh-enable-mcs-api out'
             : 'Install its definition (CRD)',
         lasting: true,
       };
