@@ -195,7 +195,7 @@ describe('commands', () => {
         '--listen',
         '127.0.0.1:0',
       ],
-      says: '--source expects manifests:DIR or stream:SOCKET',
+      says: '--source expects kubernetes, kubernetes:KUBECONFIG, manifests:DIR or stream:SOCKET',
     },
     {
       argv: ['apiserver', '--cluster-name', 'east', '--cluster-id', '1', '--source', 'stream:x'],
