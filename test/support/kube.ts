@@ -60,7 +60,7 @@ export interface KubeProcess extends AsyncDisposable {
   resume(): void;
   /** One plain call, past the client under test. */
   call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<KubeAnswer>;
-  /** Makes or changes objects given as YAML, their status too. @throws when one is refused. */
+  /** Makes or changes objects given as YAML, their status too. @throws when one is refused, or has a member that the API does not know. */
   apply(yaml: string): Promise<void>;
   /** @throws unless it is gone or was not there. */
   remove(object: KubeObject): Promise<void>;
@@ -220,7 +220,7 @@ class Kube implements KubeProcess {
       const object = document.toJS() as KubeObject | null;
       if (object === null) continue;
       const path = pathOf(object);
-      const query = '?fieldManager=test&force=true';
+      const query = '?fieldManager=test&force=true&fieldValidation=Strict';
       const options = { contentType: 'application/apply-patch+yaml' };
       const made = await this.call('PATCH', path + query, object, options);
       if (made.status >= 300) throw new Error(`Cannot apply ${path}: ${made.status} ${made.text}`);

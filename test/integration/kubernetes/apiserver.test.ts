@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { apiserver } from '../../../cli/apiserver.ts';
 import { openStore, storeAddressOf, toText } from '../../../kvstore/index.ts';
 import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
@@ -102,18 +103,18 @@ kind: NetworkPolicy
 metadata: {name: deny, namespace: east}
 spec: {podSelector: {}, policyTypes: [Ingress]}
 `);
-    await using apiserver = await start('--cluster-name=east', '--cluster-id=1');
-    const keys = async (prefix: string): Promise<string[]> => [...(await apiserver.records(prefix)).keys()];
+    await using running = await start('--cluster-name=east', '--cluster-id=1');
+    const keys = async (prefix: string): Promise<string[]> => [...(await running.records(prefix)).keys()];
     await until(async () => (await keys('cilium/synced/east/')).length >= 3);
     await until(async () => (await keys('isthmus/v1/workloads/n1/east/')).length === 1);
-    const [service] = (await apiserver.records('cilium/state/services/v1/east/east/')).values();
+    const [service] = (await running.records('cilium/state/services/v1/east/east/')).values();
     expect(JSON.parse(toText(service ?? new Uint8Array()))).toMatchObject({
       backends: { '10.1.0.5': { http: { Protocol: 'TCP', Port: 8080 } } },
       zones: { '10.1.0.5': { zone: 'z1' } },
       shared: true,
       clusterID: 1,
     });
-    const identities = [...(await apiserver.records('cilium/state/identities/v1/id/')).values()].map(toText);
+    const identities = [...(await running.records('cilium/state/identities/v1/id/')).values()].map(toText);
     expect(identities).toEqual([
       expect.stringMatching(/k8s:app=web;.*k8s:io\.cilium\.k8s\.policy\.serviceaccount=web;/),
     ]);
@@ -124,11 +125,22 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     await until(async () => (await keys('cilium/state/services/')).length === 0);
   }, 120_000);
 
+  test.each(['rbac.yaml', 'rbac-cilium.yaml', 'apiserver.yaml', 'apiserver-etcd.yaml'])(
+    'has manifests that an API server takes, with options that there are: %s',
+    async (name) => {
+      const manifest = text(`deploy/kubernetes/${name}`);
+      await kube.apply(manifest);
+      const options = [...manifest.matchAll(/^ +- --([a-z-]+)(?:=|$)/gm)].map(([, option]) => option ?? '');
+      expect(options.filter((option) => !Object.hasOwn(apiserver.options, option))).toEqual([]);
+      expect(options.includes('source')).toBe(name.startsWith('apiserver'));
+    },
+  );
+
   test('of a cluster that runs Cilium stores what Cilium itself stored for the same objects', async () => {
     await kube.apply(text('deploy/kubernetes/rbac-cilium.yaml'));
     await kube.apply(ciliumCrds + serviceExportCrd('v1beta1'));
     await kube.apply(text('test/fixtures/cilium/cilium-state-objects.yaml'));
-    await using apiserver = await start(
+    await using running = await start(
       '--cluster-name=cluster3',
       '--cluster-id=3',
       '--source-mode=cilium',
@@ -145,8 +157,8 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
         ]),
     );
     const canaries = [...sample.keys()].filter((key) => key.startsWith('cilium/synced/'));
-    await until(async () => (await apiserver.records('cilium/synced/')).size === canaries.length);
-    const stored = await apiserver.records('cilium/');
+    await until(async () => (await running.records('cilium/synced/')).size === canaries.length);
+    const stored = await running.records('cilium/');
     expect(Object.fromEntries([...stored].map(([key, value]) => [key, comparable(key, value)]))).toEqual(
       Object.fromEntries(sample),
     );
