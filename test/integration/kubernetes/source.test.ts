@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type ApiServer, type KubernetesKind, followedKinds, openApiServer } from '../../../kubernetes/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
+import { TestAuthority } from '../../support/certificates.ts';
 import { type KubeProcess, startKube } from '../../support/kube.ts';
 import { ciliumCrds, serviceExportCrd } from '../../support/kube-crds.ts';
 import { needs } from '../../support/probe.ts';
@@ -127,6 +128,30 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     await until(() => mirror.isSynced && mirror.problem() === '');
     expect(mirror.has('Pod', 'shop', 'token-1')).toBe(true);
     expect(mirror.deleted).toEqual([]);
+  });
+
+  test('comes as the pod that it is, with a token that Kubernetes gave out and an authority that it checks', async () => {
+    const given = await kube.call('POST', '/api/v1/namespaces/isthmus-system/serviceaccounts/isthmus-apiserver/token', {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: { audiences: ['https://kubernetes.default.svc'], expirationSeconds: 3_600 },
+    });
+    writeFileSync(join(folder, 'token'), (given.json as { status: { token: string } }).status.token);
+    writeFileSync(join(folder, 'ca.crt'), readFileSync(kube.caFile));
+    writeFileSync(join(folder, 'namespace'), 'isthmus-system');
+    const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(kube.port) };
+    const api = await openApiServer({ clock: systemClock, env, serviceAccountRoot: folder });
+    expect(api.namespace).toBe('isthmus-system');
+    await using mirror = new SourceMirror(api, kinds);
+    await until(() => mirror.isSynced && mirror.problem() === '');
+    writeFileSync(join(folder, 'ca.crt'), new TestAuthority('another').cert);
+    await using stranger = new SourceMirror(
+      await openApiServer({ clock: systemClock, env, serviceAccountRoot: folder }),
+      kinds,
+    );
+    await until(() => stranger.problem().split('\n').length === kinds.length);
+    expect(stranger.problem()).toMatch(/pods: .*(self-signed certificate|unable to verify)/);
+    expect(stranger.synced.size).toBe(0);
   });
 
   /** Counts the listings of pods. */
