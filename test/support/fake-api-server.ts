@@ -50,6 +50,12 @@ export class FakeApiServer implements ApiServer {
     this.#collections.set(path, new Map());
   }
 
+  /** Is served no more, as a version of a resource whose definition has changed. */
+  withdraw(path: string): void {
+    this.#collections.delete(path);
+    for (const watch of this.#watches) if (watch.path === path) watch.queue.end();
+  }
+
   set(path: string, object: RawObject): void {
     const objects = this.#collectionOf(path);
     const id = `${object.metadata.namespace ?? ''}/${object.metadata.name}`;

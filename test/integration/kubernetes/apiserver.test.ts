@@ -27,7 +27,7 @@ needs('kube', 'etcd')('isthmus apiserver --source kubernetes', () => {
     kube = await startKube({ tokens: { [account]: 'apiserver-token' } });
     await kube.apply(rbac);
     // The first time a machine does this, the servers are built before.
-  }, 900_000);
+  }, 1_500_000);
   afterAll(async () => {
     await kube[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });

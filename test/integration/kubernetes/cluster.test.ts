@@ -18,7 +18,7 @@ needs('kube', 'etcd')('A cluster', () => {
     kube = await startKube({ tokens: { [account]: 'apiserver-token' } });
     await kube.apply(`${rbac}---\n{apiVersion: v1, kind: Namespace, metadata: {name: churn}}`);
     // The first time a machine does this, the servers are built before.
-  }, 900_000);
+  }, 1_500_000);
   afterAll(async () => kube[Symbol.asyncDispose](), 60_000);
 
   let opened = 0;

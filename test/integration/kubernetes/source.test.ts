@@ -27,7 +27,7 @@ needs('kube', 'etcd')('A source over a real kube-apiserver', () => {
     await kube.apply(manifest('rbac.yaml'));
     await kube.apply('{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: red}}}');
     // The first time a machine does this, the servers are built before.
-  }, 900_000);
+  }, 1_500_000);
   afterAll(async () => kube[Symbol.asyncDispose](), 60_000);
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'isthmus-kubeconfig-'));

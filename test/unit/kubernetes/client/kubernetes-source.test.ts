@@ -286,6 +286,29 @@ describe('What cannot be read', () => {
     expect(api.requests.some((path) => path.startsWith(beta ?? ''))).toBe(true);
   });
 
+  test('under one version any more is read under another, without telling anything twice', async () => {
+    const [beta = '', alpha = ''] = ['v1beta1', 'v1alpha1'].map(
+      (version) => `/apis/multicluster.x-k8s.io/${version}/serviceexports`,
+    );
+    const exported = (version: string, name: string): RawObject => ({
+      apiVersion: `multicluster.x-k8s.io/${version}`,
+      kind: 'ServiceExport',
+      metadata: { name, namespace: 'shop' },
+    });
+    api.declare(alpha);
+    for (const name of ['a', 'b']) api.set(alpha, exported('v1alpha1', name));
+    start(['ServiceExport']);
+    expect(await hear('synced ServiceExport')).toEqual(['+a', '+b', 'synced ServiceExport']);
+    await settle(() => api.watches === 1);
+    api.withdraw(alpha);
+    await settle(() => source.problems?.().length === 1);
+    expect(heard).toEqual([]);
+    api.declare(beta);
+    api.set(beta, exported('v1beta1', 'b'));
+    expect(await hear('-a')).toEqual(['+b', '-a']);
+    await settle(() => source.problems?.().length === 0);
+  });
+
   test('of one object costs that object alone: the version before stays, until it is valid again or gone', async () => {
     const broken = (name: string): RawObject => ({ ...pod(name), status: { podIPs: [{ ip: '10.0.0.300' }] } });
     for (const name of ['a', 'b']) api.set(pods, pod(name));
