@@ -3,7 +3,8 @@ import type { Change } from '../engine/index.ts';
 import type { TableWrite, Writer } from './group-commit.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow } from './row-codec.ts';
-import { type Table, type Tables, metaKeys, revisionBytes } from './tables.ts';
+import { metaKeys, revisionBytes } from './meta.ts';
+import type { Table, Tables } from './tables.ts';
 
 /** Durable writes wait this long for others: a page that many of them change is written once. */
 const delayMs = 20;

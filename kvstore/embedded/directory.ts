@@ -14,12 +14,25 @@ export function checkDirectory(directory: string): void {
   checkContent(directory);
 }
 
-/** Makes an empty directory ours; whoever calls it has locked it. @throws {StoreDirectoryError} */
-export function markDirectory(directory: string): void {
+/**
+ * Makes an empty directory ours; whoever calls it has locked it. Gives the seal, once there is one: before that nobody was
+ * answered from the store. @throws {StoreDirectoryError}
+ */
+export function markDirectory(directory: string): string | undefined {
   checkContent(directory);
   const marker = join(directory, markerName);
-  if (existsSync(marker)) return;
-  writeDurably(directory, marker, `${JSON.stringify({ product: 'isthmus', format: storeFormat })}\n`);
+  if (!existsSync(marker)) {
+    writeDurably(directory, marker, `${JSON.stringify({ product: 'isthmus', format: storeFormat })}\n`);
+    return undefined;
+  }
+  const { store } = parseMarker(readFileSync(marker, 'utf8'));
+  return typeof store === 'string' ? store : undefined;
+}
+
+/** Says in the mark which store there is from now on, so that one that lacks its tables is not taken for a new one. */
+export function sealDirectory(directory: string, store: string): void {
+  const content = { product: 'isthmus', format: storeFormat, store };
+  writeDurably(directory, join(directory, markerName), `${JSON.stringify(content)}\n`);
 }
 
 function checkContent(directory: string): void {
@@ -58,7 +71,11 @@ function checkMarker(directory: string, text: string): void {
     );
 }
 
-function parseMarker(text: string): { readonly product?: unknown; readonly format?: unknown } {
+function parseMarker(text: string): {
+  readonly product?: unknown;
+  readonly format?: unknown;
+  readonly store?: unknown;
+} {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : {};

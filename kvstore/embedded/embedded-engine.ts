@@ -1,5 +1,15 @@
-import { silentLogger } from '../../runtime/log/index.ts';
-import type { Engine } from '../contract/index.ts';
+import { type Logger, silentLogger } from '../../runtime/log/index.ts';
+import type {
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  Engine,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+} from '../contract/index.ts';
 import {
   type AutoCompaction,
   MvccEngine,
@@ -8,7 +18,9 @@ import {
   compactAutomatically,
 } from '../engine/index.ts';
 import { LmdbBackend } from './lmdb-backend.ts';
+import { isDamage } from './lmdb-error.ts';
 import { openLog } from './open-log.ts';
+import { damaged } from './table-file.ts';
 import { type Tables, closeTables, openTables } from './tables.ts';
 import type { WriteAheadLog } from './wal/index.ts';
 
@@ -49,13 +61,47 @@ async function openLogOf(tables: Tables): Promise<WriteAheadLog> {
 }
 
 class EmbeddedEngine extends MvccEngine {
+  readonly #backend: LmdbBackend;
+  readonly #directory: string;
+  readonly #log: Logger;
   readonly #stopping = new AbortController();
   readonly #compacting: Promise<void>;
 
   constructor(backend: LmdbBackend, options: EmbeddedEngineOptions) {
     super(backend, options, options);
+    this.#backend = backend;
+    this.#directory = options.directory;
+    this.#log = options.log ?? silentLogger;
     const policy = options.autoCompaction ?? defaultAutoCompaction;
     this.#compacting = compactAutomatically(this, policy, options, this.#stopping.signal);
+  }
+
+  override range(request: RangeRequest): Promise<RangeResponse> {
+    return this.#sound(super.range(request));
+  }
+
+  override put(request: PutRequest): Promise<PutResponse> {
+    return this.#sound(super.put(request));
+  }
+
+  override deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+    return this.#sound(super.deleteRange(request));
+  }
+
+  override txn(request: TxnRequest): Promise<TxnResponse> {
+    return this.#sound(super.txn(request));
+  }
+
+  /** Who meets pages that LMDB cannot have written ends the store: what else is wrong nobody knows. */
+  async #sound<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      const cause = damaged(this.#directory, error instanceof Error ? error.message : String(error), { cause: error });
+      this.#log.error('The store is damaged', { error: cause });
+      throw this.#backend.fail(cause);
+    }
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {

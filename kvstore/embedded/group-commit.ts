@@ -1,6 +1,6 @@
 import type { Change } from '../engine/index.ts';
 import { StoreDirectoryError } from './directory-error.ts';
-import type { Table, Tables } from './tables.ts';
+import { type Table, type Tables, makeRoom } from './tables.ts';
 
 /** One change of a table; without value the key is removed. */
 export interface TableWrite {
@@ -102,8 +102,10 @@ export class GroupCommit {
  * One transaction of LMDB; its promise means on disk (see `openTables`). It writes nothing once another process has entered
  * itself as the owner.
  */
-export function lmdbWriter({ ownership, directory }: Tables): Writer {
+export function lmdbWriter(tables: Tables): Writer {
+  const { ownership, directory } = tables;
   return async (writes) => {
+    makeRoom(tables, writes.length, sizeOf(writes));
     let owned: boolean;
     try {
       owned = await ownership.table.ifVersion(ownership.key, ownership.version, () => {
@@ -119,6 +121,10 @@ export function lmdbWriter({ ownership, directory }: Tables): Writer {
     if (!owned)
       throw new StoreDirectoryError('in-use', directory, `Store in ${directory} was taken over by another process`);
   };
+}
+
+function sizeOf(writes: readonly TableWrite[]): number {
+  return writes.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0);
 }
 
 /** lmdb-js rejects with a general error whose `commitError` is a promise that rejects with the real one. */

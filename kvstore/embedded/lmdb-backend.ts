@@ -13,19 +13,12 @@ import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type TableWrite, type Writer, lmdbWriter } from './group-commit.ts';
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
+import { disownLog } from './open-log.ts';
 import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
 import { environmentSize, isOutOfSpace, keysIn, noRoomBytes, roomIn } from './space.ts';
 import { sweep } from './sweep.ts';
-import {
-  type Table,
-  type Tables,
-  closeTables,
-  maxKeyBytes,
-  metaId,
-  metaKeys,
-  metaRevision,
-  revisionBytes,
-} from './tables.ts';
+import { metaId, metaKeys, metaRevision, revisionBytes } from './meta.ts';
+import { type Table, type Tables, closeTables, maxKeyBytes } from './tables.ts';
 import type { WriteLog } from './wal/index.ts';
 
 export interface LmdbBackendOptions {
@@ -281,8 +274,9 @@ export class LmdbBackend implements Backend {
     this.#applier.stop();
     // What began before the end was told still finds open tables.
     await this.#commits.idle();
+    const released = applied && (await disownLog(this.#tables, this.#write));
     this.#closed = true;
-    this.#log?.close(!applied);
+    this.#log?.close(!released);
     await closeTables(this.#tables);
   }
 
@@ -336,7 +330,7 @@ export class LmdbBackend implements Backend {
     this.#report('Writes could not be taken to the tables; they are safe in the log', cause);
     this.#checkRoom();
     if (isOutOfSpace(cause, this.#tables.directory)) this.#noRoom = true;
-    else this.#break(cause);
+    else this.fail(cause);
   }
 
   #checkRoom(): void {
@@ -371,16 +365,17 @@ export class LmdbBackend implements Backend {
     } catch (error) {
       // What is on disk cannot even be read back: there is nothing left to go on from.
       this.#report('A commit failed and the tables cannot be read', error);
-      return this.#break(cause);
+      return this.fail(cause);
     }
     this.#report('A commit failed and was rolled back', cause);
     this.#onRollback();
-    if (!isOutOfSpace(cause, this.#tables.directory)) return this.#break(cause);
+    if (!isOutOfSpace(cause, this.#tables.directory)) return this.fail(cause);
     this.#noRoom = true;
     return engineErrors.noSpace();
   }
 
-  #break(cause: unknown): Error {
+  /** Nothing is written any more, and `cause` is the reason. */
+  fail(cause: unknown): Error {
     if (this.#broken) return this.#broken;
     this.#broken = engineErrors.stopped(cause);
     this.#onBroken(this.#broken);

@@ -1,49 +1,50 @@
-import { StoreDirectoryError } from './directory-error.ts';
-import { type Tables, metaKeys, metaRevision, revisionBytes } from './tables.ts';
-import { WriteAheadLog, decodeWrites, loggedTables, recordsBehind, removeLogs } from './wal/index.ts';
+import { recordsLeft } from './records-left.ts';
+import type { Writer } from './group-commit.ts';
+import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
+import { type Tables, makeRoom } from './tables.ts';
+import { WriteAheadLog, decodeWrites, loggedTables, removeLogs } from './wal/index.ts';
 
 /**
  * Gives the tables what only the log has (a process that was killed had answered those writes), then opens the log for
- * new ones. @throws {StoreDirectoryError} when records are missing that must be there.
+ * new ones. @throws {StoreDirectoryError} when the log, or records in it, are missing that must be there.
  */
 export function openLog(tables: Tables): WriteAheadLog {
   const { directory, root, meta, ownership } = tables;
   const logged = loggedTables(tables);
   const storeId = meta.get(metaKeys.cluster) ?? Buffer.alloc(0);
-  let applied = metaRevision(tables, metaKeys.applied, 0);
-  const records = readRecords(directory, storeId, applied);
-  const last = records.at(-1);
-  if (last) {
-    // All or nothing, with the mark: dying in here leaves everything to the next start.
-    root.transactionSync(() => {
-      for (const { writes } of records)
-        for (const { table, key, value } of decodeWrites(logged, writes)) {
-          if (value) table.putSync(key, value);
-          else table.removeSync(key);
-        }
-      meta.putSync(metaKeys.applied, revisionBytes(last.number));
-    });
-    applied = last.number;
-  }
-  removeLogs(directory);
-  return new WriteAheadLog({
+  const records = recordsLeft(tables);
+  const applied = records.at(-1)?.number ?? metaRevision(tables, metaKeys.applied, 0);
+  const owner = ownership.version.toString(36);
+  const log = new WriteAheadLog({
     directory,
     tables: logged,
     storeId,
     applied,
-    owner: ownership.version.toString(36),
+    owner,
     owned: () => {
       root.resetReadTxn();
       return ownership.table.getEntry(ownership.key)?.version === ownership.version;
     },
   });
+  const writes = records.flatMap((record) => [...decodeWrites(logged, record.writes)]);
+  makeRoom(tables, writes.length + 2, records.reduce((sum, record) => sum + record.writes.length, 0) * 2);
+  // All or nothing, with the marks: dying in here leaves everything to the next start.
+  root.transactionSync(() => {
+    for (const { table, key, value } of writes) {
+      if (value) table.putSync(key, value);
+      else table.removeSync(key);
+    }
+    meta.putSync(metaKeys.applied, revisionBytes(applied));
+    meta.putSync(metaKeys.wal, Buffer.from(owner));
+  });
+  removeLogs(directory, owner);
+  return log;
 }
 
-function readRecords(directory: string, storeId: Buffer, applied: number): ReturnType<typeof recordsBehind> {
-  try {
-    return recordsBehind(directory, storeId, applied);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new StoreDirectoryError('damaged', directory, `Store in ${directory} is damaged: ${error.message}`);
-  }
+/** After it the store is whole without its log. False when it cannot be said: then the log stays, and does no harm. */
+export async function disownLog({ meta }: Tables, write: Writer): Promise<boolean> {
+  return await write([{ table: meta, key: metaKeys.wal }]).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,4 +1,5 @@
-import { closeTables, metaKeys, metaRevision, openTables, revisionBytes } from './tables.ts';
+import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
+import { closeTables, openTables } from './tables.ts';
 
 /**
  * Makes the store of a directory go on from `revision`, as if it had written that often: for a store that takes the place

@@ -2,11 +2,15 @@ import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Database, type RootDatabase, open } from 'lmdb';
 import type { Clock } from '../../runtime/clock/index.ts';
-import { StoreDirectoryError } from './directory-error.ts';
+import type { StoreDirectoryError } from './directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
-import { checkDirectory, markDirectory, storeFormat } from './directory.ts';
-import { readLogKey, readRevision, writeRevision } from './row-codec.ts';
+import { checkDirectory, markDirectory, sealDirectory, storeFormat } from './directory.ts';
+import { explained } from './lmdb-error.ts';
+import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
+import { readLogKey } from './row-codec.ts';
+import { recordsLeft } from './records-left.ts';
 import { RowArena } from './row-arena.ts';
+import { TableFile, checkTableFile, damaged } from './table-file.ts';
 
 export type Table = Database<Buffer, Buffer>;
 
@@ -29,6 +33,7 @@ export interface Tables {
   readonly lease: Table;
   readonly meta: Table;
   readonly ownership: Ownership;
+  readonly file: TableFile;
   readonly lock: AsyncDisposable;
 }
 
@@ -39,23 +44,12 @@ export interface Ownership {
   readonly version: number;
 }
 
-export const metaKeys = {
-  format: Buffer.from('format'),
-  cluster: Buffer.from('cluster'),
-  member: Buffer.from('member'),
-  revision: Buffer.from('revision'),
-  /** Number of the last record of the write-ahead log that the tables have. */
-  applied: Buffer.from('applied'),
-  /** Revisions below it cannot be read any more. */
-  compacted: Buffer.from('compacted'),
-  /** How far the rows of that compaction are gone: the log key to go on from. */
-  sweep: Buffer.from('sweep'),
-} as const;
-
 /** lmdb-js on pages of 4 KiB. */
 export const maxKeyBytes = 1978;
 
 const ownerKey = Buffer.from('owner');
+/** More than making the tables and taking ownership need. */
+const writesOfStart = 64;
 
 /**
  * Opens or makes the store in `directory` and takes ownership of it. @throws {StoreDirectoryError}
@@ -68,22 +62,26 @@ export async function openTables(directory: string, clock?: Clock): Promise<Tabl
   checkDirectory(directory);
   const lock = await lockDirectory(directory, clock);
   try {
-    markDirectory(directory);
-    return await openLocked(directory, lock);
+    const sealed = markDirectory(directory);
+    checkTableFile(directory, sealed !== undefined);
+    return await openLocked(directory, lock, sealed);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
-    throw error;
+    throw explained(error, directory);
   }
 }
 
-async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tables> {
+async function openLocked(directory: string, lock: AsyncDisposable, sealed: string | undefined): Promise<Tables> {
   const path = realpathSync(directory);
   const common = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const durability = { overlappingSync: false, eventTurnBatching: false };
   // Told outright: lmdb-js takes a name with a dot in it for a file.
   const place = { path, noSubdir: false };
   const root = open<Buffer, Buffer>({ ...place, maxDbs: 8, maxReaders: 512, ...durability, ...common });
+  let file: TableFile | undefined;
   try {
+    file = new TableFile(path);
+    makeRoom({ file, root }, writesOfStart, 0);
     const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, ...common });
     const tables: Tables = {
       directory: path,
@@ -100,14 +98,33 @@ async function openLocked(directory: string, lock: AsyncDisposable): Promise<Tab
         key: ownerKey,
         version: randomVersion(),
       },
+      file,
       lock,
     };
-    takeOwnership(tables, directory);
+    // Looked at before anything is written, and again by `openLog` once nobody else can add to it.
+    recordsLeft(tables);
+    takeOwnership(tables, directory, sealed);
+    if (sealed === undefined) sealDirectory(directory, sealOf(tables));
     return tables;
   } catch (error) {
+    file?.[Symbol.dispose]();
     await root.close();
     throw error;
   }
+}
+
+/** To be called before every commit. */
+export function makeRoom({ file, root }: Pick<Tables, 'file' | 'root'>, writes: number, bytes: number): void {
+  const { pageSize, lastPageNumber } = root.getStats() as {
+    readonly pageSize: number;
+    readonly lastPageNumber: number;
+  };
+  file.makeRoom((lastPageNumber + 1) * pageSize, writes, bytes, pageSize);
+}
+
+/** What the mark of the directory says of the store in it. */
+function sealOf({ meta }: Pick<Tables, 'meta'>): string {
+  return meta.get(metaKeys.cluster)?.toString('hex') ?? '';
 }
 
 /** A key that nobody looks at is not made, and values share pieces of memory. */
@@ -127,30 +144,16 @@ function openWalk(root: RootDatabase<Buffer, Buffer>): Walk {
 
 export async function closeTables(tables: Tables): Promise<void> {
   await tables.root.close();
+  tables.file[Symbol.dispose]();
   await tables.lock[Symbol.asyncDispose]();
 }
 
-export function revisionBytes(revision: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  writeRevision(bytes, revision, 0);
-  return bytes;
-}
-
-export function metaRevision(tables: Tables, key: Buffer, missing: number): number {
-  const bytes = tables.meta.get(key);
-  return bytes ? readRevision(bytes, 0) : missing;
-}
-
-export function metaId(tables: Tables, key: Buffer): bigint {
-  const bytes = tables.meta.get(key);
-  if (!bytes) throw new StoreDirectoryError('damaged', tables.directory, `Store in ${tables.directory} has no ids`);
-  return bytes.readBigUInt64BE(0);
-}
-
 /** Makes what a store begins with, and enters this process as the one that has it. */
-function takeOwnership(tables: Tables, directory: string): void {
+function takeOwnership(tables: Tables, directory: string, sealed: string | undefined): void {
   const { meta, log, root, ownership } = tables;
   const failure = root.transactionSync((): StoreDirectoryError | undefined => {
+    if (sealed !== undefined && sealOf(tables) !== sealed)
+      return damaged(directory, 'its tables are not those of the store that the directory was made for');
     if (!meta.get(metaKeys.format)) {
       meta.putSync(metaKeys.format, revisionBytes(storeFormat));
       meta.putSync(metaKeys.cluster, randomId());
@@ -159,12 +162,7 @@ function takeOwnership(tables: Tables, directory: string): void {
     }
     for (const key of log.getKeys({ reverse: true, limit: 1 })) {
       const last = readLogKey(key).revision;
-      if (last > metaRevision(tables, metaKeys.revision, 0))
-        return new StoreDirectoryError(
-          'damaged',
-          directory,
-          `Store in ${directory} is damaged: its log is ahead of it`,
-        );
+      if (last > metaRevision(tables, metaKeys.revision, 0)) return damaged(directory, 'its history is ahead of it');
     }
     // For people who look: what counts is the version.
     const owner = Buffer.from(JSON.stringify({ pid: process.pid, host: hostname() }));

@@ -1,2 +1,2 @@
-export { decodeWrites, loggedTables } from './record.ts';
-export { WriteAheadLog, type WriteLog, recordsBehind, removeLogs } from './write-ahead-log.ts';
+export { type FoundRecord, decodeWrites, loggedTables } from './record.ts';
+export { WriteAheadLog, type WriteLog, lacks, recordsBehind, removeLogs } from './write-ahead-log.ts';

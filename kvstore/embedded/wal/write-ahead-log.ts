@@ -3,9 +3,11 @@ import {
   fdatasync,
   fdatasyncSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   readdirSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -74,7 +76,11 @@ export class WriteAheadLog implements WriteLog {
     this.#owned = options.owned;
     const open = (place: 0 | 1): Segment => {
       const path = join(options.directory, `${namePrefix}${options.owner}.${place}`);
-      return { path, file: openSync(path, 'wx', 0o600), offset: 0, last: 0 };
+      const file = openSync(path, 'wx', 0o600);
+      // A hole, which takes no room: by its length a whole file is told from one that was copied in part.
+      ftruncateSync(file, segmentBytes);
+      fsyncSync(file);
+      return { path, file, offset: 0, last: 0 };
     };
     this.#segments = [open(0), open(1)];
     const parent = openSync(options.directory, 'r');
@@ -154,9 +160,21 @@ function seedOf(storeId: Buffer, owner: string): number {
   return crc32(owner, crc32(storeId));
 }
 
+/** What of the log of `owner` is not there, or not whole; `undefined` when nothing. */
+export function lacks(directory: string, owner: string): string | undefined {
+  for (const place of [0, 1]) {
+    const name = `${namePrefix}${owner}.${place}`;
+    const size = statSync(join(directory, name), { throwIfNoEntry: false })?.size;
+    if (size === undefined) return `its file ${name} is missing`;
+    if (size < segmentBytes) return `its file ${name} was cut short`;
+  }
+  return undefined;
+}
+
 /** Forgets the logs of earlier processes; the tables must have all that is in them. */
-export function removeLogs(directory: string): void {
-  for (const path of logsIn(directory)) unlinkSync(path);
+export function removeLogs(directory: string, except: string): void {
+  const kept = join(directory, `${namePrefix}${except}.`);
+  for (const path of logsIn(directory)) if (!path.startsWith(kept)) unlinkSync(path);
 }
 
 function logsIn(directory: string): string[] {
@@ -182,11 +200,24 @@ function recordsOf(file: Buffer, seed: number): FoundRecord[] {
 
 /** Only the last record can have been cut off: where a later one follows, something was damaged that had been answered. */
 function assertEnd(file: Buffer, start: number, last: number, seed: number): void {
-  for (let position = start + 1; position < file.length; position++) {
+  const end = writtenEnd(file);
+  for (let position = start + 1; position < end; position++) {
     const number = numberAt(file, position);
     if (number > last && number <= last + maxRecords && recordAt(file, position, seed))
       throw new RangeError(`Record ${last + 1} of the log of writes is damaged`);
   }
+}
+
+/** Behind it the file is the hole that it began as. */
+function writtenEnd(file: Buffer): number {
+  const hole = Buffer.alloc(64 * 1024);
+  let end = file.length;
+  while (
+    end > 0 &&
+    hole.subarray(0, Math.min(end, hole.length)).equals(file.subarray(Math.max(0, end - hole.length), end))
+  )
+    end = Math.max(0, end - hole.length);
+  return end;
 }
 
 function writeWhole(file: number, bytes: Buffer, offset: number): void {

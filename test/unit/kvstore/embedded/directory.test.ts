@@ -1,11 +1,26 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
-import { openTables } from '../../../../kvstore/embedded/tables.ts';
+import { openLog } from '../../../../kvstore/embedded/open-log.ts';
+import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
@@ -118,5 +133,144 @@ describe('the data directory', () => {
     await expect(opening).rejects.toMatchObject({ problem });
     await expect(opening).rejects.toThrow(says);
     expect(readdirSync(directory)).toEqual(['isthmus-store.json']);
+  });
+
+  describe('that is damaged or was copied in part is refused with the cure, and left as it is', () => {
+    const clean = async (): Promise<void> => {
+      await using engine = await openEmbeddedEngine({ directory, clock });
+      for (let i = 0; i < 300; i++)
+        await engine.put({ key: Buffer.from(`k${i}`), value: Buffer.alloc(i % 50 ? 300 : 9000, 'x') });
+    };
+    /** As a kill leaves it: the last writes are in its log only. */
+    const killed = async (): Promise<void> => {
+      const tables = await openTables(directory);
+      const log = openLog(tables);
+      const write = (): Promise<void> => new Promise(() => undefined);
+      const engine = new MvccEngine(new LmdbBackend(tables, { log, write }), {}, { clock });
+      await engine.put({ key: Buffer.from('a'), value: Buffer.from('1') });
+      log.close(true);
+      await closeTables(tables);
+    };
+    const file = (end: string): string =>
+      join(directory, readdirSync(directory).find((one) => one.endsWith(end)) ?? '');
+    const cut = (end: string, keep: number): void =>
+      truncateSync(file(end), Math.floor(statSync(file(end)).size * keep));
+    const overwrite = (start: number, length: number, byte: number): void => {
+      const opened = openSync(file('data.mdb'), 'r+');
+      writeSync(opened, Buffer.alloc(length, byte), 0, length, start);
+      closeSync(opened);
+    };
+    const contents = (): unknown =>
+      readdirSync(directory)
+        .toSorted()
+        .filter((name) => name !== 'lock.mdb')
+        .map((name) => [
+          name,
+          createHash('sha256')
+            .update(readFileSync(join(directory, name)))
+            .digest('hex'),
+        ]);
+
+    test.each([
+      {
+        what: 'its tables are missing',
+        made: clean,
+        harm: () => rmSync(file('data.mdb')),
+        says: /data.mdb is missing/,
+      },
+      { what: 'its tables are empty', made: clean, harm: () => cut('data.mdb', 0), says: /does not begin as one/ },
+      {
+        what: 'its tables begin with something else',
+        made: clean,
+        harm: () => overwrite(0, 8192, 0x5a),
+        says: /begin/,
+      },
+      {
+        what: 'half of its tables is there',
+        made: clean,
+        harm: () => cutPages(0.5),
+        says: /a copy that was cut short/,
+      },
+      { what: 'all but the end of its tables is there', made: clean, harm: () => cutPages(0.95), says: /cut short/ },
+      { what: 'pages of its tables are blank', made: clean, harm: () => overwrite(8192, 10 * 4096, 0), says: /MDB_/ },
+      { what: 'the tables are another store’s', made: clean, harm: () => mixUp(), says: /not those of the store/ },
+      { what: 'its log is missing', made: killed, harm: () => rmSync(file('.0')), says: /writes-.*0 is missing/ },
+      {
+        what: 'its log was copied in part',
+        made: killed,
+        harm: () => cut('.1', 0.5),
+        says: /writes-.*1 was cut short/,
+      },
+    ])('$what', async ({ made, harm, says }) => {
+      await made();
+      harm();
+      const before = contents();
+      const opening = openEmbeddedEngine({ directory, clock });
+      await expect(opening).rejects.toMatchObject({ problem: 'damaged', code: 'KVSTORE_DIRECTORY' });
+      await expect(opening).rejects.toThrow(says);
+      await expect(opening).rejects.toThrow('isthmus store restore');
+      expect(contents()).toEqual(before);
+    });
+
+    /** Of the pages that are in use: behind them the file is a hole. */
+    function cutPages(keep: number): void {
+      const lastPage = Number(
+        [0, 4096]
+          .map((at) => readFileSync(file('data.mdb')).readBigUInt64LE(at + 144))
+          .reduce((a, b) => (a > b ? a : b)),
+      );
+      truncateSync(file('data.mdb'), Math.floor((lastPage + 1) * keep) * 4096);
+    }
+    function mixUp(): void {
+      const mark = file('isthmus-store.json');
+      const store = '0123456789abcdef';
+      writeFileSync(mark, JSON.stringify({ ...JSON.parse(readFileSync(mark, 'utf8')), store }));
+    }
+  });
+
+  test('that is found damaged later ends the store, which says what to do', async () => {
+    const name = (i: number): Buffer => Buffer.from(`k${String(i).padStart(4, '0')}`);
+    {
+      await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
+      for (let i = 0; i < 3000; i++) void engine.put({ key: name(i), value: Buffer.alloc(300, 'x') });
+      await engine.put({ key: name(3000), value: Buffer.from('x') });
+    }
+    // What a start reads stays whole.
+    const path = join(directory, 'data.mdb');
+    const tables = readFileSync(path);
+    for (let at = 8192; at < tables.length; at += 4096)
+      if (tables.subarray(at, at + 4096).includes(name(1500))) tables.fill(0, at, at + 4096);
+    writeFileSync(path, tables);
+    await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
+    await expect(engine.range({ key: name(1500) })).rejects.toMatchObject({ grpcCode: 14 });
+    expect(engine.broken.reason).toMatchObject({ message: expect.stringContaining('isthmus store restore') });
+  });
+
+  test('whose first start was cut short is begun anew', async () => {
+    writeFileSync(join(directory, 'isthmus-store.json'), '{"product":"isthmus","format":3}');
+    writeFileSync(join(directory, 'data.mdb'), Buffer.alloc(8192));
+    await using engine = await openEmbeddedEngine({ directory, clock });
+    expect(engine.revision).toBe(1);
+  });
+
+  test('is whole again after a kill at any time, however large what was written at once', async () => {
+    const face = new URL('../../../../kvstore/embedded/index.ts', import.meta.url).href;
+    const clockFace = new URL('../../../../runtime/clock/index.ts', import.meta.url).href;
+    const program = `import { openEmbeddedEngine } from '${face}'; import { systemClock as clock } from '${clockFace}';
+      const engine = await openEmbeddedEngine({ directory: ${JSON.stringify(directory)}, clock });
+      for (let round = 0; round < 3; round++)
+        await Promise.all(Array.from({ length: 40 }, (_, i) =>
+          engine.put({ key: Buffer.from('k' + i), value: Buffer.alloc(round % 2 ? 100 : 1_000_000) })));
+      process.kill(process.pid, 'SIGKILL');`;
+    spawnSync(process.execPath, ['--input-type=module', '-e', program]);
+    await using engine = await openEmbeddedEngine({ directory, clock });
+    expect((await engine.range({ key: Buffer.from('k'), rangeEnd: Buffer.from('l') })).count).toBe(40);
+  });
+
+  test('has files for its owner alone, whatever the directory was', async () => {
+    chmodSync(directory, 0o755);
+    await using _engine = await openEmbeddedEngine({ directory, clock });
+    const files = readdirSync(directory).filter((name) => !name.startsWith('isthmus-lock'));
+    expect(files.filter((name) => (statSync(join(directory, name)).mode & 0o077) !== 0)).toEqual([]);
   });
 });

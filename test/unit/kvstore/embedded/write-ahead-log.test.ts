@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
@@ -35,6 +35,12 @@ function readable(writes: Iterable<TableWrite>): string[] {
   return [...writes].map(({ table, key, value }) => `${tables.indexOf(table)} ${key.toString()}=${value?.toString()}`);
 }
 
+/** A file of the log without the hole at its end. */
+function written(path: string): Buffer {
+  const content = readFileSync(path);
+  return content.subarray(0, content.findLastIndex((byte) => byte !== 0) + 1);
+}
+
 const found = (applied = 0): string[][] =>
   recordsBehind(directory, storeId, applied).map(({ writes }) => readable(decodeWrites(tables, writes)));
 
@@ -61,11 +67,11 @@ describe('the write-ahead log', () => {
   test('ends where a record was cut off, wherever that is, and another store’s log is nothing', async () => {
     const log = open();
     await log.append([write(0, 'whole', Buffer.from('1'))]);
-    const whole = readFileSync(join(directory, 'writes-me.0')).length;
+    const whole = written(join(directory, 'writes-me.0')).length;
     await log.append([write(0, 'torn', Buffer.alloc(50, 'x'))]);
     log.close(true);
     const path = join(directory, 'writes-me.0');
-    const full = readFileSync(path);
+    const full = written(path);
     for (let length = whole; length < full.length; length++) {
       writeFileSync(path, full.subarray(0, length));
       expect(found()).toEqual([['0 whole=1']]);
@@ -110,7 +116,7 @@ describe('the write-ahead log', () => {
     later.close(true);
     expect(() => found()).toThrow('Record 4 of the log of writes is missing');
     expect(found(3 + 1)).toEqual([['0 five=x']]);
-    removeLogs(directory);
+    removeLogs(directory, 'nobody');
     expect(readdirSync(directory)).toEqual([]);
   });
 
@@ -119,7 +125,7 @@ describe('the write-ahead log', () => {
     for (let i = 0; i < 5; i++) await log.append([write(0, `${i}`, Buffer.alloc(100, 'x'))]);
     log.close(true);
     const path = join(directory, 'writes-me.0');
-    const whole = readFileSync(path);
+    const whole = written(path);
     const record = whole.length / 5;
     for (let at = record; at < whole.length; at += 13) {
       const damaged = Buffer.from(whole);
@@ -185,7 +191,9 @@ describe('the embedded engine on its log', () => {
       await engine.put({ key: bytes('b'), value: bytes('1') });
     });
     const [name = ''] = readdirSync(directory).filter((one) => one.startsWith('writes-') && one.endsWith('.0'));
-    truncateSync(join(directory, name), readFileSync(join(directory, name)).length - 1);
+    const content = readFileSync(join(directory, name));
+    content[content.findLastIndex((byte) => byte !== 0)] = 0;
+    writeFileSync(join(directory, name), content);
     await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
     expect(engine.revision).toBe(2);
     expect(textsOf((await engine.range(everything)).kvs)).toEqual(['a=1']);
