@@ -7,6 +7,7 @@ import { TaskGroup } from '../runtime/tasks/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { engineOptions, engineSettings } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
@@ -38,6 +39,7 @@ export const apiserver = defineCommand({
       default: '127.0.0.1:2379',
       help: 'Address to serve our own store on; port 0 is any free one',
     },
+    ...engineOptions,
     ...mirrorOptions,
     ...serveSecurityOptions,
     source: {
@@ -76,6 +78,7 @@ export const apiserver = defineCommand({
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
+    const settings = engineSettings(options);
     const mirrored = requireMirrored(options);
     const { kinds, ...publishing } = publishingOf(options);
     await using daemon = await openDaemon(context, options, 'apiserver');
@@ -85,6 +88,7 @@ export const apiserver = defineCommand({
     await using own = await openOwnStore(
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
+      settings,
       deps,
     );
     const mirror = mirrorOf(own.store, mirrored, deps);

@@ -10,6 +10,7 @@ import {
   storeAddressOf,
 } from '../kvstore/index.ts';
 import { UsageError, formatHostPort } from '../runtime/options/index.ts';
+import type { EngineSettings } from './engine-options.ts';
 import { type ServeDependencies, type ServeEngineOptions, openEngine, serveEngine } from './serve-store.ts';
 
 /** The store of a process that publishes a cluster. Disposing closes what was opened for it. */
@@ -50,6 +51,7 @@ export function ownStoreAddress(options: {
 export async function openOwnStore(
   address: StoreAddress | 'memory',
   serving: ServeEngineOptions,
+  settings: EngineSettings,
   deps: ServeDependencies,
 ): Promise<OwnStore> {
   if (address !== 'memory' && address.kind !== 'embedded') {
@@ -63,7 +65,7 @@ export async function openOwnStore(
       [Symbol.asyncDispose]: close,
     };
   }
-  const engine = await openEngine(address === 'memory' ? undefined : address.directory, deps);
+  const engine = await openEngine(address === 'memory' ? undefined : address.directory, settings, deps);
   try {
     return await serve(engine, serving, deps);
   } catch (error) {

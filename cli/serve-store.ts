@@ -5,6 +5,7 @@ import { type HostPort, formatHostPort } from '../runtime/options/index.ts';
 import { ListenError, type Readiness } from '../runtime/serve/index.ts';
 import { linkedController } from '../runtime/tasks/index.ts';
 import { type Engine, type EtcdServer, MemoryEngine, openEmbeddedEngine, serveEtcd } from '../kvstore/index.ts';
+import type { EngineSettings } from './engine-options.ts';
 import { type ServeSecurity, openServedUsers } from './serve-security.ts';
 
 /** What a served store needs of its process. */
@@ -15,10 +16,14 @@ export interface ServeDependencies {
 }
 
 /** The engine of a process that is a store: in a directory, or in memory without one. */
-export async function openEngine(directory: string | undefined, { clock, log }: ServeDependencies): Promise<Engine> {
+export async function openEngine(
+  directory: string | undefined,
+  settings: EngineSettings,
+  { clock, log }: ServeDependencies,
+): Promise<Engine> {
   return directory === undefined
     ? new MemoryEngine({ clock, log })
-    : await openEmbeddedEngine({ directory, clock, log });
+    : await openEmbeddedEngine({ directory, ...settings, clock, log });
 }
 
 export interface ServeEngineOptions {

@@ -1,6 +1,7 @@
 import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { engineOptions, engineSettings } from './engine-options.ts';
 import { serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, openEngine, serveEngine, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
@@ -23,6 +24,7 @@ export const storeServe = defineCommand({
       placeholder: 'NAME',
       help: 'The cluster whose store it is: its agents and peers are users then (with --trusted-ca-file)',
     },
+    ...engineOptions,
     ...serveSecurityOptions,
     ...daemonOptions,
   }),
@@ -33,10 +35,11 @@ export const storeServe = defineCommand({
   ],
   run: async (context, { options }) => {
     const security = serveSecurity(options.listen, options);
+    const settings = engineSettings(options);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     await using daemon = await openDaemon(context, options, 'store');
     const deps = { clock: context.clock, log: daemon.log, metrics: daemon.metrics };
-    await using engine = await openEngine(options.dataDir, deps);
+    await using engine = await openEngine(options.dataDir, settings, deps);
     await using server = await serveEngine(
       engine,
       { listen: options.listen, security, clusterName: options.clusterName },

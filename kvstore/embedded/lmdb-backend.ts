@@ -66,6 +66,7 @@ export class LmdbBackend implements Backend {
   /** Keys of those leases that were touched since the start; the table has the rest. */
   readonly #leaseKeys = new Map<bigint, Map<string, Uint8Array>>();
   readonly #leases = new Map<bigint, StoredLease>();
+  #leftSeconds: ReadonlyMap<bigint, number> = new Map();
   #appended: number;
   #committed: number;
   #compacting: number;
@@ -113,7 +114,7 @@ export class LmdbBackend implements Backend {
       failed: (error) => this.#rollBack(error),
     });
     this.#sweepFrom = tables.meta.get(metaKeys.sweep);
-    this.#loadLeases();
+    this.#loadLeases(tables.leaseTimes);
     this.#checkSize();
     this.#checkRoom();
     this.#startSweep();
@@ -223,6 +224,10 @@ export class LmdbBackend implements Backend {
     this.#commits.group.writes.push({ table: this.#tables.lease, key: idBuffer(lease.id), value });
   }
 
+  keepTimes(left: ReadonlyMap<bigint, number>): void {
+    this.#leftSeconds = left;
+  }
+
   removeLease(id: bigint): void {
     this.#assertWritable();
     this.#leases.delete(id);
@@ -274,7 +279,7 @@ export class LmdbBackend implements Backend {
     this.#applier.stop();
     // What began before the end was told still finds open tables.
     await this.#commits.idle();
-    const released = applied && (await disownLog(this.#tables, this.#write));
+    const released = applied && (await disownLog(this.#tables, this.#write, this.#leftSeconds));
     this.#closed = true;
     this.#log?.close(!released);
     await closeTables(this.#tables);
@@ -418,11 +423,13 @@ export class LmdbBackend implements Backend {
     return keys;
   }
 
-  #loadLeases(): void {
+  #loadLeases(times: ReadonlyMap<bigint, number> = new Map()): void {
     this.#leases.clear();
     const load = (key: Buffer, value: Buffer | undefined): void => {
       const id = key.readBigInt64BE(0);
-      if (value) this.#leases.set(id, { id, ttlSeconds: value.readDoubleBE(0) });
+      const leftSeconds = times.get(id);
+      const left = leftSeconds === undefined ? {} : { leftSeconds };
+      if (value) this.#leases.set(id, { id, ttlSeconds: value.readDoubleBE(0), ...left });
       else this.#leases.delete(id);
     };
     for (const { key, value } of this.#tables.lease.getRange({})) load(key, value);

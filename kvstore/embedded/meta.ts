@@ -11,6 +11,8 @@ export const metaKeys = {
   applied: Buffer.from('applied'),
   /** Whose write-ahead log there must be; absent after a clean stop. */
   wal: Buffer.from('wal'),
+  /** What time the leases had left at an orderly stop; taken away by the next start. */
+  times: Buffer.from('times'),
   /** Revisions below it cannot be read any more. */
   compacted: Buffer.from('compacted'),
   /** How far the rows of that compaction are gone: the log key to go on from. */

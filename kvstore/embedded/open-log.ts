@@ -1,3 +1,4 @@
+import { encodeTimes } from './lease-times.ts';
 import { recordsLeft } from './records-left.ts';
 import type { Writer } from './group-commit.ts';
 import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
@@ -41,9 +42,13 @@ export function openLog(tables: Tables): WriteAheadLog {
   return log;
 }
 
-/** After it the store is whole without its log. False when it cannot be said: then the log stays, and does no harm. */
-export async function disownLog({ meta }: Tables, write: Writer): Promise<boolean> {
-  return await write([{ table: meta, key: metaKeys.wal }]).then(
+/**
+ * The last commit of an orderly stop. After it the store is whole without its log, and the leases go on from the times that
+ * they have left. False when it cannot be made: then the log stays, and does no harm.
+ */
+export async function disownLog({ meta }: Tables, write: Writer, left: ReadonlyMap<bigint, number>): Promise<boolean> {
+  const times = left.size === 0 ? [] : [{ table: meta, key: metaKeys.times, value: encodeTimes(left) }];
+  return await write([{ table: meta, key: metaKeys.wal }, ...times]).then(
     () => true,
     () => false,
   );

@@ -5,6 +5,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import type { StoreDirectoryError } from './directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { checkDirectory, markDirectory, sealDirectory, storeFormat } from './directory.ts';
+import { decodeTimes } from './lease-times.ts';
 import { explained } from './lmdb-error.ts';
 import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
 import { readLogKey } from './row-codec.ts';
@@ -35,6 +36,8 @@ export interface Tables {
   readonly ownership: Ownership;
   readonly file: TableFile;
   readonly lock: AsyncDisposable;
+  /** What time the leases had left when the last process stopped in order. */
+  readonly leaseTimes: ReadonlyMap<bigint, number>;
 }
 
 /** The record of who has the store. Every commit compares its version: a store that somebody else took is not written to. */
@@ -100,12 +103,13 @@ async function openLocked(directory: string, lock: AsyncDisposable, sealed: stri
       },
       file,
       lock,
+      leaseTimes: new Map(),
     };
     // Looked at before anything is written, and again by `openLog` once nobody else can add to it.
     recordsLeft(tables);
-    takeOwnership(tables, directory, sealed);
+    const leaseTimes = takeOwnership(tables, directory, sealed);
     if (sealed === undefined) sealDirectory(directory, sealOf(tables));
-    return tables;
+    return { ...tables, leaseTimes };
   } catch (error) {
     file?.[Symbol.dispose]();
     await root.close();
@@ -148,9 +152,10 @@ export async function closeTables(tables: Tables): Promise<void> {
   await tables.lock[Symbol.asyncDispose]();
 }
 
-/** Makes what a store begins with, and enters this process as the one that has it. */
-function takeOwnership(tables: Tables, directory: string, sealed: string | undefined): void {
+/** Makes what a store begins with, and enters this process as the one that has it. Gives the leases' times. */
+function takeOwnership(tables: Tables, directory: string, sealed: string | undefined): ReadonlyMap<bigint, number> {
   const { meta, log, root, ownership } = tables;
+  let times: Buffer | undefined;
   const failure = root.transactionSync((): StoreDirectoryError | undefined => {
     if (sealed !== undefined && sealOf(tables) !== sealed)
       return damaged(directory, 'its tables are not those of the store that the directory was made for');
@@ -167,9 +172,13 @@ function takeOwnership(tables: Tables, directory: string, sealed: string | undef
     // For people who look: what counts is the version.
     const owner = Buffer.from(JSON.stringify({ pid: process.pid, host: hostname() }));
     ownership.table.putSync(ownership.key, owner, ownership.version);
+    // They hold for one start: after a kill a renewal that was answered since must not be forgotten.
+    times = meta.get(metaKeys.times);
+    meta.removeSync(metaKeys.times);
     return undefined;
   });
   if (failure) throw failure;
+  return decodeTimes(times);
 }
 
 /** 64 random bits, never zero. */

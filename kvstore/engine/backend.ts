@@ -6,6 +6,8 @@ export type CommitListener = (changes: readonly Change[], revision: number) => v
 export interface StoredLease {
   readonly id: bigint;
   readonly ttlSeconds: number;
+  /** What it had left when the store was stopped in order; all of its time unless given. */
+  readonly leftSeconds?: number;
 }
 
 /**
@@ -39,6 +41,8 @@ export interface Backend extends AsyncDisposable {
   leaseKeys(id: bigint): Uint8Array[];
   putLease(lease: StoredLease): void;
   removeLease(id: bigint): void;
+  /** Told right before an orderly end what time each lease has left, in seconds: the next start goes on from there. */
+  keepTimes(left: ReadonlyMap<bigint, number>): void;
   /** Settles when everything appended so far is durable. @throws EngineError when it could not be written: then none of it was. */
   flush(): Promise<void>;
   /** Forgets history below `revision`; settles when reads below are refused for good and the rows are gone. */

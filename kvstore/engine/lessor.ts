@@ -4,6 +4,8 @@ import type { StoredLease } from './backend.ts';
 
 /** etcd's upper bound, in seconds. */
 const maxTtlSeconds = 9_000_000_000;
+/** Owners find their way back to a store that was restarted within this time; etcd grants its election timeout. */
+const graceSeconds = 5;
 /** Longest single wait: timers of Node end at 2³¹ ms. */
 const maxWaitMs = 24 * 60 * 60 * 1000;
 
@@ -23,7 +25,8 @@ export interface LessorOptions {
 
 /**
  * Time to live of the leases. One timer, for the earliest deadline: a renewal only moves a number, and the timer finds
- * out when it fires. Nothing expires early; after a restart every lease starts again with its full time, as in etcd.
+ * out when it fires. Nothing expires early: after an orderly restart a lease goes on with the time that it had left, after any
+ * other end of the process with its full time, as in etcd.
  */
 export class Lessor implements Disposable {
   readonly #options: LessorOptions;
@@ -35,13 +38,14 @@ export class Lessor implements Disposable {
     this.#options = options;
   }
 
-  /** Takes over what the store holds, each with its full time; those known already keep their deadline. */
+  /** Takes over what the store holds; those known already keep their deadline. */
   load(stored: readonly StoredLease[]): void {
     const known = new Map(this.#leases);
     this.#leases.clear();
     for (const lease of stored) {
-      const deadlineMs = known.get(lease.id)?.deadlineMs ?? this.#deadline(lease.ttlSeconds);
-      this.#leases.set(lease.id, { ...lease, deadlineMs });
+      const { id, ttlSeconds, leftSeconds = ttlSeconds } = lease;
+      const seconds = Math.min(ttlSeconds, Math.max(graceSeconds, leftSeconds));
+      this.#leases.set(id, { id, ttlSeconds, deadlineMs: known.get(id)?.deadlineMs ?? this.#deadline(seconds) });
     }
     this.#arm();
   }
@@ -55,8 +59,9 @@ export class Lessor implements Disposable {
   }
 
   add(lease: StoredLease): void {
-    this.#leases.set(lease.id, { ...lease, deadlineMs: this.#deadline(lease.ttlSeconds) });
-    this.#arm();
+    const deadlineMs = this.#deadline(lease.ttlSeconds);
+    this.#leases.set(lease.id, { ...lease, deadlineMs });
+    this.#armFor(deadlineMs);
   }
 
   has(id: bigint): boolean {
@@ -81,6 +86,12 @@ export class Lessor implements Disposable {
     if (!lease) return undefined;
     const remaining = Math.trunc((lease.deadlineMs - this.#options.clock.monotonicMs()) / 1000);
     return { remaining, granted: lease.ttlSeconds };
+  }
+
+  /** Seconds that each one has left now. */
+  left(): ReadonlyMap<bigint, number> {
+    const now = this.#options.clock.monotonicMs();
+    return new Map([...this.#leases.values()].map(({ id, deadlineMs }) => [id, Math.max(0, deadlineMs - now) / 1000]));
   }
 
   /** By deadline, as etcd lists them. */
@@ -108,6 +119,10 @@ export class Lessor implements Disposable {
   #arm(): void {
     let first = Infinity;
     for (const lease of this.#leases.values()) first = Math.min(first, lease.deadlineMs);
+    this.#armFor(first);
+  }
+
+  #armFor(first: number): void {
     if (first >= this.#timerAtMs || first === Infinity) return;
     this.#timer?.[Symbol.dispose]();
     this.#timerAtMs = first;

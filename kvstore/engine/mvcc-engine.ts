@@ -216,6 +216,7 @@ export class MvccEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#backend.keepTimes(this.#lessor.left());
     this.#lessor[Symbol.dispose]();
     this.#hub.close();
     await this.#backend[Symbol.asyncDispose]();

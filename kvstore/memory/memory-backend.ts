@@ -121,6 +121,9 @@ export class MemoryBackend implements Backend {
     this.#leases.set(lease.id, { ttlSeconds: lease.ttlSeconds, keys: new Map() });
   }
 
+  /** Nothing of it outlives its process. */
+  keepTimes(): void {}
+
   removeLease(id: bigint): void {
     this.#leases.delete(id);
   }

@@ -19,6 +19,8 @@ export function loggedTables({
 
 /** Where things lie: checksum of all behind it 4, length of the writes 4, number 8; the writes follow. */
 const at = { crc: 0, length: 4, number: 8, writes: 16 } as const;
+/** Of the number in a record, whose first byte is always zero. */
+export const numberOffset = at.number;
 const keyBytes = 3;
 const kind = { remove: 0, put: 1, putSame: 2 } as const;
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { MvccEngine, plainKeyValue } from '../../../../kvstore/engine/index.ts';
 import { lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
-import { openTables } from '../../../../kvstore/embedded/tables.ts';
+import { openLog } from '../../../../kvstore/embedded/open-log.ts';
+import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
 import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
@@ -175,6 +176,34 @@ describe('the embedded engine', () => {
       told: ['leases 0', 'time to live -1'],
       count: 0,
     });
+  });
+
+  test('after an orderly stop a lease goes on with the time it had left, after a kill with all of it', async () => {
+    const clock = new VirtualClock();
+    const left = async (engine: Engine): Promise<readonly number[]> =>
+      Promise.all([1n, 2n, 3n].map(async (id) => (await engine.leaseTimeToLive(id, false)).ttl));
+    {
+      await using engine = await openEmbeddedEngine({ directory, clock });
+      for (const id of [1n, 2n]) await engine.leaseGrant({ id, ttl: 600 });
+      await engine.leaseGrant({ id: 3n, ttl: 102 });
+      await engine.put({ key: bytes('a'), value: bytes('1'), lease: 1n });
+      await clock.advance(100_000);
+      await engine.leaseKeepAlive(2n);
+    }
+    // What lies between does not count.
+    await clock.advance(1_000_000);
+    const tables = await openTables(directory);
+    const log = openLog(tables);
+    const engine = new MvccEngine(new LmdbBackend(tables, { log, clock: systemClock }), {}, { clock });
+    expect(await left(engine)).toEqual([500, 600, 5]);
+    expect((await engine.leaseTimeToLive(1n, true)).keys).toEqual([bytes('a')]);
+    // As a kill ends it.
+    log.close(true);
+    await closeTables(tables);
+    await using again = await openEmbeddedEngine({ directory, clock });
+    expect(await left(again)).toEqual([600, 600, 102]);
+    await clock.advance(600_000);
+    await untilTrue(async () => (await again.range(everything)).count === 0);
   });
 
   test('a commit that finds the disk full is undone, and the next one passes', async () => {

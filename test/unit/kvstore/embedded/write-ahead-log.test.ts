@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,9 @@ import { WriteAheadLog, decodeWrites, recordsBehind, removeLogs } from '../../..
 import { openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
 import { randomFrom } from '../random.ts';
+
+// Files of four megabytes are read again and again.
+jest.setTimeout(300_000);
 
 const tables = Array.from({ length: 6 }, () => ({}) as Table);
 const storeId = Buffer.from('12345678');
