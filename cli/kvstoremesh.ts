@@ -13,6 +13,7 @@ import { serveTcpApi, serveUnixApi } from '../runtime/serve/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { engineOptions, engineSettings } from './engine-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -41,6 +42,7 @@ export const kvstoremesh = defineCommand({
       default: '127.0.0.1:2379',
       help: 'Address to serve our own store on; port 0 is any free one',
     },
+    ...engineOptions,
     ...serveSecurityOptions,
     'clustermesh-config': {
       type: 'string',
@@ -103,6 +105,7 @@ export const kvstoremesh = defineCommand({
     const cluster = ownCluster(options);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     requireDirectoryOrNothing('--clustermesh-config', options.clustermeshConfig);
+    const settings = engineSettings(options);
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
@@ -112,6 +115,7 @@ export const kvstoremesh = defineCommand({
     await using own = await openOwnStore(
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
+      settings,
       deps,
     );
     const kvstoreMetrics = storeMetrics(metrics);
