@@ -34,6 +34,8 @@ export interface StartKubeOptions {
   /** More tokens, by user name (`system:serviceaccount:NAMESPACE:NAME` is a service account): they may do nothing by themselves. */
   readonly tokens?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
+  /** What it keeps its data in, and disposes of; a real etcd unless given. */
+  readonly etcd?: EtcdProcess;
 }
 
 export interface KubeAnswer {
@@ -42,7 +44,7 @@ export interface KubeAnswer {
   readonly json: unknown;
 }
 
-/** A real kube-apiserver over a real etcd, on loopback, without any controller. Disposing of it ends both. */
+/** A real kube-apiserver over a real etcd (or what takes its place), on loopback, without any controller. Disposing of it ends both. */
 export interface KubeProcess extends AsyncDisposable {
   readonly port: number;
   /** As `https://127.0.0.1:PORT`; the same after a restart. */
@@ -76,7 +78,7 @@ export interface CallOptions {
 
 export async function startKube(options: StartKubeOptions = {}): Promise<KubeProcess> {
   const binary = await builtBinary(kubeApiserverBinary);
-  const etcd = await startEtcd();
+  const etcd = options.etcd ?? (await startEtcd());
   for (let attempt = 1; ; attempt++) {
     const server = new Kube(binary, etcd, await freePort(), options);
     try {
@@ -205,7 +207,7 @@ class Kube implements KubeProcess {
           response.setEncoding('utf8').on('data', (part: string) => (text += part));
           response.on('end', () => {
             const isJson = response.headers['content-type']?.startsWith('application/json') === true;
-            resolve({ status: response.statusCode ?? 0, text, json: isJson ? JSON.parse(text) : undefined });
+            resolve({ status: response.statusCode ?? 0, text, json: isJson ? jsonOf(text) : undefined });
           });
           response.on('error', reject);
         },
@@ -287,5 +289,14 @@ class Kube implements KubeProcess {
         await sleep(20);
       }
     }
+  }
+}
+
+/** A watch is answered with one document a line: that is left to who reads it. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
