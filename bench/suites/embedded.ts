@@ -44,6 +44,9 @@ const row = {
   anonymous: less('anonymous memory after 100k random puts', 'MB', 0.6, 0.3),
 } as const;
 
+const smallRows = [...[...puts.values()].map((one) => one.row), row.txn, row.fanout, row.latency, row.range];
+const millionRows = [row.rss, row.pages, row.anonymous, row.start];
+
 /**
  * The table of what the embedded store must reach over the wire: both durable, both data directories in one folder, the
  * same Go client, run by run in turn. Every single run is kept in `bench/raw/embedded.json`.
@@ -58,8 +61,8 @@ export const suite: Suite = {
     const folder = await mkdtemp(join(tmpdir(), 'isthmus-bench-embedded-'));
     const raw = new Raw(context, fdatasyncMs(folder));
     try {
-      await smallStores(folder, load, raw);
-      await millionKeys(folder, load, raw);
+      if (raw.wants(...smallRows)) await smallStores(folder, load, raw);
+      if (raw.wants(...millionRows)) await millionKeys(folder, load, raw);
     } finally {
       await raw.save();
       await rm(folder, { recursive: true, force: true });
@@ -80,6 +83,7 @@ async function smallStores(folder: string, load: Load, raw: Raw): Promise<void> 
   await raw.compare(row.txn, servers, (endpoint) => rate(endpoint, 'txn', 50_000));
   await raw.compare(row.fanout, servers, (endpoint) => rate(endpoint, 'fanout', 100, 2000));
   await raw.compare(row.latency, servers, async (endpoint) => (await load(endpoint, 'latency', 1000, 3000)).p50 ?? NaN);
+  if (!raw.wants(row.range)) return;
   for (const endpoint of Object.values(servers)) await load(endpoint, 'fill', 100_000);
   await raw.compare(row.range, servers, (endpoint) => rate(endpoint, 'range', 100_000, 5));
 }
@@ -101,7 +105,8 @@ async function millionKeys(folder: string, load: Load, raw: Raw): Promise<void> 
       const { count, seconds } = await load(endpoint, 'pages', million, page);
       return count / seconds;
     });
-    for (const { endpoint } of [ours, etcd]) await load(endpoint, 'random', 100_000, million);
+    if (raw.wants(row.anonymous))
+      for (const { endpoint } of [ours, etcd]) await load(endpoint, 'random', 100_000, million);
     raw.record(row.anonymous, await megabytes('RssAnon'));
   }
   await raw.compare(row.start, folders, async (data) => {
@@ -133,7 +138,13 @@ class Raw {
     this.#context.note(line);
   }
 
+  /** Whether somebody asked for any of these rows. */
+  wants(...specs: readonly RowSpec[]): boolean {
+    return this.#context.wanted(...specs.map(({ name }) => name));
+  }
+
   record(spec: RowSpec, measured: { readonly value: number; readonly against: number }): void {
+    if (!this.wants(spec)) return;
     this.#runs[spec.name] = { ours: [measured.value], theirs: [measured.against] };
     this.#context.record(spec.name, measured);
   }
@@ -144,6 +155,7 @@ class Raw {
     subjects: { readonly ours: string; readonly theirs: string },
     measure: (subject: string) => Promise<number>,
   ): Promise<void> {
+    if (!this.wants(spec)) return;
     this.note(spec.name);
     const ours: number[] = [];
     const theirs: number[] = [];
@@ -159,11 +171,18 @@ class Raw {
     }
   }
 
+  /** Rows that were not measured now keep their numbers. */
   async save(): Promise<void> {
     const folder = new URL('../raw/', import.meta.url);
+    const path = new URL('embedded.json', folder);
     await mkdir(folder, { recursive: true });
-    const content = { rival, node: process.version, fdatasyncMs: this.#fdatasyncMs, runs: this.#runs };
-    await writeFile(new URL('embedded.json', folder), `${JSON.stringify(content, null, 2)}\n`);
+    const before = await readFile(path, 'utf8').then(
+      (text) => JSON.parse(text) as { readonly runs?: Readonly<Record<string, unknown>> },
+      () => ({}),
+    );
+    const runs = { ...('runs' in before ? before.runs : {}), ...this.#runs };
+    const content = { rival, node: process.version, fdatasyncMs: this.#fdatasyncMs, runs };
+    await writeFile(path, `${JSON.stringify(content, null, 2)}\n`);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import type { StoreDirectoryError } from './directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { checkDirectory, markDirectory, sealDirectory, storeFormat } from './directory.ts';
+import { checkFileSystem } from './file-system.ts';
 import { decodeTimes } from './lease-times.ts';
 import { explained } from './lmdb-error.ts';
 import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
@@ -63,6 +64,7 @@ const writesOfStart = 64;
  */
 export async function openTables(directory: string, clock?: Clock): Promise<Tables> {
   checkDirectory(directory);
+  checkFileSystem(directory);
   const lock = await lockDirectory(directory, clock);
   try {
     const sealed = markDirectory(directory);
