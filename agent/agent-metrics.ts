@@ -1,3 +1,4 @@
+import { refusalCodes } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import type { Clock } from '../runtime/clock/index.ts';
 import { type Logger, fields } from '../runtime/log/index.ts';
@@ -20,9 +21,20 @@ export function agentMetrics(
   const lastFailure = gauge('last_failure_ts', 'When a connection last failed, in seconds since the Unix epoch');
   const nodes = gauge('nodes', 'Nodes known of a remote cluster');
   const services = gauge('services', 'Shared services known of a remote cluster');
+  const slices = gauge('endpoint_slices', 'EndpointSlices known of a remote cluster, where those are read');
   const endpoints = gauge('endpoints', 'Endpoint addresses known of a remote cluster');
   const heartbeatAge = gauge('heartbeat_age_seconds', 'Seconds since the last heartbeat of a remote cluster');
-  const refused = gauge('refused_records', 'Records of a remote cluster that were refused');
+  const refused = metrics.gauge({
+    name: 'clustermesh_remote_cluster_refused_records',
+    help: 'Records of a remote cluster that were refused, by reason',
+    labels: ['target_cluster', 'reason'],
+  });
+  const dataAge = gauge('data_age_seconds', 'How old what is known of a remote cluster may be; 0 while it is ready');
+  const stale = gauge('stale', '1 while a remote cluster is silent or has lost its lease');
+  const certificateExpiry = gauge(
+    'certificate_expiry_ts',
+    'When our certificate for a remote cluster expires, in seconds since the Unix epoch',
+  );
   const restored = gauge('restored', '1 while a remote cluster is served from what an earlier life knew of it');
   const ready = metrics.gauge({
     name: 'agent_ready',
@@ -64,10 +76,15 @@ export function agentMetrics(
         services,
         endpoints,
         heartbeatAge,
-        refused,
+        slices,
+        dataAge,
+        stale,
+        certificateExpiry,
         restored,
       ])
         metric.remove({ target_cluster: gone });
+    for (const gone of shown.difference(present))
+      for (const reason of refusalCodes) refused.remove({ target_cluster: gone, reason });
     for (const gone of shown.difference(present))
       for (const scope of Object.values(scopes)) initialSync.remove({ scope, source_cluster: gone, action: 'read' });
     shown = present;
@@ -80,7 +97,14 @@ export function agentMetrics(
       services.set(cluster['num-shared-services'], labels);
       endpoints.set(cluster['num-endpoints'], labels);
       restored.set(cluster.restored ? 1 : 0, labels);
-      refused.set(cluster.refused.total, labels);
+      for (const reason of refusalCodes) refused.set(cluster.refused.reasons[reason] ?? 0, { ...labels, reason });
+      const sliceCount = cluster['num-endpoint-slices'];
+      if (sliceCount !== undefined) slices.set(sliceCount, labels);
+      stale.set(cluster.stale ? 1 : 0, labels);
+      const old = cluster['data-age-seconds'];
+      if (old !== undefined) dataAge.set(old, labels);
+      if (cluster.certificate)
+        certificateExpiry.set(Math.floor(Date.parse(cluster.certificate['not-after']) / 1000), labels);
       const age = cluster['heartbeat-age-seconds'];
       if (age !== undefined) heartbeatAge.set(age, labels);
       for (const [kind, synced] of Object.entries(cluster.synced))
@@ -94,7 +118,13 @@ export function agentMetrics(
 }
 
 /** Third and fourth segment of the keys of each kind. */
-const scopes = { nodes: 'nodes/v1', endpoints: 'ip/v1', identities: 'identities/v1', services: 'services/v1' } as const;
+const scopes = {
+  nodes: 'nodes/v1',
+  endpoints: 'ip/v1',
+  identities: 'identities/v1',
+  services: 'services/v1',
+  'endpoint-slices': 'endpointslices/v1',
+} as const;
 
 /** Maps are read to be counted: at most this often, however many scrape. */
 const countEveryMs = 60_000;

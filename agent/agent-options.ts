@@ -3,8 +3,8 @@ import type { Logger } from '../runtime/log/index.ts';
 import type { Metrics } from '../runtime/metrics/index.ts';
 import type { ApiRoutes, UnixApiOptions } from '../runtime/serve/index.ts';
 import type { MaxConnectedClusters } from '../values/identity/index.ts';
-import type { IpAddress } from '../values/ip/index.ts';
-import type { PeerConfig } from '../clustermesh/index.ts';
+import type { IpAddress, Prefix } from '../values/ip/index.ts';
+import type { PeerConfig, RemoteCertificate, ServiceMode } from '../clustermesh/index.ts';
 import type { Datapath, DatapathOptions } from '../datapath/index.ts';
 import type { Kernel } from '../kernel/index.ts';
 import type { Store } from '../kvstore/index.ts';
@@ -19,6 +19,12 @@ export interface AgentOptions {
   readonly nodeIp: IpAddress;
   /** Directory with one store configuration for each remote cluster; absent: no remote clusters. */
   readonly clustermeshConfigDirectory?: string;
+  /** Blocks of the own cluster (pods, Services, nodes) beside those that its nodes and Services show: no remote's. */
+  readonly clusterCidrs?: readonly Prefix[];
+  /** Which form of services is read of remotes; `prefer-legacy` unless told. */
+  readonly serviceMode?: ServiceMode;
+  /** How long records of a remote are kept whose writer has lost its lease; a day unless told, 0: for ever. */
+  readonly lostLeaseGraceMs?: number;
   /** What has to survive a restart of the agent: its endpoints. */
   readonly stateDirectory: string;
   /** Unix socket of the control API; absent: no API. */
@@ -47,6 +53,8 @@ export interface AgentDeps {
   readonly kernel: Kernel;
   /** Opens the store of a remote cluster. */
   readonly openRemoteStore: (config: PeerConfig) => Store | Promise<Store>;
+  /** By which certificate we are known to a remote cluster; undefined where there is none. */
+  readonly remoteCertificate?: (config: PeerConfig) => Promise<RemoteCertificate | undefined>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;

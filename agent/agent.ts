@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
 import { Condition, TaskGroup, isAbort } from '../runtime/tasks/index.ts';
-import { RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
+import { OwnSpace, RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import { type SyncStore, storeMetrics } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
@@ -33,6 +33,7 @@ export class Agent implements RunningAgent {
   readonly #deps: AgentDeps;
   readonly #parts: AgentParts;
   readonly #knowledge: Knowledge;
+  readonly #ownSpace = new OwnSpace();
   readonly #changed = new Condition();
   readonly #local: LocalCluster;
   readonly #remotes: RemoteClusters;
@@ -54,15 +55,20 @@ export class Agent implements RunningAgent {
     this.#startedMs = clock.monotonicMs();
     this.#knowledge = new Knowledge(own);
     const { endpoints, view, services } = this.#knowledge;
+    this.#ownSpace.set('configured', { blocks: [], networks: options.clusterCidrs ?? [] });
     this.#registration = new Registration(own, { keys, endpoints, clock, log });
     this.#local = this.#followLocal();
     this.#remotes = new RemoteClusters(
       {
         own,
         ...(options.maxConnectedClusters === undefined ? {} : { maxConnectedClusters: options.maxConnectedClusters }),
+        ...(options.serviceMode === undefined ? {} : { serviceMode: options.serviceMode }),
+        ...(options.lostLeaseGraceMs === undefined ? {} : { lostLeaseGraceMs: options.lostLeaseGraceMs }),
       },
       {
         openStore: deps.openRemoteStore,
+        ...(deps.remoteCertificate ? { certificateOf: deps.remoteCertificate } : {}),
+        ownSpace: this.#ownSpace,
         remembered: new RememberedClusters({ directory: join(options.stateDirectory, 'remote-clusters'), clock, log }),
         view,
         services,
@@ -243,6 +249,7 @@ export class Agent implements RunningAgent {
       mesh: view.writer(own),
       hidden: view.writer({ ...own, layer: 'hidden' }),
       services: services.local(),
+      ownSpace: this.#ownSpace,
       assignment: (record) => {
         this.#knowledge.assignment = record;
         // Before the first listing is complete nothing is published: a restart must not take the pod CIDRs away.

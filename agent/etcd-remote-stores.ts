@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '../runtime/clock/index.ts';
 import { type Logger, fields } from '../runtime/log/index.ts';
-import type { PeerConfig } from '../clustermesh/index.ts';
+import { certificatesOf, factsOf } from '../runtime/tls/index.ts';
+import type { PeerConfig, RemoteCertificate } from '../clustermesh/index.ts';
 import { type Store, type StoreMetrics, measureStore, openEtcdStore, parseEtcdConfig } from '../kvstore/index.ts';
 
 /** Opens remote stores as their configurations say: remote clusters are always read over the etcd API. */
@@ -17,4 +19,13 @@ export function etcdRemoteStores(deps: {
     });
     return deps.metrics ? measureStore(store, deps.clock, deps.metrics) : store;
   };
+}
+
+/** The certificate that a configuration names for us, as it lies on the disk now. @throws what keeps it from being read */
+export async function remoteCertificate(config: PeerConfig): Promise<RemoteCertificate | undefined> {
+  const file = parseEtcdConfig(config.text, config.path).tls?.certFile;
+  const certificate = file === undefined ? undefined : certificatesOf(await readFile(file))[0];
+  if (file === undefined || !certificate) return undefined;
+  const { subject, fingerprint, notAfterMs } = factsOf(certificate);
+  return { subject, fingerprint, 'not-after': new Date(notAfterMs).toISOString(), file };
 }

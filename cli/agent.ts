@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
-import { etcdRemoteStores, runAgent } from '../agent/index.ts';
+import { etcdRemoteStores, remoteCertificate, runAgent } from '../agent/index.ts';
+import { serviceModes } from '../clustermesh/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
 import { measureStore, openStore, storeMetrics } from '../kvstore/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
@@ -7,6 +8,7 @@ import { openAgentKernel } from './agent-kernel.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { prefixesOf } from './prefix-list.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
 
 /** `isthmus agent`: one node. */
@@ -84,6 +86,22 @@ export const agent = defineCommand({
       default: '1m',
       help: 'How long the first full pass waits for remote clusters',
     },
+    'clustermesh-service-v2': {
+      type: 'choice',
+      choices: serviceModes,
+      default: 'prefer-legacy',
+      help: 'Form of backends that is read of other clusters; the same in all processes of this one',
+    },
+    'lease-loss-grace': {
+      type: 'duration',
+      default: '24h',
+      help: 'What a remote told is kept this long after its lease has ended in a store that answers; 0 keeps it for ever',
+    },
+    'cluster-cidr': {
+      type: 'list',
+      placeholder: 'CIDR',
+      help: 'Block of this cluster that no other may claim addresses of, beside those of its nodes and Services; may be repeated',
+    },
     ...daemonOptions,
   }),
   run: async (context, { options }) => {
@@ -110,6 +128,9 @@ export const agent = defineCommand({
         pinDirectory: options.bpfDir,
         leaseTtlSeconds: Math.ceil(options.kvstoreLeaseTtlMs / 1000),
         syncTimeoutMs: options.clustermeshSyncTimeoutMs,
+        lostLeaseGraceMs: options.leaseLossGraceMs,
+        serviceMode: options.clustermeshServiceV2,
+        clusterCidrs: prefixesOf('--cluster-cidr', options.clusterCidr),
         ...(clustermeshConfig === undefined ? {} : { clustermeshConfigDirectory: clustermeshConfig }),
         ...(cgroup === undefined ? {} : { cgroup }),
         ...(metricsAddress === undefined ? {} : { health: metricsAddress }),
@@ -118,6 +139,7 @@ export const agent = defineCommand({
         store: measureStore(opened.store, clock, kvstoreMetrics),
         kernel,
         openRemoteStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics }),
+        remoteCertificate,
         clock,
         log,
         metrics,

@@ -6,6 +6,7 @@ import type {
   RemoteClusterStatus,
 } from '../clustermesh/index.ts';
 import { formatTree } from './output/index.ts';
+import { remoteClusterLines } from './remote-lines.ts';
 
 /** What one process answered, or why it did not. */
 export interface StatusAnswer {
@@ -71,7 +72,7 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
   const { refused, conflict } = cluster;
   const held = cluster['held-removals'];
   return [
-    ...remoteLines({ ...cluster, refused: { total: refused.total, keys: [] } }),
+    ...remoteLines({ ...cluster, refused: { total: refused.total, reasons: {}, keys: [] } }),
     ...(held === 0 ? [] : [`   └  ${held} records went with a lease of the cluster and are kept for now`]),
     ...(refused.total === 0 ? [] : [`   └  ${refused.total} records that the local store cannot take`]),
     ...(conflict === undefined ? [] : [`   └  ${conflict}`]),
@@ -79,29 +80,7 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
 }
 
 function remoteLines(remote: RemoteClusterStatus): string[] {
-  const { config, synced } = remote;
-  const never = remote['last-failure'].startsWith('0001-');
-  const exports = { true: 'enabled', false: 'disabled', undefined: 'unsupported' };
-  const age = remote['heartbeat-age-seconds'];
-  const shown = [
-    `   ${remote.name}: ${remote.ready ? 'ready' : 'not-ready'}, ${remote['num-nodes']} nodes, ${remote['num-endpoints']} endpoints, ${remote['num-identities']} identities, ${remote['num-shared-services']} services, ${remote['num-service-exports']} MCS-API service exports, ${remote['num-failures']} reconnections (last: ${never ? 'never' : remote['last-failure']})`,
-    `   └  ${remote.status}`,
-    `   └  remote configuration: expected=${config.required}, retrieved=${config.retrieved}, cluster-id=${config['cluster-id'] ?? 'unknown'}, kvstoremesh=${config.kvstoremesh ?? false}, sync-canaries=${config['sync-canaries'] ?? false}, service-exports=${exports[`${config['service-exports-enabled']}`]}`,
-    `   └  synchronization status: nodes=${synced.nodes}, endpoints=${synced.endpoints}, identities=${synced.identities}, services=${synced.services}`,
-    `   └  last heartbeat: ${age === undefined ? 'none yet' : `${age} s ago`}${remote.stale ? ' (silent; what is known stays in use)' : ''}`,
-  ];
-  const { restored } = remote;
-  if (restored)
-    shown.push(
-      `   └  restored: ${restored.records} records remembered from ${restored['age-seconds']} s ago are in use until it can be read${restored['left-out'].length === 0 ? '' : ` (without ${restored['left-out'].join(', ')})`}`,
-    );
-  if (remote.lost !== undefined)
-    shown.push(
-      `   └  not remembered: ${remote.lost}; global services stay as they are in the kernel until it was read`,
-    );
-  if (remote.failure !== undefined)
-    shown.push(`   └  ${remote.failure}${remote.hint === undefined ? '' : ` (${remote.hint})`}`);
-  return shown;
+  return remoteClusterLines(remote);
 }
 
 function connectionText(store: ApiserverStatus['store']): string {

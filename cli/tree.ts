@@ -25,6 +25,10 @@ export const tree: CommandGroup = {
       summary: 'Say what an agent or an apiserver knows of itself and of the mesh',
       load: async () => (await import('./status.ts')).status,
     },
+    troubleshoot: {
+      summary: 'Walk the way to remote clusters layer by layer, and say where it is broken',
+      load: async () => (await import('./troubleshoot.ts')).troubleshoot,
+    },
     get: {
       summary: 'List nodes, identities, ips, services or clusters as an agent knows them',
       load: async () => (await import('./get.ts')).get,

@@ -1,5 +1,6 @@
 export * from './wire/index.ts';
 export * from './peers/index.ts';
+export * from './acceptance/index.ts';
 export * from './remembered/index.ts';
 export * from './remote/index.ts';
 export * from './services/index.ts';
@@ -7,4 +8,5 @@ export * from './view/index.ts';
 export * from './apiserver/index.ts';
 export * from './kvstoremesh/index.ts';
 export * from './roles/index.ts';
+export * from './troubleshoot/index.ts';
 export * from './mock/index.ts';

@@ -1,8 +1,10 @@
 import type { RowObserver } from '../../kvstore/index.ts';
+import { hostPrefix } from '../../values/ip/index.ts';
 import {
   type LocalServiceWriter,
   type MeshWriter,
   type NodeAssignmentRecord,
+  type OwnSpace,
   type RemoteOrigin,
   type WorkloadRecord,
   decodeIdentity,
@@ -43,6 +45,8 @@ export interface LocalSinks {
   /** The same for what other clusters do not see: a fact that moves between the two is withdrawn by one of them only. */
   readonly hidden: MeshWriter;
   readonly services: LocalServiceWriter;
+  /** Learns which addresses are ours. */
+  readonly ownSpace: Pick<OwnSpace, 'set' | 'remove'>;
   /** The pod CIDRs and labels of this node; undefined when they were withdrawn. */
   readonly assignment: (record: NodeAssignmentRecord | undefined) => void;
   /** A pod that the cluster placed on this node, by `<namespace>/<name>`. */
@@ -52,14 +56,21 @@ export interface LocalSinks {
 /** What an agent reads of its own cluster. */
 export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks): readonly LocalFeed[] {
   const { cluster } = origin;
-  const { mesh, hidden, services } = sinks;
+  const { mesh, hidden, services, ownSpace } = sinks;
   return [
     {
       kind: 'nodes',
       prefix: watchPrefix('nodes', cluster),
       mark: syncedKey(cluster, 'nodes'),
-      upsert: (key, value) => mesh.upsertNode(decodeNode(nodeKey(cluster, key), value, origin)),
-      remove: (key) => mesh.removeNode(key),
+      upsert: (key, value) => {
+        const node = decodeNode(nodeKey(cluster, key), value, origin);
+        mesh.upsertNode(node);
+        ownSpace.set(`node/${key}`, { blocks: node.podCidrs, hosts: node.addresses.map(({ ip }) => ip) });
+      },
+      remove: (key) => {
+        mesh.removeNode(key);
+        ownSpace.remove(`node/${key}`);
+      },
     },
     {
       kind: 'assignment',
@@ -108,14 +119,21 @@ export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks
         const address = prefixOfKey(key);
         if (address !== undefined) writer.removeIp(address);
       },
-      rows: writer.ipRows(origin),
+      rows: writer.ipRows({ origin }),
     })),
     {
       kind: 'services',
       prefix: ownKindPrefix('services'),
       mark: ownSyncedKey('services'),
-      upsert: (key, value) => services.upsertService(decodeLocalService(key, value)),
-      remove: (key) => services.removeService(key),
+      upsert: (key, value) => {
+        const service = decodeLocalService(key, value);
+        services.upsertService(service);
+        ownSpace.set(`service/${key}`, { blocks: service.clusterIps.map(hostPrefix) });
+      },
+      remove: (key) => {
+        services.removeService(key);
+        ownSpace.remove(`service/${key}`);
+      },
     },
     {
       kind: 'endpoints',

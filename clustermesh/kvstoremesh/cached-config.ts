@@ -1,8 +1,6 @@
-import { type ClusterConfigRecord, type Resource } from '../wire/index.ts';
+import type { ClusterConfigRecord, Resource, ServiceMode } from '../wire/index.ts';
 
-/** Which form of backends this cluster's processes read (kvstore-schema §16.2, `--clustermesh-service-v2`). */
-export type ServiceMode = 'prefer-legacy' | 'prefer-endpointslice' | 'only-endpointslice';
-export const serviceModes: readonly ServiceMode[] = ['prefer-legacy', 'prefer-endpointslice', 'only-endpointslice'];
+export { type ServiceMode, serviceModes } from '../wire/index.ts';
 
 /** What is copied of a remote cluster, in the order in which it is asked for. */
 export const cachedResources: readonly Resource[] = [

@@ -1,4 +1,5 @@
 export type { PeerConfig, PeerEvent } from './peer-config.ts';
+export { type PeerPolicy, PeerPolicyError, parsePeerPolicy, policyFileOf } from './peer-policy.ts';
 export { type DirectoryScan, scanDirectory } from './scan-directory.ts';
 export { type PeerWatchOptions, watchPeers } from './watch-peers.ts';
 export {

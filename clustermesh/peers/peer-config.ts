@@ -5,7 +5,9 @@ export interface PeerConfig {
   readonly path: string;
   /** YAML, unparsed: whoever opens the store reads it. */
   readonly text: string;
-  /** SHA-256 of the file, in hex: equal bytes are no change. */
+  /** What is allowed to it (`<cluster>.isthmus.yaml`), unparsed; absent where there is no such file. */
+  readonly policy?: { readonly path: string; readonly text: string };
+  /** SHA-256 of the file and of its policy, in hex: equal bytes are no change. */
   readonly hash: string;
 }
 

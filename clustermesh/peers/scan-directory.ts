@@ -3,6 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isClusterName } from '../wire/index.ts';
 import type { PeerConfig } from './peer-config.ts';
+import { policyEnding, policyFileOf } from './peer-policy.ts';
 
 export interface DirectoryScan {
   readonly configs: ReadonlyMap<string, PeerConfig>;
@@ -13,19 +14,27 @@ export interface DirectoryScan {
 /**
  * The configurations in `directory` (clustermesh-behaviour §2.2): files, also behind links, whose text contains
  * `endpoints:`. That passes over certificates and keys. Names that begin with `..` belong to the way Kubernetes mounts
- * secrets. A directory that does not exist holds none; one that cannot be read is an error.
+ * secrets. What is allowed to a cluster stands beside its configuration. A directory that does not exist holds none; one that cannot be read is an error.
  */
 export async function scanDirectory(directory: string): Promise<DirectoryScan> {
   const configs = new Map<string, PeerConfig>();
   const misnamed: string[] = [];
   for (const name of (await namesIn(directory)).toSorted()) {
-    if (name.startsWith('..')) continue;
+    if (name.startsWith('..') || name.endsWith(policyEnding)) continue;
     const path = join(directory, name);
     const bytes = await bytesOf(path);
     const text = bytes?.toString('utf8') ?? '';
     if (!bytes || !text.includes('endpoints:')) continue;
-    if (!isClusterName(name)) misnamed.push(name);
-    else configs.set(name, { cluster: name, path, text, hash: createHash('sha256').update(bytes).digest('hex') });
+    if (!isClusterName(name)) {
+      misnamed.push(name);
+      continue;
+    }
+    const policyPath = join(directory, policyFileOf(name));
+    const policyBytes = await bytesOf(policyPath);
+    const hash = createHash('sha256').update(bytes);
+    if (policyBytes) hash.update('\0').update(policyBytes);
+    const policy = policyBytes && { path: policyPath, text: policyBytes.toString('utf8') };
+    configs.set(name, { cluster: name, path, text, hash: hash.digest('hex'), ...(policy ? { policy } : {}) });
   }
   return { configs, misnamed };
 }

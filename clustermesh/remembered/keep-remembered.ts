@@ -15,6 +15,8 @@ export interface Rememberable {
   readonly known: boolean;
   /** Followed at this moment: what is known is so. */
   readonly current: boolean;
+  /** Everything that it told was taken back: there is nothing to remember. */
+  readonly withdrawn?: boolean;
   content(): ClusterContent;
 }
 
@@ -50,6 +52,7 @@ class Keeper {
   #saved: number | undefined;
   /** Of what lies on the disk. */
   #id: number | undefined;
+  #forgotten = false;
   #trueAtMs = 0;
   #failures = 0;
 
@@ -70,6 +73,8 @@ class Keeper {
         this.#id = clusterId;
         this.#saved = undefined;
       }
+      if (this.#cluster.withdrawn && !this.#forgotten) await remembered.forget(name);
+      this.#forgotten = this.#cluster.withdrawn === true;
       if (known && this.#saved !== this.#cluster.changes) await this.#save();
       else if (known && current && started - this.#trueAtMs >= confirmMs) await this.#confirm();
       this.#failures = 0;

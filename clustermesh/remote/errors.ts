@@ -38,6 +38,29 @@ export class ClusterConfigMissingError extends Error {
   }
 }
 
+/**
+ * The configuration that the cluster wrote of itself has gone from its store: its writer's lease has ended, and what else
+ * goes is no sign that anybody has deleted it.
+ */
+export class LeaseLostError extends Error {
+  readonly code = 'CLUSTERMESH_LEASE_LOST';
+
+  constructor(cluster: string) {
+    super(`The cluster configuration of ${cluster} has gone from its store: its writer has lost its lease`);
+    this.name = 'LeaseLostError';
+  }
+}
+
+/** The cluster says something else of itself than when the connection began: it has to begin anew. */
+export class ConfigChangedError extends Error {
+  readonly code = 'CLUSTERMESH_CONFIG_CHANGED';
+
+  constructor(cluster: string) {
+    super(`The cluster configuration of ${cluster} has changed`);
+    this.name = 'ConfigChangedError';
+  }
+}
+
 /** What an operator can do about a failure; undefined when waiting is all. */
 export function hintFor(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
@@ -49,6 +72,15 @@ export function hintFor(error: unknown): string | undefined {
       return 'Check endpoints and network; what was learned before stays in use';
     case 'CLUSTERMESH_CONFIG_MISSING':
       return 'The file name must be the name that the remote cluster gives itself; its apiserver must run';
+    case 'CLUSTERMESH_LEASE_LOST':
+      return 'Start the remote apiserver (or the kvstoremesh that copies it); what was learned before stays in use for a while';
+    case 'CLUSTERMESH_PEER_POLICY':
+      return 'Correct the file; what was learned before stays in use';
+    case 'ETCD_CONFIG':
+    case 'TLS_FILE':
+      return 'Correct the configuration of this cluster, or the file that it names';
+    case 'TLS_PEER':
+      return 'isthmus troubleshoot shows both certificates';
     case 'CLUSTERMESH_ID_CONFLICT':
       return 'Every cluster of a mesh needs an id of its own';
     case 'CLUSTERMESH_HEARTBEAT_LOST':

@@ -14,6 +14,8 @@ export const heartbeatLimitMs = 120_000;
 export class Heartbeat {
   readonly #clock: Clock;
   #lastMs: number | undefined;
+  /** When it was first listened for: before the first beat, silence is counted from here. */
+  #listeningMs: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,8 +26,10 @@ export class Heartbeat {
     return this.#lastMs === undefined ? undefined : Math.max(0, this.#clock.monotonicMs() - this.#lastMs);
   }
 
+  /** Silent for too long: since the last beat, or since it was first listened for. */
   get stale(): boolean {
-    return (this.ageMs ?? 0) > heartbeatLimitMs;
+    const sinceMs = this.#lastMs ?? this.#listeningMs;
+    return sinceMs !== undefined && this.#clock.monotonicMs() - sinceMs > heartbeatLimitMs;
   }
 
   /**
@@ -48,6 +52,7 @@ export class Heartbeat {
           break;
         case 'synced':
           listing = false;
+          this.#listeningMs ??= this.#clock.monotonicMs();
           listed();
           break;
       }

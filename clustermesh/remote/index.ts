@@ -1,19 +1,21 @@
 export { ClusterIdConflictError, ClusterIds } from './cluster-ids.ts';
 export {
   ClusterConfigMissingError,
+  ConfigChangedError,
   ConnectTimeoutError,
   HeartbeatLostError,
+  LeaseLostError,
   StoreChangedError,
   hintFor,
 } from './errors.ts';
 export { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
 export { type LiveStoreOptions, withLiveStore } from './live-store.ts';
-export { type ReadClusterConfigOptions, readClusterConfig } from './read-cluster-config.ts';
+export { type FoundClusterConfig, type ReadClusterConfigOptions, readClusterConfig } from './read-cluster-config.ts';
 export { type RemoteKind, remoteKinds } from './kinds.ts';
 export type { Refusal } from './refusals.ts';
 export { RemoteCluster, type RemoteClusterDeps, type RemoteClusterOptions } from './remote-cluster.ts';
 export { RemoteClusters, type RemoteClustersDeps, type RemoteClustersOptions } from './remote-clusters.ts';
-export type { RemoteClusterStatus, RemoteConfigStatus } from './status.ts';
+export type { RemoteCertificate, RemoteClusterStatus, RemoteConfigStatus } from './status.ts';
 export { SyncSlots } from './sync-slots.ts';
 export { FeedSource } from './feed-source.ts';
 export { SyncMarks } from './sync-marks.ts';

@@ -1,15 +1,21 @@
 import { reservedIdentities } from '../../values/identity/index.ts';
+import type { AddressRules } from '../acceptance/index.ts';
 import type { ClusterContent } from '../remembered/index.ts';
-import type { RemoteServiceWriter } from '../services/index.ts';
+import type { RemoteServiceWriter, RemoteSliceWriter } from '../services/index.ts';
 import type { RowObserver } from '../../kvstore/index.ts';
 import { type ClusterRecords, type MeshWriter, prefixOfKey } from '../view/index.ts';
+import { requireIp, requireNode, requireService, requireSlice } from './accept.ts';
 import {
   type ClusterServiceRecord,
+  type EndpointSliceRecord,
   type RemoteOrigin,
+  type ServiceMode,
+  decodeEndpointSlice,
   decodeIdentity,
   decodeIp,
   decodeNode,
   decodeService,
+  encodeEndpointSlice,
   encodeIdentity,
   encodeIp,
   encodeNode,
@@ -19,8 +25,18 @@ import {
 } from '../wire/index.ts';
 
 /** What is read of a remote cluster, in the order in which it is asked for; the word is the path segment of the key. */
-export type RemoteKind = 'nodes' | 'services' | 'ip' | 'identities';
-export const remoteKinds: readonly RemoteKind[] = ['nodes', 'services', 'ip', 'identities'];
+export type RemoteKind = 'nodes' | 'services' | 'endpointslices' | 'ip' | 'identities';
+export const remoteKinds: readonly RemoteKind[] = ['nodes', 'services', 'endpointslices', 'ip', 'identities'];
+
+/**
+ * What to read of a cluster that advertises `exported`, in our mode (kvstore-schema §16.2). A cluster that exports nothing
+ * but slices is read by them, also by who prefers the older form: there is no other.
+ */
+export function kindsOf(mode: ServiceMode, exported: string | undefined): readonly RemoteKind[] {
+  const slices = exported !== undefined && (mode !== 'prefer-legacy' || exported === 'endpointslices-only');
+  const legacy = mode === 'prefer-legacy' && !slices;
+  return remoteKinds.filter((kind) => (kind !== 'services' || legacy) && (kind !== 'endpointslices' || slices));
+}
 
 /** Decodes, checks and takes over records of one kind. `key` is what follows the watched prefix. */
 export interface KindSink {
@@ -31,31 +47,53 @@ export interface KindSink {
   readonly rows?: RowObserver;
 }
 
-/** The readers' rules of kvstore-schema §4.3, §5, §6, §7, for one cluster. */
+/**
+ * The readers' rules of kvstore-schema §4.3, §5, §6, §7, for one cluster, and which addresses it may speak of: `addresses`
+ * is asked for each record, since that changes.
+ */
 export function kindSinks(
   origin: RemoteOrigin,
   mesh: MeshWriter,
   services: RemoteServiceWriter,
+  slices: RemoteSliceWriter,
+  addresses: () => AddressRules,
 ): Readonly<Record<RemoteKind, KindSink>> {
   return {
     nodes: {
-      upsert: (key, value) => mesh.upsertNode(decodeNode(nodeKey(origin.cluster, key), value, origin)),
+      upsert: (key, value) => {
+        const record = decodeNode(nodeKey(origin.cluster, key), value, origin);
+        requireNode(record, addresses());
+        mesh.upsertNode(record);
+      },
       remove: (key) => mesh.removeNode(key),
     },
     services: {
-      upsert: (key, value) => services.upsert(decodeService(key, value, origin)),
+      upsert: (key, value) => {
+        const record = decodeService(key, value, origin);
+        requireService(record, addresses());
+        services.upsert(record);
+      },
       remove: (key) => services.remove(key),
+    },
+    endpointslices: {
+      upsert: (key, value) => {
+        const record = decodeEndpointSlice(key, value, origin);
+        requireSlice(record, addresses());
+        slices.upsert(record);
+      },
+      remove: (key) => slices.remove(key),
     },
     ip: {
       upsert: (key, value) => {
         const record = decodeIp(key, value, origin);
+        requireIp(record, addresses());
         mesh.upsertIp({ ...record, identity: remoteIdentity(record.identity) });
       },
       remove: (key) => {
         const prefix = prefixOfKey(key);
         if (prefix !== undefined) mesh.removeIp(prefix);
       },
-      rows: mesh.ipRows(origin, remoteIdentity),
+      rows: mesh.ipRows({ origin, translate: remoteIdentity, addresses }),
     },
     identities: {
       upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
@@ -72,7 +110,11 @@ function remoteIdentity(identity: number): number {
 }
 
 /** The same in the other direction: what a cluster told, as its store would hold it. The least dispensable first. */
-export function contentOf(said: ClusterRecords, services: readonly ClusterServiceRecord[]): ClusterContent['kinds'] {
+export function contentOf(
+  said: ClusterRecords,
+  services: readonly ClusterServiceRecord[],
+  slices: readonly EndpointSliceRecord[],
+): ClusterContent['kinds'] {
   const lines = <T>(kind: RemoteKind, all: Iterable<T>, key: (item: T) => string, value: (item: T) => string) => ({
     kind,
     records: (function* () {
@@ -82,6 +124,13 @@ export function contentOf(said: ClusterRecords, services: readonly ClusterServic
   return [
     lines('nodes', said.nodes, ({ name }) => name, encodeNode),
     lines('services', services, ({ namespace, name }) => `${namespace}/${name}`, encodeService),
+    // Compressed bytes, as a text of one character a byte.
+    lines(
+      'endpointslices',
+      slices,
+      ({ namespace, name }) => `${namespace}/${name}`,
+      (slice) => Buffer.from(encodeEndpointSlice(slice)).toString('latin1'),
+    ),
     lines('identities', said.identities, ({ id }) => String(id), encodeIdentity),
     lines('ip', said.ips, suffixOfIp, encodeIp),
   ];

@@ -12,6 +12,13 @@ export interface ReadClusterConfigOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** What was read, and since when the key has been there. */
+export interface FoundClusterConfig {
+  readonly config: ClusterConfigRecord;
+  readonly value: Uint8Array;
+  readonly createRevision: number;
+}
+
 const totalMs = 180_000;
 const tryMs = 60_000;
 
@@ -19,11 +26,11 @@ const tryMs = 60_000;
  * Reads what a cluster says of itself: the one key that a remote reader may read. Tries again with growing pauses, for
  * three minutes in all. @throws the last failure, or the signal's reason.
  */
-export async function readClusterConfig(
+export async function findClusterConfig(
   store: Pick<Store, 'get'>,
   options: ReadClusterConfigOptions,
   signal: AbortSignal,
-): Promise<ClusterConfigRecord> {
+): Promise<FoundClusterConfig> {
   const { cluster, clock, onFailure } = options;
   const key = clusterConfigKey(cluster);
   const deadline = clock.monotonicMs() + totalMs;
@@ -35,7 +42,8 @@ export async function readClusterConfig(
       );
       const entry = await store.get(key, { signal: limit.signal });
       if (!entry) throw new ClusterConfigMissingError(cluster);
-      return decodeClusterConfig(key, entry.value);
+      const { value, createRevision } = entry;
+      return { config: decodeClusterConfig(key, value), value: value.slice(), createRevision };
     },
     {
       clock,
@@ -45,4 +53,13 @@ export async function readClusterConfig(
       onFailure,
     },
   );
+}
+
+/** The same without what tells one writing of it from another. */
+export async function readClusterConfig(
+  store: Pick<Store, 'get'>,
+  options: ReadClusterConfigOptions,
+  signal: AbortSignal,
+): Promise<ClusterConfigRecord> {
+  return (await findClusterConfig(store, options, signal)).config;
 }

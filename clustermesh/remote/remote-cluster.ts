@@ -1,38 +1,33 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
-import type { TaskGroup } from '../../runtime/tasks/index.ts';
+import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import {
-  type RowObserver,
-  type Store,
-  type StoreHealth,
-  UnavailableError,
-  WatchStore,
-  toBytes,
-} from '../../kvstore/index.ts';
-import type { PeerConfig } from '../peers/index.ts';
+import { type Store, type StoreHealth, UnavailableError } from '../../kvstore/index.ts';
+import { AddressRules, OwnSpace } from '../acceptance/index.ts';
+import { type PeerConfig, type PeerPolicy, parsePeerPolicy } from '../peers/index.ts';
 import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
 import {
   type ClusterConfigRecord,
   type Layout,
+  type ServiceMode,
   checkClusterConfig,
-  syncedName,
   syncedPrefix,
-  watchPrefix,
 } from '../wire/index.ts';
 import type { ClusterIds } from './cluster-ids.ts';
-import { hintFor } from './errors.ts';
+import { ConfigPresence } from './config-presence.ts';
+import { ClusterConfigMissingError, LeaseLostError, hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
+import { Feeds } from './feeds.ts';
 import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
-import { type KindSink, type RemoteKind, contentOf, kindSinks, remoteKinds } from './kinds.ts';
-import { notedRows } from './noted-rows.ts';
+import { type RemoteKind, kindsOf, remoteKinds } from './kinds.ts';
 import { withLiveStore } from './live-store.ts';
-import { readClusterConfig } from './read-cluster-config.ts';
+import { LostLease } from './lost-lease.ts';
+import { type FoundClusterConfig, findClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
-import { type RemoteClusterStatus, neverFailed } from './status.ts';
+import { type RemoteCertificate, type RemoteClusterStatus, statusOf } from './status.ts';
 import { SyncMarks } from './sync-marks.ts';
 import type { SyncSlots } from './sync-slots.ts';
 
@@ -41,13 +36,21 @@ export interface RemoteClusterOptions {
   readonly name: string;
   readonly own: { readonly cluster: string; readonly clusterId: number };
   readonly maxConnectedClusters?: MaxConnectedClusters;
+  /** Which form of services is read; `prefer-legacy` unless told. */
+  readonly serviceMode?: ServiceMode;
+  /** How long records are kept whose writer has lost its lease in a store that lives; a day unless told, 0: for ever. */
+  readonly lostLeaseGraceMs?: number;
 }
 
 export interface RemoteClusterDeps {
   /** Opens the store that a configuration names. Throws when the configuration is no good. */
   readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
+  /** By which certificate we are known there; undefined where there is none. */
+  readonly certificateOf?: (config: PeerConfig) => Promise<RemoteCertificate | undefined>;
   readonly view: MeshView;
   readonly services: ServiceTable;
+  /** Which addresses are ours, so that no other cluster may claim them. */
+  readonly ownSpace?: OwnSpace;
   readonly ids: ClusterIds;
   readonly slots: SyncSlots;
   readonly clock: Clock;
@@ -58,14 +61,9 @@ export interface RemoteClusterDeps {
   readonly onSilence?: () => void;
 }
 
-interface Feed {
-  readonly kind: RemoteKind;
-  readonly watch: WatchStore;
-  /** Listed completely on the present connection. */
-  synced: boolean;
-  /** Given back when the listing is complete. */
-  slot: Disposable | undefined;
-}
+const certificateMs = 60_000;
+/** Silence of a writer is not the end of what it wrote about: a day for somebody to bring it back. */
+const defaultGraceMs = 86_400_000;
 
 /**
  * One remote cluster: connect, read its configuration, follow its records, start over after failures. What it has told
@@ -79,16 +77,23 @@ export class RemoteCluster implements Rememberable {
   readonly #deps: RemoteClusterDeps;
   readonly #log: Logger;
   readonly #heartbeat: Heartbeat;
+  readonly #ownSpace: OwnSpace;
   readonly #refusals = new Refusals();
   readonly #source = new FeedSource();
-  #feeds: readonly Feed[] = [];
-  #layout: Layout | undefined;
+  readonly #lostLease: LostLease;
+  #policy: PeerPolicy = {};
+  #rules: AddressRules;
+  #feeds: Feeds | undefined;
   #clusterId: number | undefined;
   #config: ClusterConfigRecord | undefined;
+  #certificate: RemoteCertificate | undefined;
   /** Of the present connection, else of the last one. */
   #health: (() => StoreHealth) | undefined;
   #heard = false;
   #known = false;
+  #withdrawn = false;
+  /** When what is known was last known to be so; undefined before the first time in this life. */
+  #trueAtMs: number | undefined;
   #changes = 0;
   #recalled: { readonly asOfMs: number; readonly records: number; readonly leftOut: readonly string[] } | undefined;
   #lost: string | undefined;
@@ -102,6 +107,9 @@ export class RemoteCluster implements Rememberable {
     this.#deps = deps;
     this.#log = deps.log.child({ [fields.cluster]: options.name });
     this.#heartbeat = new Heartbeat(deps.clock);
+    this.#ownSpace = deps.ownSpace ?? new OwnSpace();
+    this.#rules = new AddressRules(this.#ownSpace.content());
+    this.#lostLease = new LostLease(deps.clock, options.lostLeaseGraceMs ?? defaultGraceMs, () => this.#withdraw());
   }
 
   /** True once every kind was listed completely in this process. */
@@ -118,7 +126,12 @@ export class RemoteCluster implements Rememberable {
   }
 
   get current(): boolean {
-    return this.#heard && this.#health?.().connected === true && this.#allSynced();
+    return this.#heard && this.#health?.().connected === true && this.#feeds?.synced === true;
+  }
+
+  /** Everything that it told was taken back, since it was lost for too long. */
+  get withdrawn(): boolean {
+    return this.#withdrawn;
   }
 
   /**
@@ -130,9 +143,8 @@ export class RemoteCluster implements Rememberable {
   }
 
   content(): ClusterContent {
-    if (!this.#config) throw new TypeError(`Nothing was read of ${this.name} that could be remembered`);
-    const { view, services } = this.#deps;
-    return { config: this.#config, kinds: contentOf(view.saidBy(this.name), [...services.offeredBy(this.name)]) };
+    if (!this.#config || !this.#feeds) throw new TypeError(`Nothing was read of ${this.name} that could be remembered`);
+    return { config: this.#config, kinds: this.#feeds.content() };
   }
 
   /** Takes over what an earlier life knew, as if an earlier connection had told it. Before the first `run` only. */
@@ -148,11 +160,11 @@ export class RemoteCluster implements Rememberable {
       return;
     }
     this.#clusterId = config.id;
-    this.#layout = config.cached ? 'cache' : 'state';
-    this.#feeds = this.#makeFeeds(config, this.#layout);
-    for (const { kind, key, value } of records) this.#assume(kind, key, value);
+    this.#feeds = this.#makeFeeds(config);
+    for (const { kind, key, value } of records) this.#feeds.assume(kind, key, value);
     this.#recalled = { asOfMs, records: records.length, leftOut };
-    if (leftOut.includes('services')) this.#lost = 'its services were too many to be kept';
+    if (leftOut.includes('services') || leftOut.includes('endpointslices'))
+      this.#lost = 'its services were too many to be kept';
     this.#log.info('Serving a remote cluster from what was remembered, until it can be read', {
       [fields.count]: records.length,
       ageSeconds: this.#recalledAge(),
@@ -161,6 +173,55 @@ export class RemoteCluster implements Rememberable {
 
   /** Connects and follows until `signal` aborts. May be called again, with another configuration, once it has ended. */
   async run(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    await using tasks = new TaskGroup(signal);
+    tasks.run((running) => this.#followOwnSpace(running));
+    tasks.run((running) => this.#followCertificate(config, running));
+    tasks.run((running) => this.#connectAgainAndAgain(config, running));
+    await tasks.wait();
+  }
+
+  /** Withdraws all that the cluster has told and gives its id back. Not while `run` is under way. */
+  drain(): void {
+    this.#drainFeeds();
+    this.#lostLease.end();
+    if (this.#clusterId !== undefined) this.#deps.ids.release(this.#clusterId, this.name);
+    this.#clusterId = undefined;
+    this.#config = undefined;
+    this.#lost = undefined;
+  }
+
+  status(): RemoteClusterStatus {
+    const health = this.#health?.();
+    const connected = this.#heard && health?.connected === true;
+    const stale = this.#stale();
+    const ready = connected && this.#config !== undefined && this.#feeds?.synced === true && !stale;
+    const failure = ready ? undefined : (this.#failure ?? health?.error);
+    const hint = failure === undefined ? undefined : hintFor(this.#failure ?? new UnavailableError(''));
+    return statusOf({
+      name: this.name,
+      ready,
+      connected,
+      stale,
+      known: this.#known,
+      size: (kind) => this.#size(kind),
+      synced: (kind) => this.#isSynced(kind),
+      failures: this.#failures,
+      lastFailureMs: this.#lastFailureMs,
+      failure: failure === undefined ? undefined : wordsOf(failure),
+      hint,
+      words: this.#words(connected),
+      config: this.#config,
+      heartbeatAgeMs: this.#heartbeat.ageMs,
+      dataAgeMs: ready ? 0 : this.#dataAgeMs(),
+      recalled: this.#recalled && { ...this.#recalled, ageSeconds: this.#recalledAge() },
+      lost: this.lost ? this.#lost : undefined,
+      lease: { ageMs: this.#lostLease.ageMs, leftMs: this.#lostLease.leftMs, withdrawn: this.#withdrawn },
+      refusals: this.#refusals,
+      certificate: this.#certificate,
+    });
+  }
+
+  async #connectAgainAndAgain(config: PeerConfig, signal: AbortSignal): Promise<void> {
     await retry((attempt) => this.#attempt(config, attempt), {
       clock: this.#deps.clock,
       signal,
@@ -177,67 +238,13 @@ export class RemoteCluster implements Rememberable {
     });
   }
 
-  /** Withdraws all that the cluster has told and gives its id back. Not while `run` is under way. */
-  drain(): void {
-    this.#drainFeeds();
-    if (this.#clusterId !== undefined) this.#deps.ids.release(this.#clusterId, this.name);
-    this.#clusterId = undefined;
-    this.#config = undefined;
-    this.#lost = undefined;
-  }
-
-  status(): RemoteClusterStatus {
-    const health = this.#health?.();
-    const ageMs = this.#heartbeat.ageMs;
-    const connected = this.#heard && health?.connected === true;
-    const ready = connected && this.#config !== undefined && this.#allSynced();
-    const failure = ready ? undefined : (this.#failure ?? health?.error);
-    const recalled = this.#recalled;
-    const hint = failure === undefined ? undefined : hintFor(this.#failure ?? new UnavailableError(''));
-    return {
-      name: this.name,
-      ready,
-      connected,
-      'num-nodes': this.#size('nodes'),
-      'num-endpoints': this.#size('ip'),
-      'num-identities': this.#size('identities'),
-      'num-shared-services': this.#size('services'),
-      'num-service-exports': 0,
-      'num-failures': this.#failures,
-      'last-failure': this.#lastFailureMs === undefined ? neverFailed : new Date(this.#lastFailureMs).toISOString(),
-      status: this.#words(connected),
-      config: this.#configStatus(),
-      synced: {
-        nodes: this.#synced('nodes'),
-        endpoints: this.#synced('ip'),
-        identities: this.#synced('identities'),
-        services: this.#synced('services'),
-      },
-      ...(ageMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(ageMs / 1000) }),
-      stale: this.#heartbeat.stale || (ageMs === undefined && this.#recalledAge() * 1000 > heartbeatLimitMs),
-      known: this.#known,
-      ...(recalled === undefined
-        ? {}
-        : {
-            restored: {
-              'as-of': new Date(recalled.asOfMs).toISOString(),
-              'age-seconds': this.#recalledAge(),
-              records: recalled.records,
-              'left-out': recalled.leftOut,
-            },
-          }),
-      ...(this.lost ? { lost: this.#lost ?? '' } : {}),
-      refused: { total: this.#refusals.total, keys: this.#refusals.list() },
-      ...(failure === undefined ? {} : { failure: wordsOf(failure) }),
-      ...(hint === undefined ? {} : { hint }),
-    };
-  }
-
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    this.#policy = config.policy ? parsePeerPolicy(config.policy.text, config.policy.path) : {};
+    this.#revise();
     await using store = await this.#deps.openStore(config);
     this.#health = () => store.health();
     this.#heard = false;
-    for (const feed of this.#feeds) feed.synced = false;
+    this.#feeds?.begin();
     const { clock, onChange, onSilence } = this.#deps;
     const onHeard = (): void => {
       this.#heard = true;
@@ -248,6 +255,7 @@ export class RemoteCluster implements Rememberable {
       await withLiveStore(store, life, (tasks, running) => this.#use(store, tasks, running), signal);
     } finally {
       const last: StoreHealth = { ...store.health(), connected: false };
+      if (this.current) this.#trueAtMs = this.#deps.clock.monotonicMs();
       this.#health = () => last;
       this.#heard = false;
       this.#deps.onChange?.();
@@ -255,29 +263,32 @@ export class RemoteCluster implements Rememberable {
   }
 
   async #use(store: Store, tasks: TaskGroup, signal: AbortSignal): Promise<void> {
-    await this.#adopt(await this.#readConfig(store, signal));
-    this.#source.use(store);
-    const canaries = new SyncMarks(syncedPrefix(this.name));
-    if (this.#config?.syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
-    for (const feed of this.#feeds) tasks.run((watching) => this.#follow(feed, canaries, watching));
+    const found = await this.#readConfig(store, signal);
+    const feeds = this.#adopt(found.config);
+    const presence = new ConfigPresence(store, this.name, found, signal);
+    this.#source.use(store, () => presence.confirm());
+    tasks.run((watching) => presence.follow(this.#deps.clock, watching));
+    const canaries = found.config.syncedCanaries ? new SyncMarks(syncedPrefix(this.name)) : undefined;
+    if (canaries) tasks.run((watching) => canaries.follow(store, watching));
+    for (const task of feeds.tasks(canaries)) tasks.run(task);
   }
 
-  #readConfig(store: Store, signal: AbortSignal): Promise<ClusterConfigRecord> {
+  #readConfig(store: Store, signal: AbortSignal): Promise<FoundClusterConfig> {
     const onFailure = (error: unknown): void => {
       this.#failure = error;
+      this.#noteLostLease(error);
       this.#log.warn('Cannot read the configuration of a remote cluster', {
         [fields.error]: error,
         [fields.hint]: hintFor(error),
       });
     };
-    return readClusterConfig(store, { cluster: this.name, clock: this.#deps.clock, onFailure }, signal);
+    return findClusterConfig(store, { cluster: this.name, clock: this.#deps.clock, onFailure }, signal);
   }
 
   /** Takes over what the cluster says of itself. A new id makes all that it told under the old one void. */
-  async #adopt(config: ClusterConfigRecord): Promise<void> {
+  #adopt(config: ClusterConfigRecord): Feeds {
     this.#check(config);
     const before = this.#clusterId;
-    const layout: Layout = config.cached ? 'cache' : 'state';
     if (before !== undefined && before !== config.id) {
       this.#log.warn('Remote cluster id changed: draining all known entries', { before, after: config.id });
       this.#drainFeeds();
@@ -288,12 +299,22 @@ export class RemoteCluster implements Rememberable {
     this.#deps.ids.reserve(config.id, this.name);
     this.#clusterId = config.id;
     this.#config = config;
-    if (this.#feeds.length > 0 && this.#layout === layout) return;
+    this.#withdrawn = false;
+    this.#lostLease.end();
+    const old = this.#feeds;
+    const kinds = kindsOf(this.#serviceMode, config.endpointSlicesExportMode);
+    if (!kinds.includes('services') && !kinds.includes('endpointslices'))
+      this.#log.error('A remote cluster has no backends for us: it does not export EndpointSlices', {
+        [fields.hint]: 'Let it export them (Cilium 1.20), or use --clustermesh-service-v2=prefer-legacy here',
+      });
+    if (old?.options.layout === layoutOf(config) && String(old.options.kinds) === String(kinds)) return old;
     // The same records under other keys: what was known under the old ones is judged by the listing of the new ones.
-    const told = this.#feeds.length > 0 ? this.content().kinds : [];
-    this.#layout = layout;
-    this.#feeds = this.#makeFeeds(config, layout);
-    for (const { kind, records } of told) for (const { key, value } of records) this.#assume(kind, key, value);
+    const told = old?.content() ?? [];
+    const feeds = this.#makeFeeds(config);
+    old?.drainUnless(kinds);
+    this.#feeds = feeds;
+    for (const { kind, records } of told) for (const { key, value } of records) feeds.assume(kind, key, value);
+    return feeds;
   }
 
   #check(config: ClusterConfigRecord): void {
@@ -301,70 +322,56 @@ export class RemoteCluster implements Rememberable {
     checkClusterConfig(this.name, config, { clusterId: own.clusterId, maxConnectedClusters });
   }
 
-  #makeFeeds(config: ClusterConfigRecord, layout: Layout): Feed[] {
+  #makeFeeds(config: ClusterConfigRecord): Feeds {
     const { maxConnectedClusters = 255 } = this.#options;
-    const origin = { cluster: this.name, clusterId: config.id, maxConnectedClusters };
-    const sinks = kindSinks(origin, this.#deps.view.writer(origin), this.#deps.services.remote(this.name));
-    return remoteKinds.map((kind) => {
-      const feed: Feed = {
-        kind,
-        synced: false,
-        slot: undefined,
-        watch: new WatchStore({
-          store: this.#source,
-          prefix: watchPrefix(kind, this.name, layout),
-          log: this.#log,
-          observer: {
-            ...this.#rowsOf(kind, sinks[kind]),
-            upsert: (key, value) => this.#upsert(kind, sinks[kind], key, value),
-            remove: (key) => {
-              this.#changes++;
-              this.#refusals.clear(kind, key);
-              sinks[kind].remove(key);
-            },
-            synced: () => this.#listed(feed),
-          },
-        }),
-      };
-      return feed;
-    });
+    const { view, services, slots } = this.#deps;
+    return new Feeds(
+      {
+        origin: { cluster: this.name, clusterId: config.id, maxConnectedClusters },
+        layout: layoutOf(config),
+        kinds: kindsOf(this.#serviceMode, config.endpointSlicesExportMode),
+      },
+      {
+        view,
+        services,
+        slots,
+        source: this.#source,
+        refusals: this.#refusals,
+        rules: () => this.#rules,
+        log: this.#log,
+        changed: (count) => void (this.#changes += count),
+        listed: () => this.#listed(),
+      },
+    );
   }
 
-  #rowsOf(kind: RemoteKind, { rows }: KindSink): { readonly rows?: RowObserver } {
-    if (!rows) return {};
-    const changed = (count: number): void => void (this.#changes += count);
-    return { rows: notedRows({ kind, rows, refusals: this.#refusals, changed }) };
-  }
-
-  #assume(kind: string, key: string, value: string): void {
-    this.#feeds.find((feed) => feed.kind === kind)?.watch.assume(key, toBytes(value));
-  }
-
-  #upsert(kind: RemoteKind, sink: KindSink, key: string, value: Uint8Array): void {
-    this.#changes++;
-    try {
-      sink.upsert(key, value);
-      this.#refusals.clear(kind, key);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (this.#refusals.note({ kind, key, reason }))
-        this.#log.warn('A record of a remote cluster is refused', { kind, [fields.key]: key, reason });
+  async #followOwnSpace(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { version } = this.#ownSpace;
+      this.#revise();
+      await this.#ownSpace.changed(version, signal);
     }
   }
 
-  async #follow(feed: Feed, canaries: SyncMarks, signal: AbortSignal): Promise<void> {
-    if (this.#config?.syncedCanaries)
-      await canaries.present(syncedName(feed.kind, this.#config.cached ? 'cache' : 'state'), signal);
-    using slot = await this.#deps.slots.acquire(signal);
-    feed.slot = slot;
-    await feed.watch.run(signal);
+  /** What may be claimed has changed, or may have: what was let in, and what was refused, is looked at again. */
+  #revise(): void {
+    const before = this.#rules;
+    this.#rules = new AddressRules(this.#ownSpace.content(), this.#policy.allowedCidrs);
+    if (this.#rules.same(before)) this.#rules = before;
+    else this.#feeds?.revise(this.#rules.looserThan(before));
   }
 
-  #listed(feed: Feed): void {
-    feed.slot?.[Symbol.dispose]();
-    feed.slot = undefined;
-    feed.synced = true;
-    if (this.#allSynced()) {
+  async #followCertificate(config: PeerConfig, signal: AbortSignal): Promise<void> {
+    const { certificateOf, clock } = this.#deps;
+    for (;;) {
+      // What is wrong with the files is said by the connection that needs them.
+      this.#certificate = await certificateOf?.(config).catch(() => undefined);
+      await clock.sleep(certificateMs, signal);
+    }
+  }
+
+  #listed(): void {
+    if (this.#feeds?.synced) {
       if (!this.#known) this.#log.info('Remote cluster is synced');
       this.#known = true;
       this.#recalled = undefined;
@@ -378,15 +385,47 @@ export class RemoteCluster implements Rememberable {
     this.#failures++;
     this.#failure = error;
     this.#lastFailureMs = this.#deps.clock.now();
+    this.#noteLostLease(error);
+    this.#deps.onChange?.();
+  }
+
+  #noteLostLease(error: unknown): void {
+    const gone = error instanceof LeaseLostError || error instanceof ClusterConfigMissingError;
+    if (gone && this.#feeds) this.#lostLease.begin();
+  }
+
+  /** The grace is over. Nothing is followed at such a time: what there was to follow has gone. */
+  #withdraw(): void {
+    this.#log.warn('Withdrawing what a remote cluster told: its lease has been lost for too long', {
+      [fields.count]: remoteKinds.reduce((sum, kind) => sum + this.#size(kind), 0),
+    });
+    this.#drainFeeds();
+    this.#withdrawn = true;
     this.#deps.onChange?.();
   }
 
   #drainFeeds(): void {
-    for (const feed of this.#feeds) feed.watch.drain();
-    this.#feeds = [];
-    this.#layout = undefined;
+    this.#feeds?.drain();
+    this.#feeds = undefined;
     this.#known = false;
     this.#recalled = undefined;
+    this.#trueAtMs = undefined;
+  }
+
+  #stale(): boolean {
+    if (this.#heartbeat.stale || this.#lostLease.ageMs !== undefined) return true;
+    return this.#heartbeat.ageMs === undefined && this.#recalledAge() * 1000 > heartbeatLimitMs;
+  }
+
+  /** How old what is known may be: since it was last followed, or since its writer was last heard of. */
+  #dataAgeMs(): number | undefined {
+    if (this.#recalled) return this.#recalledAge() * 1000;
+    const { clock } = this.#deps;
+    const ages: number[] = [];
+    if (this.current) ages.push(0);
+    else if (this.#trueAtMs !== undefined) ages.push(clock.monotonicMs() - this.#trueAtMs);
+    if (this.#feeds && this.#heartbeat.stale) ages.push(this.#heartbeat.ageMs ?? 0);
+    return ages.length === 0 ? undefined : Math.max(...ages);
   }
 
   /** Seconds since what was remembered was last known to be so. */
@@ -395,16 +434,21 @@ export class RemoteCluster implements Rememberable {
     return asOfMs === undefined ? 0 : Math.max(0, Math.floor((this.#deps.clock.now() - asOfMs) / 1000));
   }
 
-  #allSynced(): boolean {
-    return this.#feeds.length > 0 && this.#feeds.every(({ synced }) => synced);
+  /** What is not read counts as listed once the others were asked for; undefined where that is nobody's business. */
+  #isSynced(kind: RemoteKind): boolean | undefined {
+    const feeds = this.#feeds;
+    if (!feeds) return kind === 'endpointslices' && this.#serviceMode === 'prefer-legacy' ? undefined : false;
+    if (feeds.options.kinds.includes(kind)) return feeds.isSynced(kind);
+    if (kind === 'endpointslices' && this.#serviceMode === 'prefer-legacy') return undefined;
+    return this.current;
   }
 
-  #synced(kind: RemoteKind): boolean {
-    return this.#feeds.find((feed) => feed.kind === kind)?.synced ?? false;
+  get #serviceMode(): ServiceMode {
+    return this.#options.serviceMode ?? 'prefer-legacy';
   }
 
   #size(kind: RemoteKind): number {
-    return this.#feeds.find((feed) => feed.kind === kind)?.watch.size ?? 0;
+    return this.#feeds?.size(kind) ?? 0;
   }
 
   #words(connected: boolean): string {
@@ -414,24 +458,10 @@ export class RemoteCluster implements Rememberable {
     const store = health.storeId === undefined ? '' : `, ID: ${health.storeId}`;
     return `etcd: ${connected ? '1/1 connected' : '0/1 connected'}, ${health.endpoint}${store}`;
   }
+}
 
-  #configStatus(): RemoteClusterStatus['config'] {
-    const config = this.#config;
-    if (!config) return { required: true, retrieved: false };
-    return {
-      required: true,
-      retrieved: true,
-      'cluster-id': config.id,
-      kvstoremesh: config.cached,
-      'sync-canaries': config.syncedCanaries,
-      ...(config.serviceExportsEnabled === undefined
-        ? {}
-        : { 'service-exports-enabled': config.serviceExportsEnabled }),
-      ...(config.endpointSlicesExportMode === undefined
-        ? {}
-        : { 'endpoint-slices-export-mode': config.endpointSlicesExportMode }),
-    };
-  }
+function layoutOf(config: ClusterConfigRecord): Layout {
+  return config.cached ? 'cache' : 'state';
 }
 
 function wordsOf(failure: unknown): string {

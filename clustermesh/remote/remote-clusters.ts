@@ -3,26 +3,33 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { Condition, isAbort, linkedController } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { Store } from '../../kvstore/index.ts';
-import { type PeerConfig, type PeerEvent } from '../peers/index.ts';
+import type { OwnSpace } from '../acceptance/index.ts';
+import type { PeerConfig, PeerEvent } from '../peers/index.ts';
 import { type RememberedClusters, keepRemembered } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
+import type { ServiceMode } from '../wire/index.ts';
 import { ClusterIds } from './cluster-ids.ts';
-import { RemoteCluster } from './remote-cluster.ts';
+import { RemoteCluster, type RemoteClusterDeps } from './remote-cluster.ts';
 import type { RemoteClusterStatus } from './status.ts';
 import { SyncSlots } from './sync-slots.ts';
 
 export interface RemoteClustersOptions {
   readonly own: { readonly cluster: string; readonly clusterId: number };
   readonly maxConnectedClusters?: MaxConnectedClusters;
+  /** @see RemoteClusterOptions */
+  readonly lostLeaseGraceMs?: number;
+  readonly serviceMode?: ServiceMode;
   /** Listings at a time, over all clusters; 4 unless told. */
   readonly concurrentSyncs?: number;
 }
 
 export interface RemoteClustersDeps {
   readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
+  readonly certificateOf?: NonNullable<RemoteClusterDeps['certificateOf']>;
   readonly view: MeshView;
   readonly services: ServiceTable;
+  readonly ownSpace?: OwnSpace;
   /** Keeps what is known of each cluster for the next life; without it a restart begins with nothing. */
   readonly remembered?: RememberedClusters;
   readonly clock: Clock;
@@ -118,11 +125,17 @@ export class RemoteClusters {
         [fields.cluster]: config.cluster,
       });
     }
-    const { own, maxConnectedClusters } = this.#options;
+    const { own, maxConnectedClusters, lostLeaseGraceMs, serviceMode } = this.#options;
     const cluster =
       known?.cluster ??
       new RemoteCluster(
-        { name: config.cluster, own, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) },
+        {
+          name: config.cluster,
+          own,
+          ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }),
+          ...(lostLeaseGraceMs === undefined ? {} : { lostLeaseGraceMs }),
+          ...(serviceMode === undefined ? {} : { serviceMode }),
+        },
         { ...this.#deps, ids: this.#ids, slots: this.#slots, onChange: () => this.#changed() },
       );
     if (!known && this.#deps.remembered) cluster.recall(await this.#deps.remembered.load(config.cluster));

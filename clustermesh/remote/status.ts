@@ -1,4 +1,6 @@
-import type { Refusal } from './refusals.ts';
+import type { RefusalCode } from '../acceptance/index.ts';
+import type { ClusterConfigRecord } from '../wire/index.ts';
+import type { Refusal, Refusals } from './refusals.ts';
 import type { RemoteKind } from './kinds.ts';
 
 /**
@@ -7,13 +9,15 @@ import type { RemoteKind } from './kinds.ts';
  */
 export interface RemoteClusterStatus {
   readonly name: string;
-  /** Connected, configuration read, and every kind listed on this connection. */
+  /** Connected, configuration read, every kind listed on this connection, and not stale. */
   readonly ready: boolean;
   readonly connected: boolean;
   readonly 'num-nodes': number;
   readonly 'num-endpoints': number;
   readonly 'num-identities': number;
   readonly 'num-shared-services': number;
+  /** Absent where they are not read (Cilium 1.20, `--clustermesh-service-v2`). */
+  readonly 'num-endpoint-slices'?: number;
   readonly 'num-service-exports': number;
   readonly 'num-failures': number;
   /** RFC 3339; Go's zero time when nothing ever failed. */
@@ -25,10 +29,14 @@ export interface RemoteClusterStatus {
     readonly endpoints: boolean;
     readonly identities: boolean;
     readonly services: boolean;
+    /** Absent where they are not read. */
+    readonly 'endpoint-slices'?: boolean;
   };
   /** Seconds since the last sign of life of the control plane; absent before the first. */
   readonly 'heartbeat-age-seconds'?: number;
-  /** Silent for more than two minutes. What is known of it stays in use. */
+  /** How old what is known may be; 0 while ready, absent while nothing is known. */
+  readonly 'data-age-seconds'?: number;
+  /** Silent for more than two minutes, or its lease is lost. What is known of it stays in use. */
   readonly stale: boolean;
   /** Listed completely at least once in this process; until then nothing of it may be judged gone. */
   readonly known: boolean;
@@ -43,10 +51,34 @@ export interface RemoteClusterStatus {
   };
   /** Why what was remembered cannot be used. Global services are left as they are until the cluster was read. */
   readonly lost?: string;
-  readonly refused: { readonly total: number; readonly keys: readonly Refusal[] };
+  /** Present while its store answers and has no configuration of it any more. */
+  readonly 'lease-lost'?: {
+    readonly 'age-seconds': number;
+    /** Until what is known is withdrawn; absent where that never happens. */
+    readonly 'kept-for-seconds'?: number;
+    readonly withdrawn: boolean;
+  };
+  readonly refused: {
+    /** Values so far, mended ones included; also by reason. */
+    readonly total: number;
+    readonly reasons: Readonly<Partial<Record<RefusalCode, number>>>;
+    /** Keys whose present value is refused, up to a hundred. */
+    readonly keys: readonly Refusal[];
+  };
+  /** By which we are known there; absent without TLS. */
+  readonly certificate?: RemoteCertificate;
   /** The last failure in words, and what to do about it; absent while ready. */
   readonly failure?: string;
   readonly hint?: string;
+}
+
+export interface RemoteCertificate {
+  readonly subject: string;
+  /** SHA-256. */
+  readonly fingerprint: string;
+  /** RFC 3339. */
+  readonly 'not-after': string;
+  readonly file: string;
 }
 
 export interface RemoteConfigStatus {
@@ -59,12 +91,110 @@ export interface RemoteConfigStatus {
   readonly 'endpoint-slices-export-mode'?: string;
 }
 
-/** What the members of `synced` and `num-…` are called for each kind. */
-export const statusNames: Readonly<Record<RemoteKind, keyof RemoteClusterStatus['synced']>> = {
-  nodes: 'nodes',
-  services: 'services',
-  ip: 'endpoints',
-  identities: 'identities',
-};
-
 export const neverFailed = '0001-01-01T00:00:00.000Z';
+
+/** What a status is made of. */
+export interface StatusFacts {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly connected: boolean;
+  readonly stale: boolean;
+  readonly known: boolean;
+  readonly size: (kind: RemoteKind) => number;
+  /** Undefined where a kind is not to be spoken of. */
+  readonly synced: (kind: RemoteKind) => boolean | undefined;
+  readonly failures: number;
+  readonly lastFailureMs: number | undefined;
+  readonly failure: string | undefined;
+  readonly hint: string | undefined;
+  readonly words: string;
+  readonly config: ClusterConfigRecord | undefined;
+  readonly heartbeatAgeMs: number | undefined;
+  readonly dataAgeMs: number | undefined;
+  readonly recalled:
+    | {
+        readonly asOfMs: number;
+        readonly records: number;
+        readonly leftOut: readonly string[];
+        readonly ageSeconds: number;
+      }
+    | undefined;
+  readonly lost: string | undefined;
+  readonly lease: {
+    readonly ageMs: number | undefined;
+    readonly leftMs: number | undefined;
+    readonly withdrawn: boolean;
+  };
+  readonly refusals: Pick<Refusals, 'total' | 'reasons' | 'list'>;
+  readonly certificate: RemoteCertificate | undefined;
+}
+
+export function statusOf(facts: StatusFacts): RemoteClusterStatus {
+  const slices = facts.synced('endpointslices');
+  const { size, synced, heartbeatAgeMs, dataAgeMs, recalled, lost, lease, refusals, certificate, failure, hint } =
+    facts;
+  return {
+    name: facts.name,
+    ready: facts.ready,
+    connected: facts.connected,
+    'num-nodes': size('nodes'),
+    'num-endpoints': size('ip'),
+    'num-identities': size('identities'),
+    'num-shared-services': size('services'),
+    ...(slices === undefined ? {} : { 'num-endpoint-slices': size('endpointslices') }),
+    'num-service-exports': 0,
+    'num-failures': facts.failures,
+    'last-failure': facts.lastFailureMs === undefined ? neverFailed : new Date(facts.lastFailureMs).toISOString(),
+    status: facts.words,
+    config: configStatus(facts.config),
+    synced: {
+      nodes: synced('nodes') ?? false,
+      endpoints: synced('ip') ?? false,
+      identities: synced('identities') ?? false,
+      services: synced('services') ?? false,
+      ...(slices === undefined ? {} : { 'endpoint-slices': slices }),
+    },
+    ...(heartbeatAgeMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(heartbeatAgeMs / 1000) }),
+    ...(dataAgeMs === undefined ? {} : { 'data-age-seconds': Math.floor(dataAgeMs / 1000) }),
+    stale: facts.stale,
+    known: facts.known,
+    ...(recalled === undefined
+      ? {}
+      : {
+          restored: {
+            'as-of': new Date(recalled.asOfMs).toISOString(),
+            'age-seconds': recalled.ageSeconds,
+            records: recalled.records,
+            'left-out': recalled.leftOut,
+          },
+        }),
+    ...(lost === undefined ? {} : { lost }),
+    ...(lease.ageMs === undefined
+      ? {}
+      : {
+          'lease-lost': {
+            'age-seconds': Math.floor(lease.ageMs / 1000),
+            withdrawn: lease.withdrawn,
+            ...(lease.leftMs === undefined ? {} : { 'kept-for-seconds': Math.ceil(lease.leftMs / 1000) }),
+          },
+        }),
+    refused: { total: refusals.total, reasons: refusals.reasons(), keys: refusals.list() },
+    ...(certificate ? { certificate } : {}),
+    ...(failure === undefined ? {} : { failure }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+function configStatus(config: ClusterConfigRecord | undefined): RemoteConfigStatus {
+  if (!config) return { required: true, retrieved: false };
+  const { id, cached, syncedCanaries, serviceExportsEnabled, endpointSlicesExportMode } = config;
+  return {
+    required: true,
+    retrieved: true,
+    'cluster-id': id,
+    kvstoremesh: cached,
+    'sync-canaries': syncedCanaries,
+    ...(serviceExportsEnabled === undefined ? {} : { 'service-exports-enabled': serviceExportsEnabled }),
+    ...(endpointSlicesExportMode === undefined ? {} : { 'endpoint-slices-export-mode': endpointSlicesExportMode }),
+  };
+}

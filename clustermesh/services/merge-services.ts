@@ -1,9 +1,15 @@
 import { ipToBytes } from '../../values/ip/index.ts';
-import type { ClusterServiceRecord, LocalEndpointsRecord, LocalServiceRecord } from '../wire/records.ts';
+import type {
+  ClusterServiceRecord,
+  EndpointSliceRecord,
+  LocalEndpointsRecord,
+  LocalServiceRecord,
+} from '../wire/records.ts';
 import { serviceSettings } from './annotations.ts';
 import type { BackendSet } from './backend-set.ts';
 import { addLocalBackends } from './local-backends.ts';
 import { addRemoteBackends } from './remote-backends.ts';
+import { addRemoteSlice } from './remote-slices.ts';
 import type { MeshBackend, ServiceBackends } from './service-backends.ts';
 
 /**
@@ -18,12 +24,16 @@ export function mergeServices(
   service: LocalServiceRecord,
   slices: readonly LocalEndpointsRecord[],
   remotes: readonly ClusterServiceRecord[],
+  remoteSlices: readonly EndpointSliceRecord[] = [],
 ): ServiceBackends {
   const settings = serviceSettings(service.annotations);
   const set: BackendSet = new Map();
   for (const slice of slices.toSorted((a, b) => compare(a.slice, b.slice))) addLocalBackends(set, slice, ownCluster);
-  if (settings.global)
+  if (settings.global) {
     for (const remote of remotes.toSorted((a, b) => compare(a.cluster, b.cluster))) addRemoteBackends(set, remote);
+    const inOrder = remoteSlices.toSorted((a, b) => compare(a.cluster, b.cluster) || compare(a.name, b.name));
+    for (const slice of inOrder) addRemoteSlice(set, slice);
+  }
   const backends = [...set.values()]
     .map((backend) => Object.assign(backend, { portNames: backend.portNames.toSorted() }))
     .toSorted(byPlace);

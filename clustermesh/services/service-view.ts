@@ -1,7 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ChangeLog, VersionSource } from '../view/index.ts';
-import type { ClusterServiceRecord, LocalEndpointsRecord, LocalServiceRecord } from '../wire/records.ts';
+import type {
+  ClusterServiceRecord,
+  EndpointSliceRecord,
+  LocalEndpointsRecord,
+  LocalServiceRecord,
+} from '../wire/records.ts';
 import { mergeServices } from './merge-services.ts';
+import { serviceKeyOfSlice } from './remote-slices.ts';
 import type { ServiceBackends } from './service-backends.ts';
 
 /** Services of the own cluster with the backends of all clusters, by `<namespace>/<name>`. */
@@ -13,6 +19,8 @@ export interface ServiceView {
   keys(): Iterable<string>;
   /** Shared services that `cluster` offers, whether a local Service uses them or not. */
   offeredBy(cluster: string): Iterable<ClusterServiceRecord>;
+  /** EndpointSlices of such services that `cluster` offers, where those are read. */
+  slicesOf(cluster: string): Iterable<EndpointSliceRecord>;
   /** Keys whose backends may have changed; undefined when `version` is too old to tell: look at all. */
   changedSince(version: number): { readonly version: number; readonly keys: readonly string[] | undefined };
   /** Settles when the version is beyond `version`. */
@@ -35,10 +43,18 @@ export interface RemoteServiceWriter {
   drain(): void;
 }
 
+/** What one remote cluster says by EndpointSlices, by `<namespace>/<slice>`. */
+export interface RemoteSliceWriter {
+  upsert(record: EndpointSliceRecord): void;
+  remove(key: string): void;
+}
+
 interface Known {
   service: LocalServiceRecord | undefined;
   readonly slices: Map<string, LocalEndpointsRecord>;
   readonly remotes: Map<string, ClusterServiceRecord>;
+  /** By `<cluster>/<slice>`. */
+  readonly remoteSlices: Map<string, EndpointSliceRecord>;
 }
 
 /**
@@ -48,6 +64,8 @@ interface Known {
 export class ServiceTable implements ServiceView {
   readonly #ownCluster: string;
   readonly #known = new Map<string, Known>();
+  /** Slices of remote clusters by cluster and key, whether they belong to a Service or not. */
+  readonly #slices = new Map<string, Map<string, EndpointSliceRecord>>();
   readonly #versions = new VersionSource();
   readonly #log: ChangeLog<string>;
 
@@ -63,7 +81,14 @@ export class ServiceTable implements ServiceView {
   get(key: string): ServiceBackends | undefined {
     const known = this.#known.get(key);
     if (!known?.service) return undefined;
-    return mergeServices(this.#ownCluster, known.service, [...known.slices.values()], [...known.remotes.values()]);
+    const { service, slices, remotes, remoteSlices } = known;
+    return mergeServices(
+      this.#ownCluster,
+      service,
+      [...slices.values()],
+      [...remotes.values()],
+      [...remoteSlices.values()],
+    );
   }
 
   *keys(): Iterable<string> {
@@ -75,6 +100,10 @@ export class ServiceTable implements ServiceView {
       const record = known.remotes.get(cluster);
       if (record) yield record;
     }
+  }
+
+  slicesOf(cluster: string): Iterable<EndpointSliceRecord> {
+    return this.#slices.get(cluster)?.values() ?? [];
   }
 
   changedSince(version: number): { readonly version: number; readonly keys: readonly string[] | undefined } {
@@ -132,8 +161,44 @@ export class ServiceTable implements ServiceView {
     };
   }
 
+  /** A slice may move from one Service to another: it is known by its own name. */
+  remoteSlices(cluster: string): RemoteSliceWriter {
+    const place = (record: EndpointSliceRecord): string => `${cluster}/${record.name}`;
+    const leave = (record: EndpointSliceRecord): void => {
+      const key = serviceKeyOfSlice(record);
+      if (key !== undefined) this.#forget(key, (known) => known.remoteSlices.delete(place(record)));
+    };
+    return {
+      upsert: (record) => {
+        const all = this.#slices.get(cluster) ?? new Map<string, EndpointSliceRecord>();
+        this.#slices.set(cluster, all);
+        const before = all.get(`${record.namespace}/${record.name}`);
+        if (before && isDeepStrictEqual(before, record)) return;
+        all.set(`${record.namespace}/${record.name}`, record);
+        const key = serviceKeyOfSlice(record);
+        if (before && serviceKeyOfSlice(before) !== key) leave(before);
+        if (key === undefined) return;
+        this.#entry(key).remoteSlices.set(place(record), record);
+        this.#changed(key);
+      },
+      remove: (key) => {
+        const all = this.#slices.get(cluster);
+        const record = all?.get(key);
+        if (!all || !record) return;
+        all.delete(key);
+        if (all.size === 0) this.#slices.delete(cluster);
+        leave(record);
+      },
+    };
+  }
+
   #entry(key: string): Known {
-    const known = this.#known.get(key) ?? { service: undefined, slices: new Map(), remotes: new Map() };
+    const known = this.#known.get(key) ?? {
+      service: undefined,
+      slices: new Map(),
+      remotes: new Map(),
+      remoteSlices: new Map(),
+    };
     this.#known.set(key, known);
     return known;
   }
@@ -142,7 +207,8 @@ export class ServiceTable implements ServiceView {
     const known = this.#known.get(key);
     if (!known) return;
     change(known);
-    if (!known.service && known.slices.size === 0 && known.remotes.size === 0) this.#known.delete(key);
+    const { service, slices, remotes, remoteSlices } = known;
+    if (!service && slices.size + remotes.size + remoteSlices.size === 0) this.#known.delete(key);
     this.#changed(key);
   }
 

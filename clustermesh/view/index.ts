@@ -1,4 +1,4 @@
-export type { ClusterRecords, IpRow, MeshChanges, MeshView, MeshWriter } from './mesh-view.ts';
+export type { ClusterRecords, IpRow, IpRowRules, MeshChanges, MeshView, MeshWriter, RefusedIp } from './mesh-view.ts';
 export type { Origin, Sourced } from './origin.ts';
 export { type MeshViewOptions, createMeshView, nodeKeyOf } from './view.ts';
 export { ChangeLog } from './change-log.ts';

@@ -1,6 +1,8 @@
 import type { RowObserver } from '../../kvstore/index.ts';
+import { ipFromBytes } from '../../values/ip/index.ts';
+import type { AddressRules } from '../acceptance/index.ts';
 import { IpScanner, identityBelongs } from '../wire/index.ts';
-import type { RemoteOrigin } from '../wire/index.ts';
+import type { IpRowRules } from './mesh-view.ts';
 import { prefixOfKey } from './prefix-of-key.ts';
 import type { IpTable } from './ip-table.ts';
 
@@ -8,15 +10,17 @@ import type { IpTable } from './ip-table.ts';
 export class IpRows implements RowObserver {
   readonly #table: IpTable;
   readonly #scope: number;
-  readonly #origin: RemoteOrigin | undefined;
-  readonly #translate: ((identity: number) => number) | undefined;
+  readonly #rules: IpRowRules;
   readonly #scanner = new IpScanner();
+  // The host asked for last, and what the rules said: neighbours in a listing mostly have one host.
+  #host = new Uint8Array(0);
+  #hostRules: AddressRules | undefined;
+  #hostRefused = false;
 
-  constructor(table: IpTable, scope: number, origin?: RemoteOrigin, translate?: (identity: number) => number) {
+  constructor(table: IpTable, scope: number, rules: IpRowRules) {
     this.#table = table;
     this.#scope = scope;
-    this.#origin = origin;
-    this.#translate = translate;
+    this.#rules = rules;
   }
 
   get size(): number {
@@ -26,9 +30,11 @@ export class IpRows implements RowObserver {
   put(keyBytes: Uint8Array, keyStart: number, keyEnd: number, bytes: Uint8Array, start: number, end: number): boolean {
     const scanner = this.#scanner;
     if (!scanner.scanHead(keyBytes, keyStart, keyEnd, bytes, start, end)) return false;
+    const { origin, translate, addresses } = this.#rules;
     let { identity } = scanner;
-    if (this.#origin && !identityBelongs(identity, this.#origin)) return false;
-    if (this.#translate) identity = this.#translate(identity);
+    if (origin && !identityBelongs(identity, origin)) return false;
+    if (addresses && this.#refused(addresses(), bytes)) return false;
+    if (translate) identity = translate(identity);
     return this.#table.upsertScanned(this.#scope, scanner, bytes, identity);
   }
 
@@ -57,4 +63,23 @@ export class IpRows implements RowObserver {
   drain(): number {
     return this.#table.drain(this.#scope);
   }
+
+  /** Whether the rules have something against the address or the host that the scanner has just read. */
+  #refused(rules: AddressRules, bytes: Uint8Array): boolean {
+    const { address, wide, hostStart, hostEnd } = this.#scanner;
+    if (wide) {
+      if (rules.problem({ address: ipFromBytes(wide), length: 128, family: 6 })) return true;
+    } else if (rules.problem4(address)) return true;
+    if (this.#hostRules === rules && sameBytes(this.#host, bytes, hostStart, hostEnd)) return this.#hostRefused;
+    this.#host = bytes.slice(hostStart, hostEnd);
+    this.#hostRules = rules;
+    this.#hostRefused = rules.hostProblem(Buffer.from(this.#host).toString('latin1')) !== undefined;
+    return this.#hostRefused;
+  }
+}
+
+function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
+  return true;
 }

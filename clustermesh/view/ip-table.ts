@@ -1,26 +1,18 @@
-import { BytePool, type IndexedRows, RowIndex, mixed, roomFor, widened } from '../../kvstore/index.ts';
+import { BytePool, type IndexedRows, RowIndex, roomFor, widened } from '../../kvstore/index.ts';
 import { type Prefix, ipToBytes, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
+import type { AddressRules } from '../acceptance/index.ts';
 import { IpScanner } from '../wire/ip-scanner.ts';
 import { decodeIp, encodeIp } from '../wire/ip.ts';
 import type { IpRecord } from '../wire/records.ts';
 import { AddressLog } from './address-log.ts';
 import { ClusterClaims } from './cluster-claims.ts';
-import type { IpRow } from './mesh-view.ts';
+import { hashOfHost } from './host-hash.ts';
+import { beaten, cidr, raw, used, wide } from './ip-row-bits.ts';
+import type { IpRow, RefusedIp } from './mesh-view.ts';
 import type { Origin, Sourced } from './origin.ts';
 import { RestPool } from './rest-pool.ts';
 import type { VersionSource } from './version-source.ts';
 import { WideAddresses } from './wide-addresses.ts';
-
-/** Bits of the column `kind`. */
-const used = 1;
-/** The address is a number of a wide one: IPv6, or a block. */
-const wide = 2;
-/** The value carries a mask. */
-const cidr = 4;
-/** Another cluster's claim of the same prefix wins. */
-const beaten = 8;
-/** The details could not be taken apart: they lie whole in `rest`. */
-const raw = 16;
 
 const none = 0xffff_ffff;
 
@@ -194,6 +186,19 @@ export class IpTable implements IndexedRows {
     for (let row = 0; row < this.#rows; row++)
       if (((this.#kind[row] as number) & used) !== 0 && this.#originAt(row).cluster === cluster)
         yield this.#record(row);
+  }
+
+  /** What a cluster claims against the rules. Each host is asked for once. */
+  *refused(scope: number, rules: AddressRules): Generator<RefusedIp, void, void> {
+    const hosts = new Map<number, ReturnType<AddressRules['hostProblem']>>();
+    for (const row of this.#rowsOf(scope)) {
+      const site = this.#site[row] as number;
+      if (!hosts.has(site)) hosts.set(site, rules.hostProblem(this.#sites.head(site)));
+      const host = ((this.#kind[row] as number) & wide) === 0;
+      const address = host ? rules.problem4(this.#address[row] as number) : rules.problem(this.#rowAt(row).prefix);
+      const problem = address ?? hosts.get(site);
+      if (problem) yield { prefix: this.#prefixText(row), problem };
+    }
   }
 
   hashOf(row: number): number {
@@ -488,10 +493,4 @@ export class IpTable implements IndexedRows {
     const number = this.#number[row] === 0 ? '' : String(this.#number[row]);
     return `,"Metadata":"${metadata}${number}"${rest}`;
   }
-}
-
-/** Eight neighbours stay neighbours, since listings come in order of addresses; the eights are spread. */
-function hashOfHost(address: number): number {
-  const near = address & 7;
-  return (((mixed(address >>> 3) << 3) | near) ^ (near << 29)) >>> 0;
 }

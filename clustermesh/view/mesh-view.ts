@@ -1,5 +1,6 @@
 import type { Prefix } from '../../values/ip/index.ts';
 import type { RowObserver } from '../../kvstore/index.ts';
+import type { AddressProblem, AddressRules, HostProblem } from '../acceptance/index.ts';
 import type { RemoteOrigin } from '../wire/index.ts';
 import type { IdentityRecord, IpRecord, NodeRecord } from '../wire/records.ts';
 import type { Origin, Sourced } from './origin.ts';
@@ -74,6 +75,22 @@ export interface MeshChanges {
   readonly identities: readonly number[];
 }
 
+/** What rows have to obey, beside their form. */
+export interface IpRowRules {
+  /** Whose identities they may have; any unless given. */
+  readonly origin?: RemoteOrigin;
+  readonly translate?: (identity: number) => number;
+  /** Where they may lie; asked for each row, so that they may change. */
+  readonly addresses?: () => AddressRules;
+}
+
+/** An address that was let in and is no longer to be. */
+export interface RefusedIp {
+  /** As text, host prefixes too (`10.1.0.7/32`). */
+  readonly prefix: string;
+  readonly problem: AddressProblem | HostProblem;
+}
+
 /** What one cluster says. Repeating a value, and removing what is not there, changes nothing. */
 export interface MeshWriter {
   readonly origin: Origin;
@@ -84,9 +101,11 @@ export interface MeshWriter {
   removeIp(prefix: string): void;
   /**
    * The addresses of the cluster as rows that a watch store fills from bytes: what is in the ordinary form becomes no
-   * object. `origin` are the rules for another cluster's records; without, only the form is checked.
+   * object. What the rules refuse is no row.
    */
-  ipRows(origin?: RemoteOrigin, translate?: (identity: number) => number): RowObserver;
+  ipRows(rules?: IpRowRules): RowObserver;
+  /** Addresses of the cluster that these rules would not let in. O(size of the view). */
+  refusedIps(rules: AddressRules): readonly RefusedIp[];
   upsertIdentity(record: IdentityRecord): void;
   removeIdentity(id: number): void;
   /** Withdraws everything that the cluster has said. O(size of the view): for removal of a cluster, never in the flow. */

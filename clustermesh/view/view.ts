@@ -128,7 +128,8 @@ class MergedMeshView implements MeshView {
       removeNode: (name) => void nodes.remove(origin, nodeKeyOf(cluster, name)),
       upsertIp: (record) => ips.upsert(scope, record),
       removeIp: (prefix) => void ips.remove(scope, prefix),
-      ipRows: (rules, translate) => new IpRows(ips, scope, rules, translate),
+      ipRows: (rules = {}) => new IpRows(ips, scope, rules),
+      refusedIps: (rules) => [...ips.refused(scope, rules)],
       upsertIdentity: (record) => identities.upsert(origin, record.id, record),
       removeIdentity: (id) => void identities.remove(origin, id),
       drain: () => {

@@ -1,6 +1,6 @@
 import { parseIp } from '../../values/ip/index.ts';
 import { type SliceMessage, decodeSliceMessage, encodeSliceMessage } from './endpoint-slice-message.ts';
-import { InvalidRecordError } from './invalid-record.ts';
+import { InvalidRecordError, type RecordFault } from './invalid-record.ts';
 import { endpointSliceKey } from './keys.ts';
 import type { Encoded } from './object-reader.ts';
 import type { EndpointSliceRecord } from './records.ts';
@@ -30,17 +30,17 @@ export function encodeEndpointSlice(record: EndpointSliceRecord): Uint8Array {
 export function decodeEndpointSlice(suffix: string, value: Encoded, origin?: RemoteOrigin): EndpointSliceRecord {
   const key = `cilium/state/endpointslices/v1/${origin?.cluster ?? '*'}/${suffix}`;
   const message = messageOf(key, value);
-  const error = (field: string, expected: string, found: unknown): InvalidRecordError =>
-    new InvalidRecordError(key, field, expected, found);
+  const error = (field: string, expected: string, found: unknown, fault?: RecordFault): InvalidRecordError =>
+    new InvalidRecordError(key, field, expected, found, fault ? { fault } : {});
   const { cluster, clusterId, namespace, name, addressType } = message;
   for (const member of ['cluster', 'namespace', 'name'] as const)
     if (message[member] === '') throw error(member, 'a name', '');
   if (`${namespace}/${name}` !== suffix) throw error('name', `the key's ${suffix}`, `${namespace}/${name}`);
   if (addressType !== 'IPv4' && addressType !== 'IPv6') throw error('addressType', 'IPv4 or IPv6', addressType);
   if (origin && cluster !== origin.cluster)
-    throw error('cluster', `the cluster's name ${JSON.stringify(origin.cluster)}`, cluster);
+    throw error('cluster', `the cluster's name ${JSON.stringify(origin.cluster)}`, cluster, 'foreign-cluster');
   if (origin && clusterId !== origin.clusterId)
-    throw error('clusterID', `the cluster's id ${origin.clusterId}`, clusterId);
+    throw error('clusterID', `the cluster's id ${origin.clusterId}`, clusterId, 'foreign-cluster');
   message.ports.forEach(({ port = 0 }, i) => {
     if (port < 0 || port > 65_535) throw error(`ports[${i}].port`, 'a number from 0 to 65535', port);
   });

@@ -26,7 +26,9 @@ export function decodeIdentityId(suffix: string, origin?: RemoteOrigin): number 
   if (origin) {
     const { min, max } = identityRange(origin.clusterId, origin.maxConnectedClusters);
     if (id < min || id > max)
-      throw new InvalidRecordError(key, 'id', `from ${min} to ${max}, the range of cluster ${origin.clusterId}`, id);
+      throw new InvalidRecordError(key, 'id', `from ${min} to ${max}, the range of cluster ${origin.clusterId}`, id, {
+        fault: 'foreign-identity',
+      });
   }
   return id;
 }
@@ -48,6 +50,7 @@ export function decodeIdentity(suffix: string, value: Encoded, origin?: RemoteOr
         clusterLabel,
         `the label k8s:${clusterLabel}=${origin.cluster}`,
         clusters.map((label) => `${label.source}:${label.key}=${label.value}`).join(' ') || undefined,
+        { fault: 'foreign-identity' },
       );
   }
   return { id, labels };

@@ -1,4 +1,5 @@
-export { InvalidRecordError } from './invalid-record.ts';
+export { type ServiceMode, serviceModes } from './service-mode.ts';
+export { InvalidRecordError, type RecordFault } from './invalid-record.ts';
 export {
   type Layout,
   type OwnKind,

@@ -1,3 +1,6 @@
+/** What kind of mistake it is: bad form, another cluster's name or id, or an identity that is not its cluster's. */
+export type RecordFault = 'malformed' | 'foreign-cluster' | 'foreign-identity';
+
 /**
  * A key or value that is not what its place promises: somebody else's fault. The reader skips it and keeps the version
  * that it accepted before; nobody retries.
@@ -9,14 +12,22 @@ export class InvalidRecordError extends Error {
   readonly field: string;
   /** What would have been right. */
   readonly expected: string;
+  readonly fault: RecordFault;
 
-  constructor(key: string, field: string, expected: string, found: unknown, options?: ErrorOptions) {
+  constructor(
+    key: string,
+    field: string,
+    expected: string,
+    found: unknown,
+    options: ErrorOptions & { readonly fault?: RecordFault } = {},
+  ) {
     const where = field === '' ? `Value of ${key}` : `Member ${field} of ${key}`;
     super(`${where} must be ${expected}, found ${shown(found)}`, options);
     this.name = 'InvalidRecordError';
     this.key = key;
     this.field = field;
     this.expected = expected;
+    this.fault = options.fault ?? 'malformed';
   }
 }
 

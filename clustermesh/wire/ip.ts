@@ -64,7 +64,9 @@ export function decodeIp(suffix: string, value: Encoded, origin?: RemoteOrigin):
   };
   if (suffixOfIp(record) !== suffix) throw reader.error('IP', `the key's address ${suffix}`, suffixOfIp(record));
   if (origin && !identityBelongs(record.identity, origin))
-    throw reader.error('ID', `an identity of cluster ${origin.clusterId} or a reserved one`, record.identity);
+    throw reader.error('ID', `an identity of cluster ${origin.clusterId} or a reserved one`, record.identity, {
+      fault: 'foreign-identity',
+    });
   return record;
 }
 

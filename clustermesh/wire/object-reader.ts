@@ -1,5 +1,5 @@
 import { type IpAddress, type Prefix, ipToBytes, parseIp, parsePrefix } from '../../values/ip/index.ts';
-import { InvalidRecordError } from './invalid-record.ts';
+import { InvalidRecordError, type RecordFault } from './invalid-record.ts';
 
 /** A value as it came from a store. */
 export type Encoded = string | Uint8Array;
@@ -181,8 +181,13 @@ export class ObjectReader {
   }
 
   /** The error for a member that does not hold what it must. */
-  error(name: string, expected: string, found: unknown = this.#get(name)): InvalidRecordError {
-    return new InvalidRecordError(this.#key, name === '' ? this.#path : this.#at(name), expected, found);
+  error(
+    name: string,
+    expected: string,
+    found: unknown = this.#get(name),
+    options: { readonly fault?: RecordFault } = {},
+  ): InvalidRecordError {
+    return new InvalidRecordError(this.#key, name === '' ? this.#path : this.#at(name), expected, found, options);
   }
 
   #get(name: string): unknown {

@@ -24,7 +24,9 @@ export function checkOrigin(
   origin: RemoteOrigin,
 ): void {
   if (found.cluster !== origin.cluster)
-    throw reader.error(members.cluster, `the cluster's name ${JSON.stringify(origin.cluster)}`, found.cluster);
+    throw reader.error(members.cluster, `the cluster's name ${JSON.stringify(origin.cluster)}`, found.cluster, foreign);
   if (found.clusterId !== origin.clusterId)
-    throw reader.error(members.id, `the cluster's id ${origin.clusterId}`, found.clusterId);
+    throw reader.error(members.id, `the cluster's id ${origin.clusterId}`, found.clusterId, foreign);
 }
+
+const foreign = { fault: 'foreign-cluster' } as const;

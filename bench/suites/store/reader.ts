@@ -92,7 +92,7 @@ function watchStore(
   from: { readonly cluster: string; readonly clusterId: number },
   synced: () => void,
 ): WatchStore {
-  const rows = view.writer(from).ipRows({ ...from, maxConnectedClusters: 255 });
+  const rows = view.writer(from).ipRows({ origin: { ...from, maxConnectedClusters: 255 } });
   const refuse = (key: string): void => {
     throw new Error(`${key} is not in the ordinary form`);
   };

@@ -29,6 +29,7 @@ const expected = {
     clustermesh_remote_cluster_nodes: 'gauge target_cluster',
     clustermesh_remote_cluster_services: 'gauge target_cluster',
     clustermesh_remote_cluster_endpoints: 'gauge target_cluster',
+    clustermesh_remote_cluster_refused_records: 'gauge reason target_cluster',
     bpf_map_pressure: 'gauge map_name',
     drop_packets_total: 'counter reason',
     forward_packets_total: 'counter event',

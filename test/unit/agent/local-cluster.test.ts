@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LocalCluster, localFeeds } from '../../../agent/local/index.ts';
-import { ServiceTable, createMeshView, ownSyncedKey, syncedKey } from '../../../clustermesh/index.ts';
+import { OwnSpace, ServiceTable, createMeshView, ownSyncedKey, syncedKey } from '../../../clustermesh/index.ts';
 import { EngineStore, MemoryEngine, type Store, type WatchBatch, type WatchOptions } from '../../../kvstore/index.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
@@ -53,12 +53,14 @@ describe('the own cluster', () => {
     const view = createMeshView({ ownCluster: 'east' });
     const services = new ServiceTable({ ownCluster: 'east' });
     const origin = { cluster: 'east', clusterId: 1 };
+    const ownSpace = new OwnSpace();
     const assigned: (string | undefined)[] = [];
     const workloads = new Map<string, number>();
     const feeds = localFeeds(origin, 'e1', {
       mesh: view.writer(origin),
       hidden: view.writer({ ...origin, layer: 'hidden' }),
       services: services.local(),
+      ownSpace,
       assignment: (record) => assigned.push(record?.podCidrs[0]?.address),
       workload: (key, record) => (record ? workloads.set(key, record.identity) : workloads.delete(key)),
     });

@@ -91,7 +91,7 @@ describe('a remote cluster that an earlier life has known', () => {
     second.engines.clear();
     const writer = second.writer();
     await writer.config();
-    await writer.heartbeat(0);
+    await writer.heartbeat(second.clock.now());
     second.heal();
     follow(recalled);
     await until(() => recalled.status().config.retrieved, 'connected');

@@ -3,8 +3,10 @@ import { silentLogger } from '../../../../runtime/log/index.ts';
 import {
   type ClusterConfigRecord,
   ClusterIds,
+  OwnSpace,
   type PeerConfig,
   RemoteCluster,
+  type RemoteClusterOptions,
   ServiceTable,
   SyncSlots,
   createMeshView,
@@ -90,6 +92,8 @@ export class RemoteWriter {
   readonly store: Store;
   readonly cluster: string;
   readonly id: number;
+  /** Everything that is written from now on goes with this lease. */
+  lease = 0n;
 
   constructor(store: Store, cluster = 'west', id = 2) {
     this.store = store;
@@ -97,28 +101,32 @@ export class RemoteWriter {
     this.id = id;
   }
 
+  async put(key: string, value: string): Promise<void> {
+    await this.store.put(key, value, { lease: this.lease });
+  }
+
   async config(config: ClusterConfigRecord = { ...westConfig, id: this.id }): Promise<void> {
-    await this.store.put(clusterConfigKey(this.cluster), encodeClusterConfig(config));
+    await this.put(clusterConfigKey(this.cluster), encodeClusterConfig(config));
   }
 
   async heartbeat(ms: number): Promise<void> {
-    await this.store.put(heartbeatKey, encodeTime(ms));
+    await this.put(heartbeatKey, encodeTime(ms));
   }
 
   async canaries(...kinds: ('nodes' | 'services' | 'ip' | 'identities')[]): Promise<void> {
     const all = kinds.length > 0 ? kinds : (['nodes', 'services', 'ip', 'identities'] as const);
-    for (const kind of all) await this.store.put(syncedKey(this.cluster, kind), encodeTime(0));
+    for (const kind of all) await this.put(syncedKey(this.cluster, kind), encodeTime(0));
   }
 
-  async node(name: string, ip: string, cidr: string): Promise<void> {
-    await this.store.put(
+  async node(name: string, ip: string, ...cidrs: string[]): Promise<void> {
+    await this.put(
       nodeKey(this.cluster, name),
       encodeNode({
         name,
         cluster: this.cluster,
         clusterId: this.id,
         addresses: [{ type: 'InternalIP', ip }],
-        podCidrs: [parsePrefix(cidr)],
+        podCidrs: cidrs.map((cidr) => parsePrefix(cidr)),
         healthIps: [],
         ingressIps: [],
         source: 'local',
@@ -133,7 +141,7 @@ export class RemoteWriter {
   }
 
   async ip(ip: string, hostIp: string, identity = this.id * 65_536 + 1): Promise<void> {
-    await this.store.put(
+    await this.put(
       ipKey(ip),
       encodeIp({
         prefix: hostPrefix(ip),
@@ -152,11 +160,11 @@ export class RemoteWriter {
 
   async identity(id: number, cluster = this.cluster): Promise<void> {
     const labels = [{ source: 'k8s', key: 'io.cilium.k8s.policy.cluster', value: cluster }];
-    await this.store.put(identityKey(id), encodeIdentity({ labels }));
+    await this.put(identityKey(id), encodeIdentity({ labels }));
   }
 
   async service(name: string, backends: Record<string, number>, shared = true): Promise<void> {
-    await this.store.put(
+    await this.put(
       serviceKey(this.cluster, 'shop', name),
       encodeService({
         cluster: this.cluster,
@@ -197,6 +205,7 @@ export class Side {
   readonly view = createMeshView({ ownCluster: 'east' });
   readonly services = new ServiceTable({ ownCluster: 'east' });
   readonly ids = new ClusterIds(1);
+  readonly ownSpace = new OwnSpace();
   readonly slots = new SyncSlots({ clock: this.clock });
   readonly engines = new Map<string, MemoryEngine>();
   readonly links: Link[] = [];
@@ -226,13 +235,14 @@ export class Side {
     return link.store;
   };
 
-  remote(name = 'west'): RemoteCluster {
+  remote(name = 'west', options: Partial<RemoteClusterOptions> = {}): RemoteCluster {
     return new RemoteCluster(
-      { name, own: { cluster: 'east', clusterId: 1 } },
+      { name, own: { cluster: 'east', clusterId: 1 }, ...options },
       {
         openStore: this.openStore,
         view: this.view,
         services: this.services,
+        ownSpace: this.ownSpace,
         ids: this.ids,
         slots: this.slots,
         clock: this.clock,

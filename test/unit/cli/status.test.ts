@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { CommandContext } from '../../../cli/command.ts';
+import { remoteClusterLines } from '../../../cli/remote-lines.ts';
+import { runCommandLine } from '../../../cli/run.ts';
+import { tree } from '../../../cli/tree.ts';
+import type { RemoteClusterStatus } from '../../../clustermesh/index.ts';
+import { VirtualClock } from '../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../runtime/log/index.ts';
+import { type UnixApiServer, serveUnixApi } from '../../../runtime/serve/index.ts';
+
+const west: RemoteClusterStatus = {
+  name: 'west',
+  ready: false,
+  connected: true,
+  'num-nodes': 2,
+  'num-endpoints': 3,
+  'num-identities': 4,
+  'num-shared-services': 5,
+  'num-service-exports': 0,
+  'num-failures': 2,
+  'last-failure': '2026-01-01T00:00:00.000Z',
+  status: 'etcd: 1/1 connected, http://west',
+  config: { required: true, retrieved: true, 'cluster-id': 2, kvstoremesh: false, 'sync-canaries': true },
+  synced: { nodes: true, endpoints: true, identities: true, services: true },
+  'heartbeat-age-seconds': 130,
+  'data-age-seconds': 131,
+  stale: true,
+  known: true,
+  'lease-lost': { 'age-seconds': 9, 'kept-for-seconds': 86_391, withdrawn: false },
+  refused: {
+    total: 3,
+    reasons: { malformed: 1, 'own-address': 2 },
+    keys: [{ kind: 'ip', key: '10.1.1.5', code: 'own-address', reason: 'IP must be elsewhere' }],
+  },
+  certificate: {
+    subject: 'CN=remote-east',
+    fingerprint: 'AB',
+    'not-after': '2026-06-01T00:00:00.000Z',
+    file: '/c.crt',
+  },
+  failure: 'No heartbeat for 130 seconds',
+  hint: 'The remote apiserver does not run',
+};
+
+test('a remote cluster for people has what Cilium says of it, and what is ours', () => {
+  expect(remoteClusterLines(west).join('\n')).toBe(
+    `   west: not-ready, 2 nodes, 3 endpoints, 4 identities, 5 services, 0 MCS-API service exports, 2 reconnections (last: 2026-01-01T00:00:00.000Z)
+   └  etcd: 1/1 connected, http://west
+   └  remote configuration: expected=true, retrieved=true, cluster-id=2, kvstoremesh=false, sync-canaries=true, service-exports=unsupported
+   └  synchronization status: nodes=true, endpoints=true, identities=true, services=true
+   └  last heartbeat: 130 s ago (silent; what is known stays in use)
+   └  what is known is from 131 s ago
+   └  its lease was lost 9 s ago: what is known is kept for another 86391 s
+   └  refused: 3 values so far (1 malformed, 2 own-address)
+   └     ip 10.1.1.5: own-address: IP must be elsewhere
+   └  our certificate: CN=remote-east, valid until 2026-06-01T00:00:00.000Z (/c.crt)
+   └  No heartbeat for 130 seconds (The remote apiserver does not run)`,
+  );
+});
+
+describe('isthmus status --wait', () => {
+  let folder: string;
+  let server: UnixApiServer | undefined;
+  let clock: VirtualClock;
+  let asked: number;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'isthmus-status-'));
+    clock = new VirtualClock();
+    asked = 0;
+  });
+  afterEach(async () => {
+    await server?.[Symbol.asyncDispose]();
+    server = undefined;
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const serve = async (readyFrom: number): Promise<string> => {
+    const path = join(folder, 'api.sock');
+    const routes = {
+      'GET /v1/status': () => {
+        asked++;
+        return { ready: true, clusters: [{ ready: asked >= readyFrom }], asked };
+      },
+    };
+    server = await serveUnixApi({ path, routes, log: silentLogger });
+    return path;
+  };
+
+  /** Runs the command while time goes by. */
+  const run = async (...argv: string[]): Promise<{ code: number; stdout: string; tookMs: number }> => {
+    let stdout = '';
+    const context: CommandContext = {
+      stdout: (text) => (stdout += text),
+      stderr: () => undefined,
+      env: {},
+      clock,
+      signal: new AbortController().signal,
+      terminal: undefined,
+    };
+    const state: { code?: number } = {};
+    const done = runCommandLine(tree, ['status', '-o', 'json', ...argv], '0', context).then((code) => {
+      state.code = code;
+    });
+    while (state.code === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (state.code === undefined) await clock.advance(100);
+    }
+    await done;
+    return { code: state.code, stdout, tookMs: clock.monotonicMs() };
+  };
+
+  test('asks until all is ready', async () => {
+    const socket = await serve(4);
+    const { code, stdout } = await run('--wait', '--api-socket', socket);
+    expect(code).toBe(0);
+    expect(asked).toBe(4);
+    expect(JSON.parse(stdout)).toMatchObject([{ status: { asked: 4 } }]);
+  });
+
+  test('gives up when the time is over, with the last answer', async () => {
+    const socket = await serve(Infinity);
+    const { code, stdout, tookMs } = await run('--wait', '--wait-duration', '3s', '--api-socket', socket);
+    expect(code).toBe(1);
+    expect(tookMs).toBeGreaterThanOrEqual(3000);
+    expect(JSON.parse(stdout)).toMatchObject([{ status: { asked } }]);
+  });
+
+  test('is waited with for a process that does not answer yet', async () => {
+    const path = join(folder, 'api.sock');
+    const { code, stdout } = await run('--wait', '--wait-duration', '1s', '--api-socket', path);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject([{ error: expect.stringContaining('there is no such socket') }]);
+  });
+
+  test('without it, is asked once', async () => {
+    const socket = await serve(2);
+    expect((await run('--api-socket', socket)).code).toBe(1);
+    expect(asked).toBe(1);
+  });
+});
