@@ -1,5 +1,6 @@
-import { Apiserver } from '../clustermesh/index.ts';
-import { measureStore, storeMetrics } from '../kvstore/index.ts';
+import { hostname } from 'node:os';
+import { ApiserverReplica, leaderKey } from '../clustermesh/index.ts';
+import { StoreElection, measureStore, storeMetrics } from '../kvstore/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
@@ -11,6 +12,7 @@ import { engineOptions, engineSettings } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
+import { isProcessGone, processProof } from './process-proof.ts';
 import { publishingOf, publishingOptions } from './publishing-options.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -59,6 +61,11 @@ export const apiserver = defineCommand({
       default: '15m',
       help: 'What is published goes this long after the last sign of life',
     },
+    'leader-elect-lease-duration': {
+      type: 'duration',
+      default: '10s',
+      help: 'With --store etcd or consul one replica publishes; one that is silent this long is followed by another',
+    },
     'silent-node-after': {
       type: 'duration',
       default: '5m',
@@ -93,34 +100,42 @@ export const apiserver = defineCommand({
     );
     const mirror = mirrorOf(own.store, mirrored, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
-    await using apiserver = new Apiserver({
-      ...cluster,
-      ...publishing,
-      store: measureStore(own.store, clock, storeMetrics(metrics)),
-      source,
-      leaseTtlSeconds,
-      silentNodeMs: options.silentNodeAfterMs,
-      ...deps,
-    });
+    const store = measureStore(own.store, clock, storeMetrics(metrics));
+    const election = isOurs
+      ? undefined
+      : new StoreElection({
+          store,
+          key: leaderKey('apiserver'),
+          identity: `${hostname()}:${process.pid}`,
+          termMs: options.leaderElectLeaseDurationMs,
+          proof: await processProof(),
+          isGone: isProcessGone,
+          clock,
+          log,
+        });
+    const replica = new ApiserverReplica(
+      { ...cluster, ...publishing, store, source, leaseTtlSeconds, silentNodeMs: options.silentNodeAfterMs, ...deps },
+      election,
+    );
     await using _api =
       options.apiSocket === undefined
         ? undefined
         : await serveUnixApi({
             path: options.apiSocket,
-            routes: { 'GET /v1/status': () => apiserver.status() },
+            routes: { 'GET /v1/status': () => replica.status() },
             checkPeer: checkPeerUid,
             log,
           });
     daemon.reportReadiness(async () => {
       const { ready, waitingFor = [] } = own.engine ? await engineReadiness(own.engine) : { ready: true };
-      const { store, waitingFor: unpublished } = apiserver.status();
-      const lost = store.connected ? [] : [`connection to store ${store.endpoint}`];
+      const { store: connection, waitingFor: unpublished } = replica.status();
+      const lost = connection.connected ? [] : [`connection to store ${connection.endpoint}`];
       return {
-        ready: ready && store.connected && apiserver.ready && mirror?.status().synced !== false,
+        ready: ready && connection.connected && replica.ready && mirror?.status().synced !== false,
         waitingFor: [
           ...waitingFor,
           ...lost,
-          ...unpublished,
+          ...(replica.ready ? [] : unpublished),
           ...(mirror?.status().synced === false ? ['the read-only mirror'] : []),
         ],
       };
@@ -132,7 +147,7 @@ export const apiserver = defineCommand({
     );
     await whileWritable(own.engine, signal, async (running) => {
       await using tasks = new TaskGroup(running);
-      tasks.run((alive) => apiserver.run(alive));
+      tasks.run((alive) => replica.run(alive));
       if (mirror) tasks.run((alive) => mirror.run(alive));
       await tasks.wait();
     });

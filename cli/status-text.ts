@@ -1,9 +1,9 @@
 import type { AgentStatus } from '../agent/index.ts';
 import type {
-  ApiserverStatus,
   CachedClusterStatus,
   KvstoreMeshStatus,
   RemoteClusterStatus,
+  ReplicaStatus,
 } from '../clustermesh/index.ts';
 import { formatTree } from './output/index.ts';
 import { remoteClusterLines } from './remote-lines.ts';
@@ -22,7 +22,7 @@ export function statusText(answer: StatusAnswer): string {
   if (answer.error !== undefined) return `${answer.role} at ${answer.socket}: no answer\n  ${answer.error}\n`;
   // Both ends are of one version: what has a node is an agent's status, what has canaries an apiserver's.
   if (has(status, 'node')) return agentText(status as AgentStatus);
-  if (has(status, 'canaries')) return apiserverText(status as ApiserverStatus);
+  if (has(status, 'canaries')) return apiserverText(status as ReplicaStatus);
   if (has(status, 'kvstoremesh')) return kvstoreMeshText(status as KvstoreMeshStatus);
   return formatTree(answer);
 }
@@ -41,13 +41,14 @@ function agentText(status: AgentStatus): string {
   ]);
 }
 
-function apiserverText(status: ApiserverStatus): string {
-  const { counts, store, errors } = status;
+function apiserverText(status: ReplicaStatus): string {
+  const { counts, store, errors, election } = status;
   return lines([
     `apiserver ${status.clusterName} (id ${status.clusterId}): ${readiness(status)}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
-    `  Source:        ${status.source}`,
-    `  Published:     ${counts.nodes} nodes, ${counts.endpoints} endpoints, ${counts.identities} identities, ${counts.localServices} services, ${counts.services} of them shared global, ${counts.namespaces} namespaces; ${status.queued} queued`,
+    ...(election ? [`  Election:      ${electionText(election)}`] : []),
+    `  Source:        ${status.source}${status.mode === 'cilium' ? ', a cluster of Cilium' : ''}`,
+    `  Published:     ${counts.nodes} nodes, ${counts.endpoints} endpoints, ${counts.identities} identities, ${counts.localServices} services, ${counts.services} of them shared global, ${counts.endpointSlices} slices, ${counts.serviceExports} service exports, ${counts.namespaces} namespaces; ${status.queued} queued`,
     `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
     ...errors.map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
@@ -79,11 +80,16 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
   ];
 }
 
+function electionText({ identity, leading, leader, error }: NonNullable<ReplicaStatus['election']>): string {
+  const who = leading ? `this one leads (${identity})` : `${leader ?? 'nobody'} leads, this is ${identity}`;
+  return error === undefined ? who : `${who}; ${error}`;
+}
+
 function remoteLines(remote: RemoteClusterStatus): string[] {
   return remoteClusterLines(remote);
 }
 
-function connectionText(store: ApiserverStatus['store']): string {
+function connectionText(store: ReplicaStatus['store']): string {
   if (store.connected) return 'connected';
   const since = store.lostSinceMs === undefined ? '' : ` since ${new Date(store.lostSinceMs).toISOString()}`;
   return `not connected${since} (${store.error ?? 'not yet'})`;

@@ -1,4 +1,5 @@
 export { Apiserver, runApiserver } from './apiserver.ts';
+export { ApiserverReplica, type ReplicaStatus } from './replica.ts';
 export { type ApiserverOptions, type ServiceV2Mode, serviceV2Modes } from './options.ts';
 export type { ApiserverStatus } from './status.ts';
 export { clusterServiceOf } from './convert/cluster-service.ts';

@@ -15,6 +15,7 @@ export {
   hiddenIpPrefix,
   identityKey,
   ipKey,
+  leaderKey,
   localEndpointsKey,
   localServiceKey,
   namespaceKey,

@@ -103,6 +103,11 @@ export function ownKindPrefix(kind: OwnKind): string {
 export const hiddenIpPrefix = `${ownPrefix}ip/`;
 export const hiddenIdentityPrefix = `${ownPrefix}identities/`;
 
+/** Says which of several processes does some work of the cluster (`apiserver`). */
+export function leaderKey(work: string): string {
+  return `${ownPrefix}leader/${segment(work)}`;
+}
+
 export const ownSyncedPrefix = `${ownPrefix}synced/`;
 export const ownSetPrefix = `${ownPrefix}own-set/`;
 

@@ -1,0 +1,1 @@
+export { StoreElection, type StoreElectionOptions } from './store-election.ts';
