@@ -136,7 +136,11 @@ export class Apiserver implements AsyncDisposable {
     for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
     if (allocator) tasks.run((running) => allocator.run(running));
     tasks.run((running) => this.#publisher.run(running));
-    const guarded = { store, clock, log: this.#log, sync: meta };
+    // A lease that went is rarely alone: everything is looked at.
+    const lost = (): void => {
+      for (const sync of this.#channels.all) sync.reassert();
+    };
+    const guarded = { store, clock, log: this.#log, sync: meta, lost };
     const config = this.#clusterConfig();
     tasks.run((running) => guardKey(clusterConfigKey(clusterName), config, guarded, running));
     tasks.run((running) => this.#beat(running));

@@ -24,7 +24,14 @@ export async function beat(write: (value: string) => void, clock: Clock, signal:
 export async function guardKey(
   key: string,
   value: string,
-  deps: { readonly store: Store; readonly sync: SyncStore; readonly clock: Clock; readonly log: Logger },
+  deps: {
+    readonly store: Store;
+    readonly sync: SyncStore;
+    readonly clock: Clock;
+    readonly log: Logger;
+    /** Called whenever it was lost: other keys may be, too. */
+    readonly lost: () => void;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { store, sync, clock, log } = deps;
@@ -58,8 +65,11 @@ export async function guardKey(
       log.warn('A key of ours was removed or changed and is written again', { [fields.key]: key });
       sync.delete(key);
       sync.set(key, value);
+      deps.lost();
       // Two writers that insist on different values must not keep the store busy.
       await clock.sleep(500, running);
+      // A store ends leases one after another: some may have gone only now.
+      deps.lost();
     }
   });
   await tasks.wait();

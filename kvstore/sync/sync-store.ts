@@ -122,6 +122,11 @@ export class SyncStore implements AsyncDisposable {
     return count;
   }
 
+  /** Compares every key with the store, and writes again what is not as it should be; as every so often anyway. */
+  reassert(): void {
+    for (const own of this.#keys.values()) this.#enqueue(own);
+  }
+
   /** Leaves: deletes all our keys and revokes our leases, whether `run` is under way or not. */
   async withdraw(signal: AbortSignal = new AbortController().signal): Promise<void> {
     for (const own of this.#keys.values()) this.delete(own.key);
@@ -261,7 +266,7 @@ export class SyncStore implements AsyncDisposable {
   async #reassertForever(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#options.clock.sleep(this.#options.reassertMs ?? 300_000, signal);
-      for (const own of this.#keys.values()) this.#enqueue(own);
+      this.reassert();
     }
   }
 }

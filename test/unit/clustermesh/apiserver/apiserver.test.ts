@@ -136,6 +136,22 @@ describe('An apiserver', () => {
     await check();
   });
 
+  test('has everything back within a second when all its leases are lost, canaries and heartbeat too', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.store.put(ownSetKey('n1'), 'now');
+    await it.start();
+    const before = await it.stored('');
+    const leases = await it.engine.leases();
+    expect(leases.length).toBeGreaterThan(5);
+    for (const id of leases) await it.engine.leaseRevoke(id);
+    expect(Object.keys(await it.stored('')).length).toBeLessThan(5);
+    await it.clock.advance(999);
+    expect(await it.stored('')).toEqual(before);
+    for (const id of await it.engine.leases()) expect(leases).not.toContain(id);
+  });
+
   test('moves, rewrites and removes records with their objects', async () => {
     await using it = new Harness();
     it.add(...shop());
