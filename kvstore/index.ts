@@ -27,7 +27,6 @@ export {
   measureStore,
   storeMetrics,
 } from './measured/index.ts';
-export { StoreElection, type StoreElectionOptions } from './election/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
 export {
   EtcdAdmin,

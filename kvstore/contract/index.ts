@@ -9,3 +9,4 @@ export { RenewedLease } from './renewed-lease.ts';
 export type * from './store.ts';
 export type * from './transaction.ts';
 export type * from './watch.ts';
+export { StoreElection, type StoreElectionOptions } from './store-election.ts';

@@ -2,8 +2,8 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { isAbort, linkedController } from '../../runtime/tasks/index.ts';
-import type { Store } from '../contract/index.ts';
 import { Office, type SeenOffice } from './office.ts';
+import type { Store } from './store.ts';
 
 export interface StoreElectionOptions {
   readonly store: Pick<Store, 'get' | 'transact'>;
@@ -31,6 +31,9 @@ const leaveWithinMs = 2_000;
  * asked for the last renewal that succeeded; others count from the moment at which they saw that renewal, which is later.
  * So with a term of 10 s a leader that is killed is followed within 12.5 s (a look, a term, a look), and one that was cut
  * off from the store has stopped at least 2 s before.
+ *
+ * Not fenced: a write that was under way when a term ended, or when the process was stopped for longer than that, may still
+ * arrive. Who leads must bear that, by comparing what it deletes with what it wrote and by putting back what others changed.
  */
 export class StoreElection implements Election {
   readonly description: string;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { KeyValue, Store } from '../contract/index.ts';
-import { toText } from '../contract/index.ts';
+import { toText } from './bytes.ts';
+import type { KeyValue } from './key-value.ts';
+import type { Store } from './store.ts';
 
 /** Who holds an office, as it is stored. */
 export interface Holder {

@@ -1,1 +1,0 @@
-export { StoreElection, type StoreElectionOptions } from './store-election.ts';
