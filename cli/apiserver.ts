@@ -1,6 +1,5 @@
-import { hostname } from 'node:os';
-import { ApiserverReplica, leaderKey } from '../clustermesh/index.ts';
-import { StoreElection, measureStore, storeMetrics } from '../kvstore/index.ts';
+import { ApiserverReplica } from '../clustermesh/index.ts';
+import { measureStore, storeMetrics } from '../kvstore/index.ts';
 import { checkPeerUid } from '../kernel/index.ts';
 import { defineOptions } from '../runtime/options/index.ts';
 import { serveUnixApi } from '../runtime/serve/index.ts';
@@ -12,8 +11,8 @@ import { engineOptions, engineSettings } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
-import { isProcessGone, processProof } from './process-proof.ts';
 import { publishingOf, publishingOptions } from './publishing-options.ts';
+import { electionOptions, replicaElection } from './replica-election.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
@@ -61,11 +60,7 @@ export const apiserver = defineCommand({
       default: '15m',
       help: 'What is published goes this long after the last sign of life',
     },
-    'leader-elect-lease-duration': {
-      type: 'duration',
-      default: '10s',
-      help: 'With --store etcd or consul one replica publishes; one that is silent this long is followed by another',
-    },
+    ...electionOptions,
     'silent-node-after': {
       type: 'duration',
       default: '5m',
@@ -91,7 +86,7 @@ export const apiserver = defineCommand({
     await using daemon = await openDaemon(context, options, 'apiserver');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
-    const { source } = await openSource(options.source, kinds, { ...deps, env: context.env });
+    const { source, api } = await openSource(options.source, kinds, { ...deps, env: context.env });
     await using own = await openOwnStore(
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
@@ -101,18 +96,7 @@ export const apiserver = defineCommand({
     const mirror = mirrorOf(own.store, mirrored, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     const store = measureStore(own.store, clock, storeMetrics(metrics));
-    const election = isOurs
-      ? undefined
-      : new StoreElection({
-          store,
-          key: leaderKey('apiserver'),
-          identity: `${hostname()}:${process.pid}`,
-          termMs: options.leaderElectLeaseDurationMs,
-          proof: await processProof(),
-          isGone: isProcessGone,
-          clock,
-          log,
-        });
+    const election = isOurs ? undefined : await replicaElection(options, store, api, deps);
     const replica = new ApiserverReplica(
       { ...cluster, ...publishing, store, source, leaseTtlSeconds, silentNodeMs: options.silentNodeAfterMs, ...deps },
       election,

@@ -136,6 +136,58 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
     },
   );
 
+  test('of several replicas on an etcd lets one publish by a Lease; when it is killed another goes on, and no record goes', async () => {
+    const configFile = join(folder, 'etcd.yaml');
+    writeFileSync(configFile, `endpoints: [${kube.etcd.endpoint}]\n`);
+    const kubeconfig = kube.kubeconfig('replica', { token: 'apiserver-token' });
+    const args = ['--cluster-name=east', '--cluster-id=1', '--store=etcd', `--store-config=${configFile}`];
+    const more = [`--source=kubernetes:${kubeconfig}`, '--leader-elect-lease-duration=2s'];
+    const replica = (): ChildProcess => spawn(isthmus, ['apiserver', ...args, ...more], { stdio: 'ignore' });
+    await using opened = await openStore(storeAddressOf({ kind: 'etcd', configFile, dataDirectory: undefined }), {
+      clock,
+      log,
+    });
+    const first = replica();
+    let second: ChildProcess | undefined;
+    const leader = async (): Promise<{ holder: string; transitions: number }> => {
+      const path = '/apis/coordination.k8s.io/v1/namespaces/isthmus-system/leases/isthmus-apiserver';
+      const { spec } = (await kube.call('GET', path)).json as {
+        spec?: { holderIdentity?: string; leaseTransitions?: number };
+      };
+      return { holder: spec?.holderIdentity ?? '', transitions: spec?.leaseTransitions ?? 0 };
+    };
+    const stop = new AbortController();
+    const deleted: string[] = [];
+    try {
+      const written = async (): Promise<Date | undefined> => {
+        const entry = await opened.store.get('cilium/synced/east/cilium/state/services/v1');
+        return entry && new Date(toText(entry.value));
+      };
+      await until(async () => (await written()) !== undefined);
+      const before = await leader();
+      const following = (async () => {
+        for await (const batch of opened.store.listAndWatch('cilium/', { signal: stop.signal }))
+          if (batch.type === 'changes')
+            for (const event of batch.events) if (event.type === 'delete') deleted.push(toText(event.key));
+      })().catch(() => undefined);
+      second = replica();
+      first.kill('SIGKILL');
+      await until(async () => (await leader()).transitions > before.transitions);
+      const after = await leader();
+      expect(after.holder).not.toBe(before.holder);
+      const since = Date.now();
+      await until(async () => ((await written())?.getTime() ?? 0) >= since - 2_000);
+      second.kill('SIGTERM');
+      await until(async () => (await leader()).holder === '');
+      stop.abort();
+      await following;
+      expect(deleted).toEqual([]);
+    } finally {
+      stop.abort();
+      for (const child of [first, second]) child?.kill('SIGKILL');
+    }
+  }, 120_000);
+
   test('of a cluster that runs Cilium stores what Cilium itself stored for the same objects', async () => {
     await kube.apply(text('deploy/kubernetes/rbac-cilium.yaml'));
     await kube.apply(ciliumCrds + serviceExportCrd('v1beta1'));
