@@ -16,11 +16,12 @@ import { electionOptions, replicaElection } from './replica-election.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
+import { openPeerServing, peerServingOptions, withPeerFiles } from './peer-serving.ts';
 
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself but a read-only mirror, if --mirror-listen asks for one: peers that run Cilium cannot read Consul.\nAn orderly stop withdraws nothing. Users of the store and their certificates, with openssl: docs/operations.md.',
+    'Runs until SIGINT or SIGTERM. The store is served over the etcd v3 API; agents of this cluster write to it, those\nof other clusters read it. With --store etcd or consul it publishes into a store that is there already, and serves\nnothing itself but a read-only mirror, if --mirror-listen asks for one: peers that run Cilium cannot read Consul.\nAn orderly stop withdraws nothing. Certificates of the store and its users: isthmus peer init, docs/operations.md.',
   options: defineOptions({
     ...clusterOptions,
     store: {
@@ -43,6 +44,7 @@ export const apiserver = defineCommand({
     ...engineOptions,
     ...mirrorOptions,
     ...serveSecurityOptions,
+    ...peerServingOptions,
     source: {
       type: 'string',
       required: true,
@@ -73,9 +75,10 @@ export const apiserver = defineCommand({
     'isthmus apiserver --cluster-name east --cluster-id 1 --data-dir /var/lib/isthmus/store --source manifests:/etc/isthmus/manifests',
     'isthmus apiserver --cluster-name east --cluster-id 1 --store etcd --store-config /etc/isthmus/etcd.yaml --source manifests:/etc/isthmus/manifests',
   ],
-  run: async (context, { options }) => {
+  run: async (context, { options: given }) => {
     const { clock, signal } = context;
-    const cluster = ownCluster(options);
+    const cluster = ownCluster(given);
+    const options = await withPeerFiles(given, cluster);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
@@ -84,6 +87,7 @@ export const apiserver = defineCommand({
     const mirrored = requireMirrored(options);
     const { kinds, ...publishing } = publishingOf(options);
     await using daemon = await openDaemon(context, options, 'apiserver');
+    await using peering = await openPeerServing(options, { clock, log: daemon.log, metrics: daemon.metrics });
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
     const { source, api } = await openSource(options.source, kinds, { ...deps, env: context.env });
@@ -133,6 +137,7 @@ export const apiserver = defineCommand({
       await using tasks = new TaskGroup(running);
       tasks.run((alive) => replica.run(alive));
       if (mirror) tasks.run((alive) => mirror.run(alive));
+      if (peering) tasks.run((alive) => peering.run(alive));
       await tasks.wait();
     });
     return 0;

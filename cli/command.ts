@@ -5,6 +5,8 @@ import type { OptionSpecs, OptionValues } from '../runtime/options/index.ts';
 export interface CommandContext {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** What comes in on standard input; nothing unless given. */
+  readonly stdin?: () => AsyncIterable<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */

@@ -30,6 +30,7 @@ const { stdout } = process;
 const context: CommandContext = {
   stdout: (text) => void stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
+  stdin: () => process.stdin,
   env: process.env,
   clock: systemClock,
   signal: stopping.signal,

@@ -10,7 +10,7 @@ import { aborted } from './wait.ts';
 /** `isthmus store serve`: the embedded store as a server of its own. */
 export const storeServe = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. Clients of etcd 3.6 (etcdctl, the Go client, isthmus itself) work against it.\nOne process owns a data directory. Users and their certificates, with openssl: docs/operations.md.',
+    'Runs until SIGINT or SIGTERM. Clients of etcd 3.6 (etcdctl, the Go client, isthmus itself) work against it.\nOne process owns a data directory. Users and their certificates: docs/operations.md.',
   options: defineOptions({
     'data-dir': {
       type: 'string',

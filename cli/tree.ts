@@ -21,6 +21,10 @@ export const tree: CommandGroup = {
     },
     store,
     peer,
+    apply: {
+      summary: 'Make peers what a file declares',
+      load: async () => (await import('./apply.ts')).apply,
+    },
     status: {
       summary: 'Say what an agent or an apiserver knows of itself and of the mesh',
       load: async () => (await import('./status.ts')).status,

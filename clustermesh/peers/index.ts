@@ -10,13 +10,50 @@ export {
   serverNameOf,
 } from './certificates/index.ts';
 export {
+  type AppliedPeer,
   type OwnMesh,
   PeerConflictError,
   PeerDocumentError,
   PeerFolder,
   PeerFolderError,
   type PeerRecord,
+  applyPeers,
+  factsOfCertificate,
+  parsePeerObjects,
   peerPaths,
   readOwnMesh,
 } from './folder/index.ts';
-export { type RenewalStep, renewOwn, renewalFacts, renewalSteps } from './renewal/index.ts';
+export {
+  EnrolmentRefusal,
+  type EnrolmentServer,
+  type InvitationBundle,
+  InviteError,
+  NotAskableError,
+  PeerRefusedError,
+  PeerUnreachableError,
+  acceptInvitation,
+  exchangeWith,
+  formatBundle,
+  invite,
+  leavePeer,
+  parseBundle,
+  serveEnrolment,
+} from './enrolment/index.ts';
+export {
+  addCilium,
+  admitCilium,
+  ciliumHelmValues,
+  type CiliumRemote,
+  ciliumSecret,
+  readCilium,
+} from './cilium/index.ts';
+export { CertificateKeeper, type Expiry, expiries } from './keeper/index.ts';
+export {
+  type RenewalStep,
+  issueOwn,
+  renewOwn,
+  renewalFacts,
+  renewalSteps,
+  revokeFingerprint,
+  revokeOwn,
+} from './renewal/index.ts';

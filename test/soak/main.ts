@@ -1,11 +1,12 @@
 // `npm run soak [-- name…]`: long runs that are no part of `npm test`. Each prints one line a seed; exit code 1 if one fails.
 import { etcdDifferential } from './etcd-differential.ts';
+import { peerCycles } from './peer-cycles.ts';
 import { powerCut } from './power-cut.ts';
 import type { Soak } from './soak.ts';
 import { storeContract } from './store-contract.ts';
 import { storeCrash } from './store-crash.ts';
 
-const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential, storeContract];
+const soaks: readonly Soak[] = [storeCrash, powerCut, etcdDifferential, storeContract, peerCycles];
 
 const wanted = process.argv.slice(2);
 if (wanted.includes('--help') || wanted.includes('-h')) {

@@ -1,6 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { join } from 'node:path';
-import { TlsFileError, certificatesOf } from '../../../runtime/tls/index.ts';
+import { type CertificateFacts, TlsFileError, certificatesOf, factsOf } from '../../../runtime/tls/index.ts';
 import type { Credentials } from '../certificates/index.ts';
 import { DocumentReader } from './document.ts';
 import { makeFolder, putText, readText, remove } from './files.ts';
@@ -156,6 +156,11 @@ export function fingerprintOf(certificate: string): string {
 /** SHA-256 of every certificate of a PEM text. */
 export function fingerprintsIn(pem: string): readonly string[] {
   return certificatesOf(Buffer.from(pem)).map(({ fingerprint256 }) => fingerprint256);
+}
+
+/** What the certificates of a PEM text say; nothing where there is none. */
+export function factsOfCertificate(pem: string | undefined): readonly CertificateFacts[] {
+  return pem === undefined ? [] : certificatesOf(Buffer.from(pem)).map(factsOf);
 }
 
 function bundleOf({ certificate, privateKey }: Credentials): string {

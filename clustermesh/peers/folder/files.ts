@@ -30,6 +30,10 @@ export async function remove(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
+export async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
 /** A folder of ours: nobody else looks into it. */
 export function makeFolder(path: string): void {
   makeDirectory(path, 0o700);

@@ -2,6 +2,7 @@ export {
   type AuthorityNotes,
   type AuthorityState,
   AuthorityFiles,
+  factsOfCertificate,
   fingerprintOf,
   fingerprintsIn,
   trustedOf,
@@ -14,3 +15,5 @@ export { type OwnMesh, serverNamesOf } from './own-cluster.ts';
 export { type CertificatePaths, type PeerPaths, configFiles, peerPaths } from './paths.ts';
 export { PeerFolder, PeerFolderError, readOwnMesh } from './peer-folder.ts';
 export { type AcceptedInvitation, type Admitted, type PeerKind, type PeerRecord, timeText } from './peer-record.ts';
+export { type AppliedPeer, type ApplyOptions, applyPeers } from './apply.ts';
+export { type PeerObject, parsePeerObjects } from './peer-object.ts';

@@ -18,6 +18,8 @@ export interface PeerPaths {
   /** Authorities that certificates of ours may come from: old and new ones while they change. */
   readonly trustedFile: string;
   readonly usersFile: string;
+  /** Certificates that were taken back before they expired. */
+  readonly revokedFile: string;
   readonly peersFolder: string;
   readonly invitationsFolder: string;
   readonly pendingFolder: string;
@@ -36,6 +38,7 @@ export function peerPaths(root: string): PeerPaths {
     authorityFolder: join(root, 'authority'),
     trustedFile: join(root, 'authority', 'ca.crt'),
     usersFile: join(root, 'users.yaml'),
+    revokedFile: join(root, 'revoked.json'),
     peersFolder: join(root, 'peers'),
     invitationsFolder: join(root, 'invitations'),
     pendingFolder: join(root, 'pending'),

@@ -5,12 +5,13 @@ import { type CertificateFacts, certificatesOf, factsOf } from '../../../runtime
 import type { CertificateName, Credentials } from '../certificates/index.ts';
 import { isCertificateName } from '../certificates/index.ts';
 import { AuthorityFiles, trustedOf } from './authority.ts';
-import { makeFolder, namesIn, putText, readText, remove } from './files.ts';
+import { makeFolder, namesIn, putText, readText, remove, removeFolder } from './files.ts';
 import { type Invitation, formatInvitation, parseInvitation } from './invitation.ts';
 import { whileLocked } from './lock.ts';
 import { type OwnMesh, formatOwnMesh, parseOwnMesh } from './own-cluster.ts';
 import { type CertificatePaths, type PeerPaths, configFiles, peerPaths } from './paths.ts';
 import { type PeerRecord, formatPeer, parsePeer } from './peer-record.ts';
+import { type Revoked, formatRevoked, parseRevoked } from './revoked.ts';
 import { clientConfigOf, usersFileOf } from './users-file.ts';
 
 /** A folder that is none of ours. */
@@ -102,7 +103,7 @@ export class PeerFolder {
     // First what lets agents and the peer in, last what tells that there is something left to be done.
     const { config, policy, key, cert, ca } = configFiles(this.paths.configFolder, name);
     for (const file of [config, policy, key, cert, ca]) await remove(file);
-    await putText(this.paths.usersFile, this.#usersOf((await this.peers()).filter((peer) => peer.name !== name)));
+    await putText(this.paths.usersFile, await this.#usersOf((await this.peers()).filter((peer) => peer.name !== name)));
     await remove(this.#authorityFileOf(name));
     await remove(this.#pendingFile(name));
     await remove(this.#peerFile(name));
@@ -120,7 +121,7 @@ export class PeerFolder {
     const peers = await this.peers();
     for (const peer of peers)
       if (peer.kind === 'declared') await putText(this.#authorityFileOf(peer.name), peer.authorities ?? '');
-    await putText(this.paths.usersFile, this.#usersOf(peers));
+    await putText(this.paths.usersFile, await this.#usersOf(peers));
     const own = this.paths.certificate('remote');
     for (const peer of peers) {
       const files = configFiles(this.paths.configFolder, peer.name);
@@ -130,7 +131,7 @@ export class PeerFolder {
       const shown = peer.kind === 'declared' ? { key: own.keyFile, cert: own.certFile } : files;
       const isComplete = peer.endpoints.length > 0 && (await readText(shown.key)) !== undefined;
       if (isComplete && peer.authorities !== undefined)
-        await putText(files.config, clientConfigOf(peer.endpoints, { ca: files.ca, key: shown.key, cert: shown.cert }));
+        await putText(files.config, clientConfigOf(peer, { ca: files.ca, key: shown.key, cert: shown.cert }));
       else await remove(files.config);
     }
   }
@@ -194,6 +195,25 @@ export class PeerFolder {
     return paths;
   }
 
+  /** Certificates that were taken back, and until when that matters. */
+  async revoked(): Promise<readonly Revoked[]> {
+    const { revokedFile } = this.paths;
+    const text = await readText(revokedFile);
+    return text === undefined ? [] : parseRevoked(text, revokedFile);
+  }
+
+  /** Replaces the list, and what follows from it. */
+  async putRevoked(list: readonly Revoked[]): Promise<void> {
+    if (list.length === 0) await remove(this.paths.revokedFile);
+    else await putText(this.paths.revokedFile, formatRevoked(list));
+    await this.derive();
+  }
+
+  /** Forgets a certificate of ours. */
+  async removeCertificate(name: CertificateName): Promise<void> {
+    await removeFolder(this.paths.certificate(name).folder);
+  }
+
   /** Whom those trust who hold certificates of ours. */
   async writeTrusted(): Promise<void> {
     const state = await this.authority.read();
@@ -203,8 +223,9 @@ export class PeerFolder {
       await putText(this.paths.certificate(name).caFile, trustedOf(state));
   }
 
-  #usersOf(peers: readonly PeerRecord[]): string {
-    return usersFileOf(peers, (peer) => relative(this.paths.root, this.#authorityFileOf(peer)));
+  async #usersOf(peers: readonly PeerRecord[]): Promise<string> {
+    const revoked = (await this.revoked()).map(({ fingerprint }) => fingerprint);
+    return usersFileOf(peers, revoked, (peer) => relative(this.paths.root, this.#authorityFileOf(peer)));
   }
 
   #peerFile(name: string): string {

@@ -19,6 +19,8 @@ export interface PeerRecord {
   readonly id: number;
   readonly kind: PeerKind;
   readonly endpoints: readonly string[];
+  /** The name of its servers where it is not the host that is dialled. */
+  readonly serverName: string | undefined;
   /** Where it may be asked for a new certificate. */
   readonly enrolment: string | undefined;
   /** Blocks in which its addresses must lie; undefined: anywhere that is not ours. */
@@ -71,6 +73,7 @@ export function parsePeer(text: string, document: string): PeerRecord {
     id: reader.whole('id', 0, 511),
     kind: reader.exactly('kind', 'isthmus', 'cilium', 'declared'),
     endpoints: reader.endpoints('endpoints', { min: 0 }),
+    serverName: reader.optionalText('serverName'),
     enrolment: reader.optionalEndpoint('enrolment'),
     allowedCidrs: reader.has('allowedCidrs') ? reader.blocks('allowedCidrs') : undefined,
     maxConnectedClusters: reader.has('maxConnectedClusters') ? reader.whole('maxConnectedClusters') : undefined,

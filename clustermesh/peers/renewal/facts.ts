@@ -67,7 +67,8 @@ async function peerFacts(folder: PeerFolder, peer: PeerRecord): Promise<PeerFact
   return {
     name: peer.name,
     canAsk: peer.kind === 'isthmus' && peer.enrolment !== undefined && ours !== undefined,
-    trusts: peer.kind === 'isthmus' ? peer.trusts : undefined,
+    // Who is declared never says, and who was given nothing of ours need not know our authority.
+    trusts: peer.kind === 'declared' || peer.admitted.length === 0 ? undefined : peer.trusts,
     ours: ours && datesOf(ours.certificate),
     admitted: peer.admitted,
     seenMs: peer.seenMs,

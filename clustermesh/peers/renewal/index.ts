@@ -12,3 +12,4 @@ export {
   renewalSteps,
 } from './steps.ts';
 export { issueOwn, lifetimeUnder } from './take-step.ts';
+export { revokeFingerprint, revokeOwn } from './revoke.ts';

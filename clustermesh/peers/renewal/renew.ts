@@ -10,7 +10,7 @@ const maxRounds = 6;
 
 /**
  * Does everything that needs nobody else, and says which peers are to be asked. A clean folder is filled: authority and
- * standing certificates.
+ * standing certificates. Invitations that have expired go.
  */
 export async function renewOwn(
   folder: PeerFolder,
@@ -24,6 +24,11 @@ export async function renewOwn(
       if (own.length > 0 && round < maxRounds) continue;
       await folder.writeTrusted();
       await folder.derive();
+      for (const { id, expiresMs } of await folder.invitations())
+        if (expiresMs < clock.now()) await folder.removeInvitation(id);
+      const revoked = await folder.revoked();
+      const lasting = revoked.filter(({ notAfterMs }) => notAfterMs >= clock.now());
+      if (lasting.length < revoked.length) await folder.putRevoked(lasting);
       return steps.filter((step) => step.kind === 'exchange');
     }
   });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { PeerFolder, fingerprintsIn } from '../../../../clustermesh/peers/folder/index.ts';
-import { renewOwn } from '../../../../clustermesh/peers/renewal/index.ts';
+import { issueOwn, renewOwn, revokeOwn } from '../../../../clustermesh/peers/renewal/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 import { certificatesOf } from '../../../../runtime/tls/index.ts';
@@ -96,6 +96,24 @@ describe('certificates of a cluster', () => {
     );
     for (const file of ['active.pem', 'previous.crt'])
       expect(text(join(folder.paths.authorityFolder, file))).not.toContain('PRIVATE');
+  });
+
+  test('that are taken back stand in the users file until they have expired', async () => {
+    const folder = await PeerFolder.create(root, own, clock);
+    await renew(folder);
+    await issueOwn(folder, 'agent-n1', clock.now());
+    const admin = (await folder.certificate('admin'))?.fingerprint ?? '';
+    const agent = (await folder.certificate('agent-n1'))?.fingerprint ?? '';
+    expect(await revokeOwn(folder, 'agent-n1', clock.now())).toBe(agent);
+    expect(await revokeOwn(folder, 'admin', clock.now())).toBe(admin);
+    expect(await revokeOwn(folder, 'agent-n2', clock.now())).toBeUndefined();
+    for (const fingerprint of [admin, agent]) expect(text(folder.paths.usersFile)).toContain(fingerprint);
+    // Those that every cluster has are there again, those of agents are not.
+    expect(await folder.certificate('admin')).toBeDefined();
+    await clock.advance(31 * day);
+    await renew(folder);
+    expect(text(folder.paths.usersFile)).not.toContain('revoked');
+    expect(await folder.certificateNames()).not.toContain('agent-n1');
   });
 
   test('whose key was lost are made anew', async () => {

@@ -1,0 +1,47 @@
+import { exchangeWith, issueOwn, renewOwn } from '../../clustermesh/index.ts';
+import { defineOptions } from '../../runtime/options/index.ts';
+import { defineCommand } from '../command.ts';
+import { commandLog, folderOption, openFolder } from './folder-option.ts';
+import { existingPeer } from './existing-peer.ts';
+
+/** `isthmus peer rotate` */
+export const peerRotate = defineCommand({
+  description:
+    'Renews certificates although they are not due: all that this cluster keeps and what it shows to its peers, or with NAME\nonly what it shows to that one. No connection ends: files are replaced, what is new counts from the next connection on.\nWith --authority the authority is renewed, in stages that the apiserver goes through by itself: the new one is trusted\nfirst; once every peer knows it, and after a day, it signs; the old one goes when no certificate of it can be valid.',
+  options: defineOptions({
+    ...folderOption,
+    authority: { type: 'boolean', help: 'Begin to renew the authority, too' },
+  }),
+  positionals: { usage: '[NAME]', min: 0, max: 1 },
+  examples: ['isthmus peer rotate', 'isthmus peer rotate --authority', 'isthmus peer rotate west'],
+  run: async (context, { options, positionals: [name] }) => {
+    const folder = await openFolder(context, options);
+    const { clock, signal } = context;
+    const log = commandLog(context);
+    if (name === undefined)
+      await folder.change(async () => {
+        for (const one of await folder.certificateNames()) await issueOwn(folder, one, clock.now());
+      });
+    if (options.authority)
+      await folder.change(async () => {
+        const state = await folder.authority.read();
+        if (state && !state.next) await folder.authority.writeNotes({ ...state.notes, rotationWanted: true });
+      });
+    await renewOwn(folder, { clock, log });
+    const peers = name === undefined ? await folder.peers() : [await existingPeer(folder, name)];
+    let failed = false;
+    for (const peer of peers) {
+      if (peer.kind !== 'isthmus') continue;
+      try {
+        await exchangeWith(folder, peer.name, { clock, signal, always: true });
+        context.stdout(`Renewed what is shown to ${peer.name}\n`);
+      } catch (error) {
+        signal.throwIfAborted();
+        failed = true;
+        context.stderr(`isthmus: ${error instanceof Error ? error.message : String(error)}\n`);
+      }
+    }
+    if (name === undefined) context.stdout(`Renewed the certificates of ${folder.own.name}\n`);
+    return failed ? 1 : 0;
+  },
+});

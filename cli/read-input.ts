@@ -1,0 +1,20 @@
+import { readFile } from 'node:fs/promises';
+import { UsageError } from '../runtime/options/index.ts';
+import type { CommandContext } from './command.ts';
+
+/** More than any document that people hand to a command. */
+const maxBytes = 4 * 1024 * 1024;
+
+/** The text of a file, or of standard input for `-`. What is secret comes in so, never as an argument. */
+export async function readInput(context: CommandContext, file: string): Promise<string> {
+  if (file !== '-') return await readFile(file, 'utf8');
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of context.stdin?.() ?? []) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > maxBytes) throw new UsageError(`Standard input has more than ${maxBytes} bytes`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

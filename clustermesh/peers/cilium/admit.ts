@@ -1,0 +1,68 @@
+import { type PeerFolder, fingerprintsIn, refuseConflict, trustedOf } from '../folder/index.ts';
+import { createKey, publicKeyOf } from '../certificates/index.ts';
+import { InviteError, ciliumLifetimeMs, signForPeer } from '../enrolment/index.ts';
+import type { CiliumRemote } from './secret.ts';
+
+/**
+ * Lets a cluster in that runs Cilium: it gets a key and a certificate of ours, valid for three years as Cilium's own are,
+ * since nothing there asks for another one. Done again, it gets another one, and the one before it is worth nothing more.
+ * @throws {InviteError} {@link PeerConflictError}
+ */
+export async function admitCilium(
+  folder: PeerFolder,
+  { name, id = 0, nowMs }: { readonly name: string; readonly id?: number | undefined; readonly nowMs: number },
+): Promise<CiliumRemote> {
+  return await folder.change(async () => {
+    const { own } = folder;
+    if (own.endpoints.length === 0)
+      throw new InviteError(
+        `${own.name} has no endpoint that could be told to ${name}`,
+        'isthmus peer init --endpoint https://HOST:PORT says where others reach the store',
+      );
+    const before = await folder.peer(name);
+    const isKnown = before?.kind === 'cilium';
+    const peers = (await folder.peers()).filter((peer) => !(isKnown && peer.name === name));
+    const clusterId = id === 0 ? (before?.id ?? 0) : id;
+    refuseCiliumConflict({ name, id: clusterId }, own, { peers, invitations: await folder.invitations() });
+    const state = await folder.authority.read();
+    if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
+    const privateKey = await createKey();
+    const authorities = trustedOf(state);
+    const { certificate, admitted } = await signForPeer(folder, name, publicKeyOf(privateKey), nowMs, ciliumLifetimeMs);
+    await folder.putPeer({
+      name,
+      id: clusterId,
+      kind: 'cilium',
+      endpoints: before?.endpoints ?? [],
+      serverName: before?.serverName,
+      enrolment: undefined,
+      allowedCidrs: before?.allowedCidrs,
+      maxConnectedClusters: undefined,
+      authorities: before?.authorities,
+      admitted: [admitted],
+      // It will not say so itself: what it is given now is what it trusts.
+      trusts: fingerprintsIn(authorities),
+      sinceMs: before?.sinceMs ?? nowMs,
+      seenMs: undefined,
+      invitation: undefined,
+    });
+    return { name: own.name, endpoints: own.endpoints, authorities, certificate, privateKey };
+  });
+}
+
+/** As for any peer; an id that nobody has told (0) conflicts with none. @throws {PeerConflictError} */
+export function refuseCiliumConflict(
+  candidate: { readonly name: string; readonly id: number },
+  own: Parameters<typeof refuseConflict>[1],
+  known: Parameters<typeof refuseConflict>[2],
+): void {
+  if (candidate.id !== 0) return refuseConflict(candidate, own, known);
+  // An id that is certainly free, so that only the name counts.
+  const taken = new Set([
+    own.id,
+    ...known.peers.map(({ id }) => id),
+    ...(known.invitations ?? []).map((one) => one.clusterId),
+  ]);
+  const free = Array.from({ length: own.maxConnectedClusters }, (_, i) => i + 1).find((one) => !taken.has(one)) ?? 1;
+  return refuseConflict({ name: candidate.name, id: free }, own, known);
+}

@@ -1,0 +1,141 @@
+import { parseAllDocuments } from 'yaml';
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { certificatesOf } from '../../../runtime/tls/index.ts';
+import { DocumentReader, PeerDocumentError } from '../folder/index.ts';
+import { isClusterName } from '../../wire/index.ts';
+import { serverNameOf } from '../certificates/index.ts';
+import type { CiliumRemote } from './secret.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads how Cilium's clusters are followed: Secrets of its configuration directory (`<cluster>` and `<cluster>.etcd-client*`,
+ * or `common-etcd-client*`), or Helm values (`clustermesh.config.clusters`).
+ * @param only the cluster to be read; where it is not said, there must be exactly one
+ * @throws {PeerDocumentError}
+ */
+export function readCilium(text: string, document: string, only: string | undefined): CiliumRemote {
+  const parsed = parseAllDocuments(text);
+  const documents = (Array.isArray(parsed) ? parsed : []).map((one) => {
+    if (one.errors.length > 0) throw new PeerDocumentError(document, '', 'YAML');
+    return one.toJS({ maxAliasCount: 0 }) as unknown;
+  });
+  const remotes = documents
+    .filter(isFields)
+    .flatMap((one) =>
+      one['kind'] === 'Secret'
+        ? fromSecret(document, filesOf(document, one))
+        : one['kind'] === 'List' && Array.isArray(one['items'])
+          ? one['items'].filter(isFields).flatMap((item) => fromSecret(document, filesOf(document, item)))
+          : fromHelm(document, one),
+    );
+  const found = new Map(remotes.map((remote) => [remote.name, remote]));
+  const names = [...found.keys()].toSorted();
+  const wanted = only ?? (names.length === 1 ? names[0] : undefined);
+  const remote = wanted === undefined ? undefined : found.get(wanted);
+  if (remote) return checked(document, remote);
+  if (names.length === 0)
+    throw new PeerDocumentError(
+      document,
+      '',
+      "a Secret of Cilium's clustermesh configuration, or Helm values with clustermesh.config.clusters",
+    );
+  throw new PeerDocumentError(document, '', `one cluster, chosen of those that stand there (${names.join(', ')})`);
+}
+
+/** The files that a Secret holds, by name. */
+function filesOf(document: string, secret: Fields): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  for (const [field, isEncoded] of [
+    ['data', true],
+    ['stringData', false],
+  ] as const) {
+    const members = secret[field];
+    if (members === undefined || members === null) continue;
+    if (!isFields(members)) throw new PeerDocumentError(document, field, 'a mapping');
+    for (const [name, value] of Object.entries(members)) {
+      if (typeof value !== 'string') throw new PeerDocumentError(document, `${field}.${name}`, 'a text');
+      files.set(name, isEncoded ? Buffer.from(value, 'base64').toString('utf8') : value);
+    }
+  }
+  return files;
+}
+
+function fromSecret(document: string, files: ReadonlyMap<string, string>): CiliumRemote[] {
+  return [...files]
+    .filter(([name, text]) => isClusterName(name) && text.includes('endpoints:'))
+    .map(([name, text]) => {
+      const [config] = parseAllDocuments(text);
+      const reader = new DocumentReader(
+        document,
+        config && 'toJS' in config ? (config.toJS({ maxAliasCount: 0 }) as unknown) : undefined,
+        name,
+      );
+      const file = (field: string): string => {
+        const base = reader.text(field).split('/').at(-1) ?? '';
+        const content = files.get(base);
+        if (content === undefined) throw reader.error(field, `a file of this Secret: there is no ${base}`);
+        return content;
+      };
+      return {
+        name,
+        endpoints: reader.endpoints('endpoints'),
+        authorities: file('trusted-ca-file'),
+        certificate: file('cert-file'),
+        privateKey: file('key-file'),
+      };
+    });
+}
+
+function fromHelm(document: string, values: Fields): CiliumRemote[] {
+  const root = new DocumentReader(document, values);
+  const config = root.optionalObject('clustermesh')?.optionalObject('config');
+  if (!config?.has('clusters')) return [];
+  return config.objects('clusters').map((one) => {
+    const name = one.clusterName('name');
+    const tls = one.object('tls');
+    const port = one.has('port') ? one.whole('port', 1, 65_535) : 2379;
+    const ips = one.texts('ips');
+    const hosts = ips.length > 0 ? ips : [one.text('address')];
+    // Cilium gives the addresses this name in /etc/hosts; we dial the address and expect the name.
+    const serverName = ips.length === 0 ? undefined : serverNameOf(name);
+    const decoded = (field: string): string => Buffer.from(tls.text(field), 'base64').toString('utf8');
+    return {
+      name,
+      serverName,
+      endpoints: hosts.map((host) => `https://${host.includes(':') ? `[${host}]` : host}:${port}`),
+      authorities: decoded('caCert'),
+      certificate: decoded('cert'),
+      privateKey: decoded('key'),
+    };
+  });
+}
+
+/** What was read must be of use. @throws {PeerDocumentError} */
+function checked(document: string, remote: CiliumRemote): CiliumRemote {
+  const bad = (field: string, expected: string): PeerDocumentError =>
+    new PeerDocumentError(document, `${remote.name}.${field}`, expected);
+  let certificate: X509Certificate;
+  let matches = false;
+  try {
+    if (certificatesOf(Buffer.from(remote.authorities)).length === 0) throw new RangeError('none');
+  } catch {
+    throw bad('trusted-ca-file', 'certificates of authorities (PEM)');
+  }
+  try {
+    certificate = new X509Certificate(remote.certificate);
+  } catch {
+    throw bad('cert-file', 'a certificate (PEM)');
+  }
+  try {
+    matches = certificate.checkPrivateKey(createPrivateKey(remote.privateKey));
+  } catch {
+    throw bad('key-file', 'a private key (PEM)');
+  }
+  if (!matches) throw bad('key-file', 'the private key of the certificate');
+  return remote;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,11 @@
+export { acceptInvitation } from './accept.ts';
+export { NotAskableError, exchangeWith } from './ask.ts';
+export { Attempts } from './attempts.ts';
+export { type InvitationBundle, formatBundle, parseBundle } from './bundle.ts';
+export { PeerRefusedError, PeerUnreachableError, askPeer } from './client.ts';
+export { Enrolment, type EnrolmentDependencies } from './enrol.ts';
+export { type InviteOptions, InviteError, invite } from './invite.ts';
+export { EnrolmentRefusal } from './refusal.ts';
+export { type EnrolmentServer, serveEnrolment } from './serve.ts';
+export { ciliumLifetimeMs, signForPeer } from './signing.ts';
+export { leavePeer } from './depart.ts';

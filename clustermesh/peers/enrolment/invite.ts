@@ -1,0 +1,83 @@
+import { createKey, createRequest, remoteUserOf } from '../certificates/index.ts';
+import { PeerConflictError, type PeerFolder, fingerprintOf, refuseConflict, trustedOf } from '../folder/index.ts';
+import type { InvitationBundle } from './bundle.ts';
+import { createInvitationId, createToken, tokenHashOf } from './token.ts';
+
+export interface InviteOptions {
+  readonly name: string;
+  /** The least that is free unless given. */
+  readonly id?: number | undefined;
+  readonly nowMs: number;
+  readonly validForMs: number;
+}
+
+/** Nothing can be told to a cluster that could not come. */
+export class InviteError extends Error {
+  override readonly name = 'InviteError';
+  readonly code = 'PEER_INVITE';
+  readonly hint: string;
+
+  constructor(problem: string, hint: string) {
+    super(problem);
+    this.hint = hint;
+  }
+}
+
+/**
+ * Writes down an invitation and gives the bundle for it. An invitation to the same cluster that is still open ends.
+ * @throws {InviteError} {@link PeerConflictError}
+ */
+export async function invite(folder: PeerFolder, options: InviteOptions): Promise<InvitationBundle> {
+  const { name, nowMs, validForMs } = options;
+  return await folder.change(async () => {
+    const { own } = folder;
+    if (own.endpoints.length === 0)
+      throw new InviteError(
+        `${own.name} has no endpoint that could be told to ${name}`,
+        'isthmus peer init --endpoint https://HOST:PORT says where others reach the store',
+      );
+    if (own.enrolment === undefined)
+      throw new InviteError(
+        `${own.name} has no address at which ${name} could enrol`,
+        'isthmus peer init --enrolment https://HOST:PORT says where others reach --peer-listen',
+      );
+    const peers = await folder.peers();
+    const open: Awaited<ReturnType<PeerFolder['invitations']>>[number][] = [];
+    for (const one of await folder.invitations())
+      if (one.name === name || one.expiresMs < nowMs) await folder.removeInvitation(one.id);
+      else open.push(one);
+    const id = options.id ?? freeId(own, [...peers.map((peer) => peer.id), ...open.map(({ clusterId }) => clusterId)]);
+    refuseConflict({ name, id }, own, { peers, invitations: open });
+    const state = await folder.authority.read();
+    if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
+    const [token, privateKey, invitation] = [createToken(), await createKey(), createInvitationId()];
+    const expiresMs = nowMs + validForMs;
+    await folder.putInvitation({
+      id: invitation,
+      name,
+      clusterId: id,
+      tokenHash: tokenHashOf(token),
+      expiresMs,
+      failures: 0,
+      privateKey,
+    });
+    return {
+      cluster: { name: own.name, id: own.id, maxConnectedClusters: own.maxConnectedClusters },
+      invited: { name, id },
+      endpoints: own.endpoints,
+      enrolment: own.enrolment,
+      authorities: trustedOf(state),
+      fingerprint: fingerprintOf(state.current.certificate),
+      request: await createRequest(remoteUserOf(own.name), privateKey),
+      invitation,
+      token,
+      expiresMs,
+    };
+  });
+}
+
+function freeId(own: { readonly id: number; readonly maxConnectedClusters: number }, taken: readonly number[]): number {
+  const used = new Set([own.id, ...taken]);
+  for (let id = 1; id <= own.maxConnectedClusters; id++) if (!used.has(id)) return id;
+  throw new PeerConflictError('ID_RANGE', `All ${own.maxConnectedClusters} cluster ids are taken`);
+}

@@ -1,0 +1,65 @@
+import { isDeepStrictEqual } from 'node:util';
+import { refuseConflict } from './conflicts.ts';
+import type { PeerFolder } from './peer-folder.ts';
+import { type PeerObject, declaredPeer } from './peer-object.ts';
+import type { PeerRecord } from './peer-record.ts';
+
+/** What a file changes about one peer. */
+export interface AppliedPeer {
+  readonly name: string;
+  readonly action: 'create' | 'change' | 'none' | 'remove';
+  /** Members that differ. */
+  readonly fields: readonly string[];
+}
+
+export interface ApplyOptions {
+  readonly file: string;
+  readonly nowMs: number;
+  /** Say what would be done, and do nothing. */
+  readonly dryRun: boolean;
+  /** Forget declared peers that stand in the file no more. */
+  readonly prune: boolean;
+}
+
+/**
+ * Makes peers what a file declares. Everything is checked before anything is written; done again, it changes nothing.
+ * @throws {PeerDocumentError} {@link PeerConflictError}
+ */
+export async function applyPeers(
+  folder: PeerFolder,
+  objects: readonly PeerObject[],
+  { file, nowMs, dryRun, prune }: ApplyOptions,
+): Promise<readonly AppliedPeer[]> {
+  return await folder.change(async () => {
+    const before = await folder.peers();
+    const removed = prune
+      ? before.filter(({ name, kind }) => kind === 'declared' && !objects.some((one) => one.name === name))
+      : [];
+    const kept = before.filter((peer) => !removed.includes(peer));
+    const plan: { readonly applied: AppliedPeer; readonly record: PeerRecord }[] = [];
+    const invitations = await folder.invitations();
+    for (const object of objects) {
+      const known = kept.find(({ name }) => name === object.name);
+      const record = declaredPeer(object, known, nowMs, file);
+      const others = [...kept.filter(({ name }) => name !== object.name), ...plan.map((one) => one.record)];
+      const peers = others.filter((peer, i) => others.findLastIndex(({ name }) => name === peer.name) === i);
+      if (record.id !== 0) refuseConflict(record, folder.own, { peers, invitations });
+      const fields = known ? changedFields(known, record) : [];
+      plan.push({
+        record,
+        applied: { name: object.name, action: known ? (fields.length > 0 ? 'change' : 'none') : 'create', fields },
+      });
+    }
+    if (!dryRun) {
+      for (const { name } of removed) await folder.removePeer(name);
+      for (const { record, applied } of plan) if (applied.action !== 'none') await folder.putPeer(record);
+    }
+    const gone = removed.map(({ name }) => ({ name, action: 'remove' as const, fields: [] }));
+    return [...plan.map(({ applied }) => applied), ...gone].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  });
+}
+
+function changedFields(before: PeerRecord, after: PeerRecord): readonly string[] {
+  const keys = Object.keys(after) as (keyof PeerRecord)[];
+  return keys.filter((key) => !isDeepStrictEqual(before[key], after[key])).toSorted();
+}

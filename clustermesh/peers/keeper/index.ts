@@ -1,0 +1,2 @@
+export { type Expiry, expiries } from './expiry.ts';
+export { CertificateKeeper, type KeeperOptions } from './keeper.ts';

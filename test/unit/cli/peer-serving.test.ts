@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { withPeerFiles } from '../../../cli/peer-serving.ts';
+import { PeerFolder } from '../../../clustermesh/index.ts';
+import { systemClock } from '../../../runtime/clock/index.ts';
+
+const nothing = {
+  certFile: undefined,
+  keyFile: undefined,
+  trustedCaFile: undefined,
+  clientCrlFile: undefined,
+  clientCertAuth: false,
+  usersFile: undefined,
+  insecure: false,
+  peerDir: undefined,
+  peerListen: undefined,
+};
+const cluster = { clusterName: 'east', clusterId: 1, maxConnectedClusters: 255 as const };
+let root: string;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'isthmus-peer-serving-'));
+  const own = { name: 'east', id: 1, maxConnectedClusters: 255 as const, endpoints: [], enrolment: undefined };
+  const rest = { extraNames: [], namespace: 'kube-system', authorityFolder: undefined };
+  const lifetimes = { certificateLifetimeMs: 1e9, authorityLifetimeMs: 1e11 };
+  await PeerFolder.create(join(root, 'east'), { ...own, ...rest, ...lifetimes }, systemClock);
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+describe('an apiserver with a folder of certificates', () => {
+  test('serves with its files', async () => {
+    const peerDir = join(root, 'east');
+    expect(await withPeerFiles({ ...nothing, peerDir }, cluster)).toEqual({
+      ...nothing,
+      peerDir,
+      certFile: join(peerDir, 'certificates/server/tls.crt'),
+      keyFile: join(peerDir, 'certificates/server/tls.key'),
+      trustedCaFile: join(peerDir, 'authority/ca.crt'),
+      usersFile: join(peerDir, 'users.yaml'),
+    });
+  });
+
+  test('without one is left as it is', async () => {
+    expect(await withPeerFiles(nothing, cluster)).toEqual(nothing);
+  });
+
+  test.each([
+    { values: { peerListen: { host: '::', port: 1 } }, says: '--peer-listen needs --peer-dir' },
+    { values: { peerDir: 'east', certFile: 'x' }, says: '--cert-file says what --peer-dir says already' },
+    { values: { peerDir: 'east', usersFile: 'x' }, says: '--users-file says what --peer-dir says already' },
+    { values: { peerDir: 'nowhere' }, says: 'is no folder of certificates and peers' },
+    { values: { peerDir: 'east' }, own: { ...cluster, clusterId: 2 }, says: 'belongs to the cluster east (id 1)' },
+  ])('is refused with $values', async ({ values, own = cluster, says }) => {
+    const peerDir = values.peerDir === undefined ? undefined : join(root, values.peerDir);
+    await expect(withPeerFiles({ ...nothing, ...values, peerDir }, own)).rejects.toThrow(says);
+  });
+});

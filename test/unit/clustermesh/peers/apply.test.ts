@@ -1,0 +1,174 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type AppliedPeer,
+  PeerFolder,
+  applyPeers,
+  configFiles,
+  parsePeerObjects,
+} from '../../../../clustermesh/peers/folder/index.ts';
+import { renewOwn } from '../../../../clustermesh/peers/renewal/index.ts';
+import { meshUsers } from '../../../../clustermesh/roles/index.ts';
+import { Users, parseEtcdConfig } from '../../../../kvstore/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
+import { TestAuthority } from '../../../support/certificates.ts';
+import { stateHash } from '../../../support/peer-clusters.ts';
+
+const day = 86_400_000;
+const west = new TestAuthority('authority of west');
+let root: string;
+let folder: PeerFolder;
+const clock = new VirtualClock(Date.now());
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'isthmus-apply-'));
+  const own = {
+    name: 'east',
+    id: 1,
+    maxConnectedClusters: 255 as const,
+    endpoints: ['https://east.example:2379'],
+    enrolment: undefined,
+    extraNames: [],
+    namespace: 'kube-system',
+    certificateLifetimeMs: 30 * day,
+    authorityLifetimeMs: 400 * day,
+    authorityFolder: undefined,
+  };
+  folder = await PeerFolder.create(root, own, clock);
+  await renewOwn(folder, { clock, log: silentLogger });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const object = (name: string, spec: object): string =>
+  JSON.stringify({ apiVersion: 'isthmus.io/v1', kind: 'Peer', metadata: { name }, spec });
+const westSpec = {
+  id: 2,
+  endpoints: ['https://west.example:2379'],
+  authorities: west.cert,
+  allowedCIDRs: ['10.2.0.0/16'],
+};
+const apply = (
+  text: string,
+  options: { readonly dryRun?: boolean; readonly prune?: boolean } = {},
+): Promise<readonly AppliedPeer[]> =>
+  applyPeers(folder, parsePeerObjects(text, 'peers.yaml'), {
+    file: 'peers.yaml',
+    nowMs: clock.now(),
+    dryRun: false,
+    prune: false,
+    ...options,
+  });
+
+describe('a file of peers', () => {
+  test('makes a peer by its authority, whose certificates are that user and no other', async () => {
+    expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'create', fields: [] }]);
+    const { config, policy } = configFiles(folder.paths.configFolder, 'west');
+    const own = folder.paths.certificate('remote');
+    expect(parseEtcdConfig(readFileSync(config, 'utf8'), 'west')).toEqual({
+      endpoints: ['https://west.example:2379'],
+      tls: {
+        trustedCaFile: configFiles(folder.paths.configFolder, 'west').ca,
+        certFile: own.certFile,
+        keyFile: own.keyFile,
+      },
+      ignored: [],
+    });
+    expect(readFileSync(policy, 'utf8')).toBe('allowedCIDRs:\n  - 10.2.0.0/16\n');
+    await using users = await Users.open(
+      {
+        trustedCaFile: folder.paths.trustedFile,
+        usersFile: folder.paths.usersFile,
+        builtIn: meshUsers({ clusterName: 'east', podCidrsOf: () => Promise.resolve([]) }),
+      },
+      { clock, log: silentLogger },
+    );
+    for (const commonName of ['remote-west', 'admin-east', 'root']) {
+      const identity = users.identify(new X509Certificate(west.issue({ commonName }).cert));
+      expect('user' in identity && [identity.user, identity.rights.root]).toEqual(['remote-west', false]);
+    }
+  });
+
+  test('applied again changes nothing', async () => {
+    await apply(object('west', westSpec));
+    const before = stateHash(root);
+    await clock.advance(day);
+    expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'none', fields: [] }]);
+    expect(stateHash(root)).toBe(before);
+  });
+
+  test('changes what it says otherwise, and only says so when told to', async () => {
+    await apply(object('west', westSpec));
+    const before = stateHash(root);
+    const changed = object('west', { ...westSpec, endpoints: ['https://other.example:2379'], allowedCIDRs: undefined });
+    const plan = [{ name: 'west', action: 'change', fields: ['allowedCidrs', 'endpoints'] }];
+    expect(await apply(changed, { dryRun: true })).toEqual(plan);
+    expect(stateHash(root)).toBe(before);
+    expect(await apply(changed)).toEqual(plan);
+    const { config, policy } = configFiles(folder.paths.configFolder, 'west');
+    expect(readFileSync(config, 'utf8')).toContain('other.example');
+    expect(existsSync(policy)).toBe(false);
+  });
+
+  test('forgets those that stand there no more when told to, and leaves nothing', async () => {
+    const before = stateHash(root);
+    await apply(
+      `${object('west', westSpec)}\n---\n${object('north', { ...westSpec, id: 3, authorities: new TestAuthority('n').cert })}`,
+    );
+    expect(
+      await apply(object('north', { ...westSpec, id: 3, authorities: new TestAuthority('n2').cert }), { prune: true }),
+    ).toEqual([
+      { name: 'north', action: 'change', fields: ['authorities'] },
+      { name: 'west', action: 'remove', fields: [] },
+    ]);
+    await apply('', { prune: true });
+    expect(stateHash(root)).toBe(before);
+  });
+
+  test.each([
+    { what: 'another kind', text: object('west', westSpec).replace('"Peer"', '"Pear"'), says: 'kind: expected Peer' },
+    { what: 'no YAML', text: 'a: [', says: 'peers.yaml: expected YAML' },
+    { what: 'no name', text: object('West', westSpec), says: 'metadata.name: expected the name of a cluster' },
+    {
+      what: 'a misspelled member',
+      text: object('west', { ...westSpec, allowedCidrs: [] }),
+      says: 'spec.allowedCidrs: expected no such member',
+    },
+    {
+      what: 'a block that is none',
+      text: object('west', { ...westSpec, allowedCIDRs: ['10.2.0.0/33'] }),
+      says: 'spec.allowedCIDRs[0]',
+    },
+    { what: 'cleartext', text: object('west', { ...westSpec, endpoints: ['http://w:1'] }), says: 'spec.endpoints[0]' },
+    {
+      what: 'no id',
+      text: object('west', { ...westSpec, id: undefined }),
+      says: 'spec.id: expected one beside authorities',
+    },
+    {
+      what: 'a certificate that is no authority',
+      text: object('west', { ...westSpec, authorities: west.issue({ commonName: 'x' }).cert }),
+      says: 'spec.authorities',
+    },
+    { what: 'a peer that is none', text: object('west', { allowedCIDRs: [] }), says: 'west: spec.authorities' },
+    { what: 'our own id', text: object('west', { ...westSpec, id: 1 }), says: '1 is the id of this cluster (east)' },
+    { what: 'our own name', text: object('east', westSpec), says: 'east is the name of this cluster' },
+    {
+      what: 'one id twice',
+      text: `${object('west', westSpec)}\n---\n${object('north', westSpec)}`,
+      says: 'Cluster id 2 is that of the peer west',
+    },
+    {
+      what: 'one peer twice',
+      text: `${object('west', westSpec)}\n---\n${object('west', westSpec)}`,
+      says: 'west stands there twice',
+    },
+  ])('with $what is refused as a whole, and nothing is done', async ({ text, says }) => {
+    const before = stateHash(root);
+    await expect(async () => await apply(text)).rejects.toThrow(says);
+    expect(stateHash(root)).toBe(before);
+  });
+});

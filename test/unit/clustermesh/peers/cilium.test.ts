@@ -1,0 +1,215 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { parse, stringify } from 'yaml';
+import {
+  addCilium,
+  admitCilium,
+  ciliumHelmValues,
+  ciliumSecret,
+  readCilium,
+} from '../../../../clustermesh/peers/cilium/index.ts';
+import { PeerFolder, configFiles } from '../../../../clustermesh/peers/folder/index.ts';
+import { renewOwn, renewalFacts, renewalSteps } from '../../../../clustermesh/peers/renewal/index.ts';
+import { parseEtcdConfig } from '../../../../kvstore/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
+import { TestAuthority } from '../../../support/certificates.ts';
+
+const day = 86_400_000;
+const cilium = new TestAuthority('Cilium CA');
+const shown = cilium.issue({ commonName: 'remote', names: [] });
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const config = (credentials: string): string =>
+  `endpoints:\n- https://north.mesh.cilium.io:2379\ntrusted-ca-file: /var/lib/cilium/clustermesh/${credentials}-ca.crt\nkey-file: /var/lib/cilium/clustermesh/${credentials}.key\ncert-file: /var/lib/cilium/clustermesh/${credentials}.crt\n`;
+const secret = (credentials: string, more: object = {}): string =>
+  stringify({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'cilium-clustermesh' },
+    data: {
+      north: base64(config(credentials)),
+      [`${credentials}-ca.crt`]: base64(cilium.cert),
+      [`${credentials}.key`]: base64(shown.key),
+      [`${credentials}.crt`]: base64(shown.cert),
+      ...more,
+    },
+  });
+const helm = (cluster: object): string =>
+  stringify({
+    clustermesh: {
+      useAPIServer: true,
+      config: { enabled: true, domain: 'mesh.cilium.io', clusters: [{ name: 'north', port: 32_379, ...cluster }] },
+    },
+    cluster: { name: 'x' },
+  });
+const tls = { cert: base64(shown.cert), key: base64(shown.key), caCert: base64(cilium.cert) };
+
+let root: string;
+let folder: PeerFolder;
+const clock = new VirtualClock(Date.now());
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'isthmus-cilium-'));
+  folder = await PeerFolder.create(
+    root,
+    {
+      name: 'east',
+      id: 1,
+      maxConnectedClusters: 255,
+      endpoints: ['https://172.18.0.5:32379'],
+      enrolment: undefined,
+      extraNames: [],
+      namespace: 'kube-system',
+      certificateLifetimeMs: 30 * day,
+      authorityLifetimeMs: 4000 * day,
+      authorityFolder: undefined,
+    },
+    clock,
+  );
+  await renewOwn(folder, { clock, log: silentLogger });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+describe('what a Cilium cluster hands out', () => {
+  test.each([
+    {
+      form: 'a Secret with credentials of the cluster',
+      text: secret('north.etcd-client'),
+      endpoint: 'https://north.mesh.cilium.io:2379',
+    },
+    {
+      form: 'a Secret with common credentials',
+      text: secret('common-etcd-client'),
+      endpoint: 'https://north.mesh.cilium.io:2379',
+    },
+    {
+      form: 'Helm values with an address',
+      text: helm({ address: 'north.example', tls }),
+      endpoint: 'https://north.example:32379',
+    },
+    {
+      form: 'Helm values with addresses, and the name of the server',
+      text: helm({ ips: ['172.18.255.201', 'fd00::1'], tls }),
+      endpoint: 'https://172.18.255.201:32379',
+      serverName: 'north.mesh.cilium.io',
+    },
+  ])('is read from $form', ({ text, endpoint, serverName }) => {
+    const remote = readCilium(text, 'north.yaml', undefined);
+    expect(remote).toMatchObject({
+      name: 'north',
+      authorities: cilium.cert,
+      certificate: shown.cert,
+      privateKey: shown.key,
+    });
+    expect(remote.endpoints[0]).toBe(endpoint);
+    expect(remote.serverName).toBe(serverName);
+  });
+
+  test.each([
+    { what: 'nothing of the kind', text: 'a: 1', says: "expected a Secret of Cilium's" },
+    { what: 'no YAML', text: 'a: [', says: 'expected YAML' },
+    {
+      what: 'several clusters',
+      text: secret('north.etcd-client', { south: base64(config('north.etcd-client')) }),
+      says: 'one cluster, chosen of those that stand there (north, south)',
+    },
+    {
+      what: 'a file that is missing',
+      text: secret('north.etcd-client').replace('north.etcd-client.crt', 'other.crt'),
+      says: 'north.cert-file: expected a file of this Secret: there is no north.etcd-client.crt',
+    },
+    {
+      what: 'a key of another certificate',
+      text: helm({ address: 'n', tls: { ...tls, key: base64(cilium.key) } }),
+      says: 'north.key-file: expected the private key of the certificate',
+    },
+    {
+      what: 'no certificate',
+      text: helm({ address: 'n', tls: { ...tls, cert: 'eA==' } }),
+      says: 'north.cert-file: expected a certificate',
+    },
+    { what: 'no address', text: helm({ tls }), says: 'clustermesh.config.clusters[0].address' },
+  ])('is refused with $what, and no key is repeated', ({ text, says }) => {
+    expect(() => readCilium(text, 'north.yaml', undefined)).toThrow(says);
+    try {
+      readCilium(text, 'north.yaml', undefined);
+    } catch (error) {
+      expect(String(error)).not.toContain(base64(shown.key).slice(60, 90));
+    }
+  });
+
+  test('is followed by agents as any other peer', async () => {
+    await addCilium(folder, readCilium(helm({ ips: ['172.18.255.201'], tls }), 'north.yaml', 'north'), {
+      id: 3,
+      nowMs: clock.now(),
+    });
+    const files = configFiles(folder.paths.configFolder, 'north');
+    const text = readFileSync(files.config, 'utf8');
+    expect(parseEtcdConfig(text, 'north')).toMatchObject({
+      endpoints: ['https://172.18.255.201:32379'],
+      tls: { trustedCaFile: files.ca, certFile: files.cert, keyFile: files.key },
+    });
+    expect(text).toContain('server-name: north.mesh.cilium.io');
+    expect(readFileSync(files.cert, 'utf8')).toBe(shown.cert);
+  });
+});
+
+describe('what a Cilium cluster is given', () => {
+  test('is a Secret that reads as its own do, with a certificate that is let in', async () => {
+    const remote = await admitCilium(folder, { name: 'north', id: 3, nowMs: clock.now() });
+    const text = ciliumSecret(remote, 'cilium-kvstoremesh', 'kube-system');
+    expect(parse(text)).toMatchObject({
+      kind: 'Secret',
+      metadata: { name: 'cilium-kvstoremesh', namespace: 'kube-system' },
+    });
+    for (const form of [text, ciliumHelmValues(remote)]) {
+      const read = readCilium(form, 'east.yaml', undefined);
+      expect(read).toMatchObject({
+        name: 'east',
+        endpoints: ['https://172.18.0.5:32379'],
+        certificate: remote.certificate,
+      });
+    }
+    const certificate = new X509Certificate(remote.certificate);
+    expect(certificate.subject).toBe('CN=remote-north');
+    expect(Date.parse(certificate.validTo)).toBeGreaterThan(clock.now() + 1000 * day);
+    expect(readFileSync(folder.paths.usersFile, 'utf8')).toContain(certificate.fingerprint256);
+    // Nobody has told how it is reached.
+    expect(existsSync(configFiles(folder.paths.configFolder, 'north').config)).toBe(false);
+  });
+
+  test('once more replaces what it was given before, and keeps how it is reached', async () => {
+    await addCilium(folder, readCilium(secret('north.etcd-client'), 'north.yaml', undefined), { nowMs: clock.now() });
+    const first = await admitCilium(folder, { name: 'north', nowMs: clock.now() });
+    const second = await admitCilium(folder, { name: 'north', nowMs: clock.now() });
+    const users = readFileSync(folder.paths.usersFile, 'utf8');
+    expect(users).not.toContain(new X509Certificate(first.certificate).fingerprint256);
+    expect(users).toContain(new X509Certificate(second.certificate).fingerprint256);
+    expect(existsSync(configFiles(folder.paths.configFolder, 'north').config)).toBe(true);
+  });
+
+  test('holds up a new authority of ours until it was given that, too', async () => {
+    const steps = async (): Promise<readonly string[]> =>
+      renewalSteps(await renewalFacts(folder), clock.now()).map(({ kind }) => kind);
+    await admitCilium(folder, { name: 'north', id: 3, nowMs: clock.now() });
+    await folder.authority.writeNotes({ rotationWanted: true });
+    await renewOwn(folder, { clock, log: silentLogger });
+    await clock.advance(5 * day);
+    expect(await steps()).toEqual([]);
+    const { authorities } = await admitCilium(folder, { name: 'north', nowMs: clock.now() });
+    expect(authorities.match(/BEGIN/g)).toHaveLength(2);
+    expect(await steps()).toEqual(['switch-authority']);
+  });
+
+  test('has a name and an id of its own', async () => {
+    const admit = (name: string, id?: number): Promise<unknown> =>
+      admitCilium(folder, { name, id, nowMs: clock.now() });
+    await admit('north', 3);
+    await expect(admit('east')).rejects.toThrow('east is the name of this cluster');
+    await expect(admit('south', 1)).rejects.toThrow('1 is the id of this cluster');
+    await expect(admit('south', 3)).rejects.toThrow('Cluster id 3 is that of the peer north');
+    await admit('south');
+  });
+});

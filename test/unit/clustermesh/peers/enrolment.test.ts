@@ -1,0 +1,307 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type InvitationBundle,
+  type InviteOptions,
+  acceptInvitation,
+  askPeer,
+  exchangeWith,
+  invite,
+  leavePeer,
+} from '../../../../clustermesh/peers/enrolment/index.ts';
+import { configFiles } from '../../../../clustermesh/peers/folder/index.ts';
+import { createKey, createRequest } from '../../../../clustermesh/peers/certificates/index.ts';
+import { type Clock, VirtualClock } from '../../../../runtime/clock/index.ts';
+import { createLogger } from '../../../../runtime/log/index.ts';
+import { TestAuthority } from '../../../support/certificates.ts';
+import { startTcpProxy } from '../../../support/tcp-proxy.ts';
+import { type TestCluster, filesIn, stateHash, testCluster } from '../../../support/peer-clusters.ts';
+
+const hour = 3_600_000;
+const { signal } = new AbortController();
+let root: string;
+let clock: VirtualClock;
+let logged: string;
+let east: TestCluster;
+let west: TestCluster;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'isthmus-enrolment-'));
+  // TLS asks the clock of the machine: what was made two months ago is valid now.
+  clock = new VirtualClock(Date.now() - 61 * 24 * hour);
+  logged = '';
+  const log = createLogger({ level: 'debug', format: 'json', clock, write: (text) => void (logged += text) }, {});
+  east = await testCluster(root, { name: 'east', id: 1 }, clock, log);
+  west = await testCluster(root, { name: 'west', id: 2 }, clock, log);
+});
+afterEach(async () => {
+  await east[Symbol.asyncDispose]();
+  await west[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const inviteWest = (options: Partial<InviteOptions> = {}): Promise<InvitationBundle> =>
+  invite(east.folder, { name: 'west', id: 2, nowMs: clock.now(), validForMs: hour, ...options });
+const accept = (bundle: InvitationBundle, by = west): Promise<unknown> =>
+  acceptInvitation(by.folder, bundle, { clock, signal });
+/** Time in which nobody sleeps. */
+const hasty = (): Clock => ({
+  now: () => clock.now(),
+  monotonicMs: () => clock.monotonicMs(),
+  timer: (ms, run) => clock.timer(ms, run),
+  sleep: () => Promise.resolve(),
+});
+/** Code of the error that a promise ends with. */
+const codeOf = async (promise: Promise<unknown>): Promise<string> => {
+  try {
+    await promise;
+    return 'none';
+  } catch (error) {
+    return String((error as { readonly code?: unknown }).code);
+  }
+};
+const enrol = (bundle: InvitationBundle, body: Readonly<Record<string, unknown>>): Promise<unknown> =>
+  askPeer({ cluster: 'east', enrolment: bundle.enrolment, authorities: bundle.authorities }, '/v1/enrol', body, clock);
+/** What a good client sends. */
+const good = async (
+  bundle: InvitationBundle,
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<Readonly<Record<string, unknown>>> => {
+  const authority = new TestAuthority('authority of west');
+  return {
+    invitation: bundle.invitation,
+    token: bundle.token,
+    cluster: {
+      name: 'west',
+      id: 2,
+      maxConnectedClusters: 255,
+      endpoints: ['https://w:1'],
+      authorities: authority.cert,
+    },
+    request: await createRequest('remote-west', await createKey()),
+    certificate: authority.issue({ commonName: 'remote-east', names: [] }).cert,
+    ...changes,
+  };
+};
+
+describe('two clusters', () => {
+  test('become peers by an invitation, each with a certificate of the other', async () => {
+    await accept(await inviteWest());
+    for (const [own, other] of [
+      [east, 'west'],
+      [west, 'east'],
+    ] as const) {
+      const { config, key, cert, ca } = configFiles(own.folder.paths.configFolder, other);
+      expect(readFileSync(config, 'utf8')).toContain(`https://${other}.example:2379`);
+      const certificate = new X509Certificate(readFileSync(cert));
+      expect(certificate.subject).toBe(`CN=remote-${own.folder.own.name}`);
+      expect(certificate.checkIssued(new X509Certificate(readFileSync(ca)))).toBe(true);
+      expect(readFileSync(key, 'utf8')).toContain('PRIVATE KEY');
+      const issuedBy = own === east ? west : east;
+      expect(readFileSync(issuedBy.folder.paths.usersFile, 'utf8')).toContain(certificate.fingerprint256);
+    }
+    expect(await east.folder.invitations()).toEqual([]);
+  });
+
+  test('leave nothing behind on either side, however often they join and leave', async () => {
+    const before = [east, west].map(({ folder }) => stateHash(folder.paths.root));
+    for (let i = 0; i < 5; i++) {
+      await accept(await inviteWest());
+      expect([east, west].map(({ folder }) => stateHash(folder.paths.root))).not.toEqual(before);
+      const by = i % 2 === 0 ? east : west;
+      const name = i % 2 === 0 ? 'west' : 'east';
+      expect(await leavePeer(by.folder, name, { dead: false, clock, signal })).toBe('both');
+      expect([east, west].map(({ folder }) => stateHash(folder.paths.root))).toEqual(before);
+    }
+  });
+
+  test('part also when one of them is dead, and nothing is left on our side', async () => {
+    const before = stateHash(east.folder.paths.root);
+    await accept(await inviteWest());
+    await west[Symbol.asyncDispose]();
+    expect(await codeOf(leavePeer(east.folder, 'west', { dead: false, clock, signal }))).toBe('PEER_UNREACHABLE');
+    expect(await east.folder.peer('west')).toBeDefined();
+    expect(await leavePeer(east.folder, 'west', { dead: true, clock, signal })).toBe('ours');
+    expect(stateHash(east.folder.paths.root)).toBe(before);
+  });
+
+  test('renew what they show each other, and know each other’s next authority before it signs', async () => {
+    await accept(await inviteWest());
+    const shown = async (): Promise<string[]> =>
+      await Promise.all(
+        [
+          [west, 'east'],
+          [east, 'west'],
+        ].map(
+          async ([own, name]) => (await (own as TestCluster).folder.credentialsFor(name as string))?.certificate ?? '',
+        ),
+      );
+    const first = await shown();
+    await clock.advance(61 * 24 * hour);
+    // One side asks; what the other one shows is due too, and comes along.
+    await exchangeWith(west.folder, 'east', { clock: hasty(), signal });
+    const second = await shown();
+    for (const i of [0, 1]) expect(second[i]).not.toBe(first[i]);
+    // What was shown before is still admitted: connections stand on it.
+    expect((await east.folder.peer('west'))?.admitted).toHaveLength(2);
+    expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
+    expect(filesIn(east.folder.paths.pendingFolder)).toEqual([]);
+  });
+});
+
+describe('an invitation', () => {
+  test('works once', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    expect(await codeOf(enrol(bundle, await good(bundle)))).toBe('TOKEN_USED');
+    await leavePeer(east.folder, 'west', { dead: true, clock, signal });
+    expect(await codeOf(enrol(bundle, await good(bundle)))).toBe('TOKEN_REFUSED');
+  });
+
+  test('works again for the same key, when the first answer was lost', async () => {
+    const bundle = await inviteWest();
+    await using proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(bundle.enrolment).port) });
+    const through = { ...bundle, enrolment: proxy.endpoint.replace('http:', 'https:') };
+    // The handshake is some 1,700 bytes towards the client; the answer comes after it.
+    proxy.cutAtByte(1900);
+    const outcome = await codeOf(accept(through));
+    expect(['PEER_UNREACHABLE', 'TLS_PEER']).toContain(outcome);
+    await accept(through);
+    expect(await west.folder.peer('east')).toBeDefined();
+  });
+
+  test('expires', async () => {
+    const bundle = await inviteWest();
+    await clock.advance(hour);
+    expect(await codeOf(accept(bundle))).toBe('TOKEN_EXPIRED');
+    expect(await codeOf(enrol(bundle, await good(bundle)))).toBe('TOKEN_EXPIRED');
+  });
+
+  test('is taken back by the next one for the same cluster', async () => {
+    const first = await inviteWest();
+    await inviteWest();
+    expect(await codeOf(accept(first))).toBe('TOKEN_REFUSED');
+    expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
+  });
+
+  test.each([
+    { what: 'another name', change: { cluster: { name: 'north' } }, code: 'NAME_DIFFERS' },
+    { what: 'another id', change: { cluster: { id: 3 } }, code: 'NAME_DIFFERS' },
+    { what: 'a mesh of another size', change: { cluster: { maxConnectedClusters: 511 } }, code: 'MESH_SIZE_DIFFERS' },
+    { what: 'no authority', change: { cluster: { authorities: 'x' } }, code: 'PEER_DOCUMENT' },
+    { what: 'a request that is none', change: { request: 'x' }, code: 'REQUEST_REFUSED' },
+    { what: 'a certificate that is none', change: { certificate: 'x' }, code: 'CERTIFICATE_REFUSED' },
+    { what: 'a certificate for another key', change: {}, code: 'CERTIFICATE_REFUSED' },
+    { what: 'no token', change: { token: undefined }, code: 'PEER_DOCUMENT' },
+    { what: 'another token', change: { token: 'A'.repeat(43) }, code: 'TOKEN_REFUSED' },
+    { what: 'a name of a file', change: { invitation: '../peers/x' }, code: 'TOKEN_REFUSED' },
+  ])('is not accepted with $what', async ({ change, code }) => {
+    const bundle = await inviteWest();
+    const body = await good(bundle);
+    const cluster = { ...(body['cluster'] as object), ...('cluster' in change ? change.cluster : {}) };
+    expect(await codeOf(enrol(bundle, { ...body, ...change, cluster }))).toBe(code);
+    expect(await east.folder.peers()).toEqual([]);
+    // Whoever was really invited can still come.
+    await accept(bundle);
+  });
+
+  test('is withdrawn when somebody tries tokens, and addresses that try are slowed down', async () => {
+    const bundle = await inviteWest();
+    const wrong = await good(bundle, { token: 'A'.repeat(43) });
+    const codes: string[] = [];
+    for (let i = 0; i < 12; i++) codes.push(await codeOf(enrol(bundle, wrong)));
+    expect(codes.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 'TOKEN_REFUSED'));
+    expect(codes.slice(10)).toEqual(['TOO_MANY_ATTEMPTS', 'TOO_MANY_ATTEMPTS']);
+    expect(await codeOf(accept(bundle))).toBe('TOO_MANY_ATTEMPTS');
+    await clock.advance(60_000);
+    expect(await codeOf(accept(bundle))).toBe('TOKEN_REFUSED');
+  });
+
+  test('stands in no log, and no file that is kept but that of a hash', async () => {
+    const bundle = await inviteWest();
+    await codeOf(enrol(bundle, { ...(await good(bundle)), request: 'x' }));
+    await codeOf(enrol(bundle, { token: bundle.token, x: 1 }));
+    await accept(bundle);
+    await codeOf(enrol(bundle, await good(bundle)));
+    expect(logged).toContain('A cluster was not let in');
+    expect(logged).not.toContain(bundle.token);
+    for (const file of filesIn(root)) expect(readFileSync(file, 'utf8')).not.toContain(bundle.token);
+    for (const text of [logged]) expect(text).not.toContain('PRIVATE KEY');
+  });
+
+  test('is not sent to somebody in the middle', async () => {
+    const bundle = await inviteWest();
+    const mallory = new TestAuthority('mallory').issue({
+      commonName: 'x',
+      names: ['east.mesh.cilium.io', '127.0.0.1'],
+    });
+    let heard = '';
+    const server = createServer({ cert: mallory.cert, key: mallory.key }, (request, response) => {
+      request.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+      response.end('{}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const failure = accept({ ...bundle, enrolment: `https://127.0.0.1:${port}` });
+      await expect(failure).rejects.toThrow(/not trusted; trusted: CN=Authority of east/);
+      expect(heard).toBe('');
+      expect(await west.folder.peers()).toEqual([]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  test('is for one cluster: names and ids that are taken are refused, by name of the reason', async () => {
+    const north = await testCluster(root, { name: 'north', id: 2 }, clock);
+    await using _north = north;
+    const asking = (options: Partial<InviteOptions>): Promise<string> => codeOf(inviteWest(options));
+    expect(await asking({ name: 'east', id: 7 })).toBe('NAME_IS_OURS');
+    expect(await asking({ name: 'north', id: 1 })).toBe('ID_IS_OURS');
+    expect(await asking({ name: 'north', id: 256 })).toBe('ID_RANGE');
+    const bundle = await inviteWest();
+    expect(await asking({ name: 'north', id: 2 })).toBe('ID_TAKEN');
+    expect(await codeOf(accept(bundle, north))).toBe('NAME_DIFFERS');
+    await accept(bundle);
+    expect(await asking({})).toBe('NAME_TAKEN');
+    expect(await asking({ name: 'north', id: 2 })).toBe('ID_TAKEN');
+    expect((await inviteWest({ name: 'south', id: undefined })).invited).toEqual({ name: 'south', id: 3 });
+    // The one who accepts looks, too.
+    const second = await testCluster(join(root, 'second'), { name: 'east', id: 9 }, clock);
+    await using _second = second;
+    const again = await invite(second.folder, { name: 'west', id: 2, nowMs: clock.now(), validForMs: hour });
+    expect(await codeOf(accept(again))).toBe('NAME_TAKEN');
+  });
+});
+
+describe('what peers ask', () => {
+  test('is refused to everybody else', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    const target = { cluster: 'east', enrolment: bundle.enrolment, authorities: bundle.authorities };
+    const west2 = new TestAuthority('mallory').issue({ commonName: 'remote-west', names: [] });
+    const credentials = { certificate: west2.cert, privateKey: west2.key };
+    const { certificate: server } = { certificate: east.folder.paths.certificate('local') };
+    const local = {
+      certificate: readFileSync(server.certFile, 'utf8'),
+      privateKey: readFileSync(server.keyFile, 'utf8'),
+    };
+    for (const shown of [undefined, credentials, local])
+      for (const route of ['/v1/leave', '/v1/exchange']) {
+        const body = route === '/v1/leave' ? {} : { cluster: (await good(bundle))['cluster'] };
+        expect(await codeOf(askPeer({ ...target, credentials: shown }, route, body, clock))).toBe('NOT_A_PEER');
+      }
+    expect(await codeOf(askPeer(target, '/v1/other', {}, clock))).toBe('BAD_REQUEST');
+    expect(await codeOf(askPeer(target, '/v1/enrol', { x: 'y'.repeat(70_000) }, clock))).toMatch(
+      /BAD_REQUEST|UNREACHABLE/,
+    );
+    expect(await east.folder.peer('west')).toBeDefined();
+    expect(existsSync(configFiles(east.folder.paths.configFolder, 'west').config)).toBe(true);
+  });
+});
