@@ -110,6 +110,7 @@ export class EtcdStore implements Store {
           ...maxPageOf(options.pageSize, this.#options.maxPage),
           revision: options.revision ?? 0,
           serializable: false,
+          lent: false,
         });
         for await (const { entries, revision, last } of parts) {
           started = true;

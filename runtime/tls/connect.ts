@@ -1,4 +1,4 @@
-import { type LookupFunction, isIP } from 'node:net';
+import { type LookupFunction, type OnReadOpts, isIP } from 'node:net';
 import { type SecureContextOptions, type TLSSocket, connect } from 'node:tls';
 import { type CertificateFacts, factsOf } from './certificate.ts';
 import type { TlsMaterial } from './files.ts';
@@ -12,6 +12,8 @@ export interface TlsTarget {
   readonly protocols?: readonly string[];
   /** Turns the name into addresses; the system does unless given. */
   readonly lookup?: LookupFunction;
+  /** Where what is read goes, in place of `data` events; it may come before the other end has proved who it is. */
+  readonly onread?: OnReadOpts;
 }
 
 /** A connection whose other end has proved who it is. */
@@ -39,7 +41,7 @@ export async function connectTls(
   signal: AbortSignal,
 ): Promise<SecureConnection> {
   signal.throwIfAborted();
-  const { host, port, protocols, lookup } = target;
+  const { host, port, protocols, lookup, onread } = target;
   const { insecureSkipVerify = false, serverName } = material.files;
   const expectation: PeerExpectation = {
     peer: `${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -52,6 +54,7 @@ export async function connectTls(
     port,
     ...secureContextOf(material),
     ...(lookup ? { lookup } : {}),
+    ...(onread ? { onread } : {}),
     ...(protocols ? { ALPNProtocols: [...protocols] } : {}),
     // Who is there is asked below, while the certificate is still there to be named.
     rejectUnauthorized: false,

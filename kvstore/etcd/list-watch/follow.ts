@@ -102,6 +102,7 @@ async function* finishListing(
     revision: position.listRevision,
     after: position.lastKey,
     serializable: true,
+    lent: true,
   });
   for await (const { entries, header, revision } of parts) {
     position.observe(header);

@@ -2,6 +2,7 @@ import type { Clock } from '../../../runtime/clock/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
 import { ProtocolError, toText } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
+import { PageRoom } from '../http2/index.ts';
 import { GrpcError } from '../session/index.ts';
 import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
 import type { ChangeColumns } from './change-columns.ts';
@@ -24,6 +25,8 @@ export interface ListSettings {
   readonly revision: number;
   /** Only what comes behind this key. */
   readonly after?: Uint8Array | undefined;
+  /** What entries lie in may be used again as soon as the next part is asked for. */
+  readonly lent: boolean;
   /** Answered by the very server we are connected to, which may be behind others: for who goes on watching there. */
   readonly serializable: boolean;
 }
@@ -57,7 +60,8 @@ export async function* listParts(
   let next: Promise<WholePage> | undefined = read(settings);
   try {
     while (next) {
-      const { parts, revision, after, more, failure }: WholePage = await next;
+      const { parts, revision, after, more, failure, room }: WholePage = await next;
+      using _room = room;
       next = more && !failure ? read({ revision, after }) : undefined;
       for (const [i, part] of parts.entries()) {
         yield { ...part, revision, last: !more && i === parts.length - 1 };
@@ -68,11 +72,13 @@ export async function* listParts(
     }
   } finally {
     reading.abort();
-    await next?.catch(() => undefined);
+    (await next?.catch(() => undefined))?.room?.[Symbol.dispose]();
   }
 }
 
 interface WholePage {
+  /** What the parts lie in, to be disposed of behind them. */
+  readonly room: PageRoom | undefined;
   readonly parts: readonly Pick<ListPart, 'entries' | 'header'>[];
   readonly revision: number;
   /** The last key so far. */
@@ -94,8 +100,9 @@ async function wholePage(
   const parts: Pick<ListPart, 'entries' | 'header'>[] = [];
   let { revision, after } = settings;
   let entriesOfPage = 0;
+  const room = settings.lent ? new PageRoom() : undefined;
   try {
-    for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice })) {
+    for await (const part of page(session, connection, settings, { revision, after, limit, reader, slice, room })) {
       checkOrder(settings, part.entries, after);
       entriesOfPage += part.entries.length;
       if (part.whole) checkPage(settings, reader, entriesOfPage);
@@ -104,11 +111,12 @@ async function wholePage(
       parts.push({ entries: part.entries, header: part.header });
     }
   } catch (error) {
-    if (parts.length === 0) throw error;
-    return { parts, revision, after, more: true, failure: { error } };
+    if (parts.length > 0) return { room, parts, revision, after, more: true, failure: { error } };
+    room?.[Symbol.dispose]();
+    throw error;
   }
   sizer.observe(reader.bytes, entriesOfPage);
-  return { parts, revision, after, more: reader.more };
+  return { room, parts, revision, after, more: reader.more };
 }
 
 interface PageRequest {
@@ -117,6 +125,7 @@ interface PageRequest {
   readonly limit: number;
   readonly reader: RangeReader;
   readonly slice: TimeSlice;
+  readonly room: PageRoom | undefined;
 }
 
 interface PagePart {
@@ -132,7 +141,7 @@ async function* page(
   session: EtcdSession,
   connection: Connection,
   settings: ListSettings,
-  { revision, after, limit, reader, slice }: PageRequest,
+  { revision, after, limit, reader, slice, room }: PageRequest,
 ): AsyncGenerator<PagePart, void, void> {
   const { prefix, signal, batchSize, serializable } = settings;
   const range = rangeOf(prefix);
@@ -141,7 +150,7 @@ async function* page(
   const request = { key, rangeEnd: range.rangeEnd, limit, revision, serializable };
   // It counts as a request, but not as one in flight: how long a page takes is up to who consumes it.
   (await session.permit(signal))[Symbol.dispose]();
-  const call = await session.open(connection, methods.range.path);
+  const call = await session.open(connection, methods.range.path, {}, room);
   const onAbort = (): void => call.fail(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const part = (entries: ChangeColumns, header: ResponseHeader, whole: boolean): PagePart => ({

@@ -1,6 +1,6 @@
-import type { ClientHttp2Stream } from 'node:http2';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { UnavailableError } from '../../contract/index.ts';
+import { type Room, encodeHeaders } from '../http2/index.ts';
 import { CallStream } from './call-stream.ts';
 import type { Dialed } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -34,18 +34,15 @@ export class Connection {
     this.#keepAlive = new KeepAlive(dialed, options.clock, options.keepAlive, () =>
       this.close(new UnavailableError(`Store at ${endpoint.url} does not answer to PING`)),
     );
-    const { http2 } = dialed;
-    http2.on('error', (error) => this.#lose(error));
-    // An error of TLS leaves the session as it is, and deaf.
-    dialed.socket.on('error', (cause) =>
-      this.close(new UnavailableError(`Connection to ${endpoint.url} was lost`, { cause })),
-    );
-    // Calls that are open may still end well; new ones need another connection.
-    http2.on('goaway', (code: number) => this.#lose(new UnavailableError(`Store ended the connection (code ${code})`)));
-    http2.on('close', () => {
-      this.#keepAlive[Symbol.dispose]();
-      this.#lose(new UnavailableError(`Connection to ${endpoint.url} was closed`));
-    });
+    dialed.http2.events = {
+      ready: () => undefined,
+      // Calls that are open may still end well; new ones need another connection.
+      goaway: (code) => this.#lose(new UnavailableError(`Store ended the connection (code ${code})`)),
+      closed: (cause) => {
+        this.#keepAlive[Symbol.dispose]();
+        this.#lose(new UnavailableError(`Connection to ${endpoint.url} was lost`, { cause }));
+      },
+    };
   }
 
   /** False once calls need another connection. */
@@ -53,31 +50,19 @@ export class Connection {
     return !this.#lost;
   }
 
-  /** Opens a call. @throws {NotSentError} when the connection is no longer usable. */
-  open(path: string, metadata: Readonly<Record<string, string>>): CallStream {
-    const notSent = (cause?: unknown): NotSentError =>
-      new NotSentError(`Connection to ${this.endpoint.url} is closed`, { cause });
-    if (this.#lost) throw notSent();
-    let stream: ClientHttp2Stream;
-    try {
-      stream = this.#dialed.http2.request({
-        ':method': 'POST',
-        ':path': path,
-        te: 'trailers',
-        'content-type': 'application/grpc',
-        'user-agent': 'isthmus',
-        ...metadata,
-      });
-    } catch (error) {
-      throw notSent(error);
-    }
-    const call = new CallStream(stream);
+  /** Opens a call; its answer is put into `room`. @throws {NotSentError} when the connection is no longer usable. */
+  open(path: string, metadata: Readonly<Record<string, string>>, room?: Room): CallStream {
+    const { http2 } = this.#dialed;
+    if (this.#lost || !http2.usable) throw new NotSentError(`Connection to ${this.endpoint.url} is closed`);
+    const call: CallStream = new CallStream(
+      (events) => http2.open(this.#headersOf(path, metadata), events, room),
+      () => {
+        this.#calls.delete(call);
+        this.#keepAlive.callClosed();
+      },
+    );
     this.#calls.add(call);
     this.#keepAlive.callOpened();
-    stream.once('close', () => {
-      this.#calls.delete(call);
-      this.#keepAlive.callClosed();
-    });
     return call;
   }
 
@@ -86,8 +71,21 @@ export class Connection {
     this.#keepAlive[Symbol.dispose]();
     for (const call of this.#calls) call.fail(error);
     this.#lose(error);
-    this.#dialed.http2.destroy();
-    this.#dialed.socket.destroy();
+    this.#dialed.http2.destroy(error);
+  }
+
+  #headersOf(path: string, metadata: Readonly<Record<string, string>>): Buffer {
+    const authority = this.endpoint.url.slice(this.endpoint.url.indexOf('//') + 2);
+    return encodeHeaders([
+      [':method', 'POST'],
+      [':scheme', this.endpoint.secure ? 'https' : 'http'],
+      [':path', path],
+      [':authority', authority],
+      ['te', 'trailers'],
+      ['content-type', 'application/grpc'],
+      ['user-agent', 'isthmus'],
+      ...Object.entries(metadata),
+    ]);
   }
 
   #lose(error: unknown): void {

@@ -1,11 +1,8 @@
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { type LookupFunction, type Socket, connect as connectTcp } from 'node:net';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
+import { Http2Connection, Intake } from '../http2/index.ts';
 import type { Endpoint } from './endpoint.ts';
-
-/** 16 MiB for each stream and for the connection: the default of 64 KiB gives 1.2 MB/s at 50 ms. */
-const windowBytes = 16 << 20;
 
 export interface DialDependencies {
   /** Certificates, read again for each connection, so that rotated ones take effect. */
@@ -16,12 +13,13 @@ export interface DialDependencies {
 }
 
 export interface Dialed {
-  readonly http2: ClientHttp2Session;
+  readonly http2: Http2Connection;
   readonly socket: Socket;
 }
 
 interface Opened {
   readonly socket: Socket;
+  readonly intake: Intake;
   /** What an error of this connection means. */
   readonly explain: (error: unknown) => unknown;
 }
@@ -32,26 +30,28 @@ interface Opened {
  */
 export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: AbortSignal): Promise<Dialed> {
   signal.throwIfAborted();
-  const { socket, explain } = await openSocket(endpoint, deps, signal);
+  const { socket, intake, explain } = await openSocket(endpoint, deps, signal);
   socket.setNoDelay(true);
-  const http2 = connectHttp2(endpoint.url, {
-    createConnection: () => socket,
-    settings: { enablePush: false, initialWindowSize: windowBytes },
-    maxSessionMemory: 256,
-  });
+  let http2: Http2Connection | undefined;
+  let ended: { readonly error: unknown } | undefined;
   try {
     await settled(signal, (resolve, reject) => {
-      http2.once('remoteSettings', () => resolve(undefined));
-      http2.once('error', reject);
-      // An alert of TLS reaches the socket, and the session only once the socket is gone.
-      socket.once('error', reject);
-      http2.once('close', () => reject(new Error('Connection closed before the server said anything')));
+      const end = (error: unknown): void => {
+        ended ??= { error };
+        reject(error);
+      };
+      http2 = new Http2Connection(socket, intake, {
+        ready: () => resolve(undefined),
+        goaway: (code) => end(new Error(`The store ended the connection (code ${code})`)),
+        closed: end,
+      });
     });
-    http2.setLocalWindowSize(windowBytes);
+    // Its end may have come together with its beginning.
+    if (ended) throw ended.error;
+    if (!http2) throw new Error('No connection was made');
     return { http2, socket };
   } catch (error) {
-    http2.on('error', () => undefined);
-    http2.destroy();
+    http2?.destroy(error);
     socket.destroy();
     // Under TLS 1.3 a server says only now that it does not like our certificate.
     throw explain(error);
@@ -61,9 +61,13 @@ export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: A
 async function openSocket(endpoint: Endpoint, deps: DialDependencies, signal: AbortSignal): Promise<Opened> {
   const { host, port, secure } = endpoint;
   const { lookup } = deps;
-  const target = { host, port, ...(lookup ? { lookup } : {}) };
-  if (secure)
-    return await connectTls({ ...target, protocols: ['h2'] }, await deps.tls.read(), deps.clock.now(), signal);
+  const intake = new Intake();
+  const target = { host, port, onread: intake.onread, ...(lookup ? { lookup } : {}) };
+  if (secure) {
+    const material = await deps.tls.read();
+    const { socket, explain } = await connectTls({ ...target, protocols: ['h2'] }, material, deps.clock.now(), signal);
+    return { socket, intake, explain };
+  }
   const socket = connectTcp(target);
   try {
     await settled(signal, (resolve, reject) => {
@@ -71,7 +75,7 @@ async function openSocket(endpoint: Endpoint, deps: DialDependencies, signal: Ab
       socket.once('error', reject);
       socket.once('close', () => reject(new Error('Connection closed while it was being made')));
     });
-    return { socket, explain: (error) => error };
+    return { socket, intake, explain: (error) => error };
   } catch (error) {
     socket.on('error', () => undefined);
     socket.destroy();

@@ -1,6 +1,6 @@
-import type { ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../../../runtime/clock/index.ts';
+import type { Http2Connection } from '../http2/index.ts';
 
 export interface KeepAliveOptions {
   /** At least 5.5 s: etcd ends connections that ping more often. */
@@ -13,7 +13,7 @@ export interface KeepAliveOptions {
  * when for `timeoutMs` neither its answer nor any other byte has come.
  */
 export class KeepAlive implements Disposable {
-  readonly #http2: ClientHttp2Session;
+  readonly #http2: Http2Connection;
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #options: KeepAliveOptions;
@@ -24,7 +24,7 @@ export class KeepAlive implements Disposable {
   #disposed = false;
 
   constructor(
-    connection: { readonly http2: ClientHttp2Session; readonly socket: Socket },
+    connection: { readonly http2: Http2Connection; readonly socket: Socket },
     clock: Clock,
     options: KeepAliveOptions,
     onHang: () => void,
@@ -63,11 +63,10 @@ export class KeepAlive implements Disposable {
   }
 
   #ping(): void {
-    if (this.#http2.closed || this.#http2.destroyed) return;
     this.#lastPingMs = this.#clock.monotonicMs();
     let answered = false;
-    this.#http2.ping((error) => {
-      if (error || this.#disposed) return;
+    this.#http2.ping(() => {
+      if (this.#disposed) return;
       answered = true;
       this.#timer?.[Symbol.dispose]();
       this.#schedule();

@@ -11,6 +11,7 @@ import {
   UnavailableError,
 } from '../../contract/index.ts';
 import { type Method, type ResponseHeader, decode, encodeFrame, methods } from '../wire/index.ts';
+import type { Room } from '../http2/index.ts';
 import type { CallStream } from './call-stream.ts';
 import { Connection } from './connection.ts';
 import { Dialer } from './dialer.ts';
@@ -182,19 +183,20 @@ export class EtcdSession implements AsyncDisposable {
     }
   }
 
-  /** Opens a call over this connection, logged in where that is asked for. */
+  /** Opens a call over this connection, logged in where that is asked for. Its answer is put into `room`. */
   async open(
     connection: Connection,
     path: string,
     metadata: Readonly<Record<string, string>> = {},
+    room?: Room,
   ): Promise<CallStream> {
     this.#throwIfUnusable();
     const { username } = this.#options;
-    if (username === undefined) return connection.open(path, metadata);
+    if (username === undefined) return connection.open(path, metadata, room);
     connection.token ??= this.#logIn(connection, username);
     const login = connection.token;
     try {
-      return connection.open(path, { ...metadata, token: await login });
+      return connection.open(path, { ...metadata, token: await login }, room);
     } catch (error) {
       if (connection.token === login) connection.token = undefined;
       throw error;
