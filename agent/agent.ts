@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
 import { Condition, TaskGroup, isAbort } from '../runtime/tasks/index.ts';
-import { OwnSpace, RememberedClusters, RemoteClusters, watchPeers } from '../clustermesh/index.ts';
+import { OwnSpace, RememberedClusters, RemoteClusters, encodeIdentity, watchPeers } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import { type SyncStore, storeMetrics } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
@@ -12,7 +12,7 @@ import { EndpointFile, EndpointManager } from './endpoints/index.ts';
 import { Knowledge } from './knowledge.ts';
 import { LocalCluster, localFeeds } from './local/index.ts';
 import { ReconcileLoop, RouteReconciler } from './reconcile/index.ts';
-import { type OwnNodeFacts, Registration } from './registration/index.ts';
+import { HeldNumbers, type OwnNodeFacts, Registration } from './registration/index.ts';
 import { Startup } from './startup.ts';
 import { makeTables } from './tables.ts';
 
@@ -38,6 +38,7 @@ export class Agent implements RunningAgent {
   readonly #local: LocalCluster;
   readonly #remotes: RemoteClusters;
   readonly #registration: Registration;
+  readonly #held: HeldNumbers;
   readonly #manager: EndpointManager;
   readonly #tables: ReturnType<typeof makeTables>;
   readonly #routes: RouteReconciler;
@@ -57,6 +58,16 @@ export class Agent implements RunningAgent {
     const { endpoints, view, services } = this.#knowledge;
     this.#ownSpace.set('configured', { blocks: [], networks: options.clusterCidrs ?? [] });
     this.#registration = new Registration(own, { keys, endpoints, clock, log });
+    this.#held = new HeldNumbers(own, {
+      keys,
+      endpoints,
+      textOf: (id) => {
+        const record = view.identity(id);
+        return record && encodeIdentity(record);
+      },
+      stateDirectory: options.stateDirectory,
+      log,
+    });
     this.#local = this.#followLocal();
     this.#remotes = new RemoteClusters(
       {
@@ -119,6 +130,7 @@ export class Agent implements RunningAgent {
     const { log } = this.#parts;
     const { fresh, restored } = await this.#manager.restore();
     if (restored > 0) log.info('Took over the endpoints of an earlier life', { [fields.count]: restored });
+    await this.#held.restore();
     await this.#tables.endpoints.audit({ prune: true });
     this.#fresh = fresh;
     this.#startup = new Startup(fresh, {
@@ -147,7 +159,16 @@ export class Agent implements RunningAgent {
     const { log } = this.#parts;
     await using tasks = new TaskGroup(signal);
     tasks.run((running) => this.#loop.run(running));
-    tasks.run((running) => wakeOnChange(view, () => this.#loop.wake(), running));
+    tasks.run((running) =>
+      wakeOnChange(
+        view,
+        () => {
+          this.#held.learnt();
+          this.#loop.wake();
+        },
+        running,
+      ),
+    );
     tasks.run((running) => wakeOnChange(services, () => this.#loop.wake(), running));
     tasks.run((running) => this.#parts.keys.run(running));
     tasks.run((running) => this.#local.run(running));
@@ -170,7 +191,7 @@ export class Agent implements RunningAgent {
     return agentRoutes({
       knowledge: this.#knowledge,
       manager: this.#manager,
-      registration: this.#registration,
+      registration: { leave: (signal) => this.#leave(signal) },
       datapath: this.#parts.datapath,
       kernel: this.#deps.kernel,
       status: () => this.status(),
@@ -268,7 +289,16 @@ export class Agent implements RunningAgent {
       clock: this.#deps.clock,
       log,
       onChange: () => this.#notify(),
+      onReplaced: () => {
+        log.warn('The own store is another one, or an older one: everything this node says in it is looked at again');
+        this.#parts.keys.reassert();
+      },
     });
+  }
+
+  async #leave(signal: AbortSignal): Promise<void> {
+    this.#held.leave();
+    await this.#registration.leave(signal);
   }
 
   async #register(signal: AbortSignal): Promise<void> {

@@ -123,6 +123,7 @@ export {
 } from './etcd/serve/index.ts';
 export {
   type AllocatorStore,
+  type HoldersOptions,
   IdentityAllocator,
   type IdentityAllocatorOptions,
   type NumberConflict,

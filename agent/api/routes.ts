@@ -10,7 +10,7 @@ import type { AgentStatus } from './status.ts';
 export interface ApiDeps {
   readonly knowledge: Knowledge;
   readonly manager: EndpointManager;
-  readonly registration: Registration;
+  readonly registration: Pick<Registration, 'leave'>;
   readonly datapath: Datapath;
   readonly kernel: Kernel;
   readonly status: () => AgentStatus;

@@ -12,6 +12,8 @@ export interface LocalClusterDeps {
   readonly log: Logger;
   /** Called when a listing or a mark arrived. */
   readonly onChange: () => void;
+  /** Called when the store's content was replaced: what we wrote there may be gone. */
+  readonly onReplaced?: () => void;
 }
 
 interface Followed {
@@ -69,7 +71,10 @@ export class LocalCluster {
       signal,
       schedule: exponential({ firstMs: 200, maxMs: 10_000 }),
       onFailure: (error, failures, delayMs) => {
-        this.#waitForMarks ||= error instanceof StoreChangedError;
+        if (error instanceof StoreChangedError) {
+          this.#waitForMarks = true;
+          this.#deps.onReplaced?.();
+        }
         log.warn('Following the local store failed', {
           [fields.error]: error,
           [fields.attempt]: failures,

@@ -8,7 +8,9 @@ import {
   clusterConfigKey,
   encodeClusterConfig,
   heartbeatKey,
+  heldNumbersPrefix,
   hiddenIdentityPrefix,
+  identityReferencePrefix,
   ownSetPrefix,
   syncedKey,
   watchPrefix,
@@ -17,6 +19,8 @@ import { beat, guardKey } from './beat.ts';
 import { Canaries } from './canaries.ts';
 import { labelFilter } from './convert/label-filter.ts';
 import { ExportTimes } from './export-times.ts';
+import { heldNumbersOf } from './held-numbers.ts';
+import { IdentityOpening } from './identity-opening.ts';
 import { KnownObjects } from './known-objects.ts';
 import { type ApiserverOptions, checkApiserverOptions } from './options.ts';
 import { OwnSetGate } from './own-set-gate.ts';
@@ -44,6 +48,7 @@ export class Apiserver implements AsyncDisposable {
   /** Absent where Cilium allocates identities. */
   readonly #allocator: IdentityAllocator | undefined;
   readonly #publisher: Publisher;
+  readonly #opening: IdentityOpening;
   readonly #gate: OwnSetGate;
   readonly #wake = new Wake();
   readonly #canaries: Canaries;
@@ -65,6 +70,14 @@ export class Apiserver implements AsyncDisposable {
     this.#needed = neededKinds(this.#sets);
     const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
     this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
+    this.#opening = new IdentityOpening({
+      nodes: () => (this.#objects.isSynced('Node') ? this.#readyNodes() : undefined),
+      spoken: () => this.#allocator?.holders ?? new Set(),
+      wake: this.#wake,
+      clock,
+      log,
+      longestMs: options.identityOpeningMs ?? 30_000,
+    });
     this.#allocator = followsCilium(source.kinds) ? undefined : this.#openAllocator();
     const objects = this.#objects;
     const problems = (): readonly SourceProblem[] => this.#problems();
@@ -85,6 +98,7 @@ export class Apiserver implements AsyncDisposable {
               cluster: clusterName,
               objects,
               allocator: this.#allocator,
+              opened: () => this.#opening.isOpen,
               labels: labelFilter(options.identityLabels),
               clock,
               log,
@@ -134,7 +148,13 @@ export class Apiserver implements AsyncDisposable {
     using _refreshing = this.#countSkipped();
     await using tasks = new TaskGroup(signal);
     for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
-    if (allocator) tasks.run((running) => allocator.run(running));
+    if (allocator) {
+      tasks.run((running) => allocator.run(running));
+      tasks.run(async (running) => {
+        await this.#opening.opened(running);
+        this.#publisher.release();
+      });
+    }
     tasks.run((running) => this.#publisher.run(running));
     // A lease that went is rarely alone: everything is looked at.
     const lost = (): void => {
@@ -191,6 +211,10 @@ export class Apiserver implements AsyncDisposable {
         ...[...skipped]
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
+        ...(this.#allocator?.conflicts ?? []).map(({ id, ours, theirs, holder }) => ({
+          object: `identity ${id}`,
+          reason: `means ${ours} in the store, and ${theirs} to ${holder ?? 'somebody who refers to it'}`,
+        })),
       ],
       store: {
         connected: health.connected,
@@ -206,14 +230,18 @@ export class Apiserver implements AsyncDisposable {
   }
 
   #openAllocator(): IdentityAllocator {
-    const { clusterName, clusterId, maxConnectedClusters, store, clock, identityGraceMs } = this.#options;
+    const { clusterName: cluster, clusterId, maxConnectedClusters, store, clock, identityGraceMs } = this.#options;
+    const origin = { cluster, clusterId, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) };
     return new IdentityAllocator({
       store,
-      prefix: watchPrefix('identities', clusterName),
+      prefix: watchPrefix('identities', cluster),
       hiddenPrefix: hiddenIdentityPrefix,
       range: identityRange(clusterId, maxConnectedClusters),
       clock,
       log: this.#log,
+      referencePrefix: identityReferencePrefix,
+      holders: { prefix: heldNumbersPrefix, read: heldNumbersOf(origin) },
+      opening: (signal) => this.#opening.opened(signal),
       ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
     });
   }
@@ -279,10 +307,12 @@ export class Apiserver implements AsyncDisposable {
 
   #expectNodes(): void {
     if (!this.#objects.isSynced('Node')) return;
-    this.#gate.expect(
-      [...this.#objects.all('Node')].filter((node) => node.status.ready).map((node) => node.metadata.name),
-    );
+    this.#gate.expect(this.#readyNodes());
     this.#wake.notify();
+  }
+
+  #readyNodes(): string[] {
+    return [...this.#objects.all('Node')].filter((node) => node.status.ready).map((node) => node.metadata.name);
   }
 
   async #followOwnSets(signal: AbortSignal): Promise<void> {
@@ -298,6 +328,9 @@ export class Apiserver implements AsyncDisposable {
       observer: {
         upsert: (node) => note(node, true),
         remove: (node) => note(node, false),
+        restart: (reason) => {
+          if (reason !== 'start') for (const sync of this.#channels.all) sync.reassert();
+        },
         synced: () => {
           this.#gate.listed = true;
           this.#wake.notify();
@@ -332,8 +365,11 @@ export class Apiserver implements AsyncDisposable {
     const nodes = written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
       : this.#gate.waitingFor().map((node) => `own-set of node ${node}`);
+    const identities = this.#allocator
+      ? this.#opening.waitingFor().map((node) => `identities that node ${node} uses`)
+      : [];
     const unread = this.ready ? [] : this.#problems().map(({ object, reason }) => `${object}: ${reason}`);
-    return [...kinds, ...nodes, ...unread];
+    return [...kinds, ...identities, ...nodes, ...unread];
   }
 }
 

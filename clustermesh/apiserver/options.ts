@@ -20,6 +20,11 @@ export interface ApiserverOptions {
   readonly leaseTtlSeconds?: number;
   /** A ready node whose agent says nothing this long no longer holds back the canaries of nodes and addresses. Default 5 min. */
   readonly silentNodeMs?: number;
+  /**
+   * New identities are given when the agents of all ready nodes have said which ones they use, and at the latest after
+   * this: a store that was lost must not make an old number mean something else. Default 30 s.
+   */
+  readonly identityOpeningMs?: number;
   /** How long an unused identity is kept. Default 10 min. */
   readonly identityGraceMs?: number;
   /** Which forms of shared services are exported. Default `prefer-legacy`. */

@@ -1,3 +1,4 @@
+import type { Pod } from '../../kubernetes/index.ts';
 import { type IdentityAllocator, RangeExhaustedError } from '../../kvstore/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
@@ -14,6 +15,8 @@ export interface PodRecordsOptions {
   readonly cluster: string;
   readonly objects: KnownObjects;
   readonly allocator: IdentityAllocator;
+  /** Whether new identities may be given. */
+  readonly opened: () => boolean;
   readonly labels: LabelFilter;
   readonly clock: Clock;
   readonly log: Logger;
@@ -35,6 +38,14 @@ export class PodRecords {
     return this.#withoutIdentity;
   }
 
+  /** False for a pod that would need a new identity, as long as none may be given. */
+  mayDecide(unit: Unit): boolean {
+    const { objects, allocator, opened } = this.#options;
+    if (opened()) return true;
+    const pod = objects.get('Pod', unit.namespace, unit.name);
+    return !pod || endpointNodeOf(pod) === undefined || allocator.idOf(this.#textOf(pod)) !== undefined;
+  }
+
   /** The node on which a pod has an endpoint. */
   nodeOf({ namespace, name }: Unit): string | undefined {
     const pod = this.#options.objects.get('Pod', namespace, name);
@@ -46,7 +57,7 @@ export class PodRecords {
    * @param hidden other clusters must not learn of it.
    */
   async of(unit: Unit, hidden: boolean, signal: AbortSignal): Promise<readonly KeyRecord[]> {
-    const { objects, allocator, cluster, labels: filter } = this.#options;
+    const { objects, allocator } = this.#options;
     const id = unitId(unit);
     const pod = objects.get('Pod', unit.namespace, unit.name);
     const node = pod && endpointNodeOf(pod);
@@ -57,8 +68,7 @@ export class PodRecords {
       if (held !== undefined) allocator.release(held);
       return [];
     }
-    const namespace = objects.get('Namespace', '', unit.namespace)?.metadata;
-    const text = encodeIdentity({ labels: identityLabelsOf(pod, namespace?.labels ?? {}, cluster, filter) });
+    const text = this.#textOf(pod);
     const known = text === held ? allocator.idOf(text) : undefined;
     if (known !== undefined) await this.#repeated((attempt) => allocator.setHidden(text, hidden, attempt), signal);
     const identity = known ?? (await this.#allocate(unit, text, hidden, signal));
@@ -68,6 +78,12 @@ export class PodRecords {
     }
     const record = workloadOf(pod, node, identity, hidden);
     return [{ key: keyOfWorkload(record), value: encodeWorkload(record) }];
+  }
+
+  #textOf(pod: Pod): string {
+    const { objects, cluster, labels } = this.#options;
+    const namespace = objects.get('Namespace', '', pod.metadata.namespace)?.metadata;
+    return encodeIdentity({ labels: identityLabelsOf(pod, namespace?.labels ?? {}, cluster, labels) });
   }
 
   /** 0 when no number is free: the endpoint stays `reserved:init`, and the pod is named in the status. */

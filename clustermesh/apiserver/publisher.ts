@@ -27,7 +27,7 @@ const batchSize = 128;
 
 /**
  * Turns units into keys: looks at what is known now, computes the records, and wishes them into the channel of their kind.
- * A unit that cannot be decided on yet, because a kind that it needs has not been listed, waits; one that makes no valid
+ * A unit that cannot be decided on yet, because a kind that it needs has not been listed (or an identity may not be given), waits; one that makes no valid
  * record is skipped with a reason, and what was published of it before stays.
  *
  * While the source has problems, what an earlier life published and this one cannot confirm is *kept*: wished as it is
@@ -86,22 +86,24 @@ export class Publisher {
 
   /** True when every unit of the kind that was touched so far has been decided on. */
   settled(kind: UnitKind): boolean {
-    return !this.#busy && this.#queue.size === 0 && this.#ready(kind);
+    if (this.#busy || this.#queue.size > 0 || !this.#ready(kind)) return false;
+    for (const held of this.#held.values()) if (held.kind === kind) return false;
+    return true;
   }
 
   look(units: readonly Unit[]): void {
     for (const unit of units) {
       if (!this.#options.keys.has(unit.kind)) continue;
       const id = unitId(unit);
-      if (this.#ready(unit.kind)) this.#queue.set(id, unit);
+      if (this.#decidable(unit)) this.#queue.set(id, unit);
       else this.#held.set(id, unit);
     }
   }
 
-  /** Another kind has been listed: what waited for it is looked at. */
+  /** Another kind has been listed, or new identities may be given: what waited for it is looked at. */
   release(): void {
     for (const [id, unit] of this.#held) {
-      if (!this.#ready(unit.kind)) continue;
+      if (!this.#decidable(unit)) continue;
       this.#held.delete(id);
       this.#queue.set(id, unit);
     }
@@ -123,6 +125,11 @@ export class Publisher {
       this.#busy = false;
       if (this.#queue.size === 0) this.#options.idle();
     }
+  }
+
+  /** A pod whose identity would be a new one waits until such are given. */
+  #decidable(unit: Unit): boolean {
+    return this.#ready(unit.kind) && (unit.kind !== 'Pod' || this.#options.pods?.mayDecide(unit) !== false);
   }
 
   #ready(kind: UnitKind): boolean {

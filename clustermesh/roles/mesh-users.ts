@@ -13,6 +13,8 @@ import {
   clusterConfigKey,
   clusterConfigPrefix,
   heartbeatKey,
+  heldNumbersKey,
+  hiddenIpPrefix,
   ipKey,
   nodeKey,
   ownPrefix,
@@ -95,23 +97,25 @@ function agentPermissions(
   node: string,
   podCidrs: () => Promise<readonly Prefix[]>,
 ): readonly Permission[] {
-  const addresses = permitPrefix('write', ipKey(''));
+  const addressesUnder = (prefix: string): Permission => ({
+    ...permitPrefix('write', prefix),
+    only: async (key) => {
+      const address = addressIn(key, prefix);
+      return address !== undefined && (await podCidrs()).some((cidr) => containsIp(cidr, address));
+    },
+  });
   return [
     permitKey('write', nodeKey(cluster, node)),
     permitKey('write', ownSetKey(node)),
-    {
-      ...addresses,
-      only: async (key) => {
-        const address = addressIn(key);
-        return address !== undefined && (await podCidrs()).some((cidr) => containsIp(cidr, address));
-      },
-    },
+    permitKey('write', heldNumbersKey(node)),
+    addressesUnder(ipKey('')),
+    addressesUnder(hiddenIpPrefix),
   ];
 }
 
 /** The address of an address key; only its canonical text counts, or one address could have several keys. */
-function addressIn(key: Uint8Array): IpAddress | undefined {
-  const text = Buffer.from(key).toString('latin1').slice(ipKey('').length);
+function addressIn(key: Uint8Array, prefix: string): IpAddress | undefined {
+  const text = Buffer.from(key).toString('latin1').slice(prefix.length);
   try {
     return parseIp(text) === text ? text : undefined;
   } catch {

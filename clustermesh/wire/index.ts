@@ -11,9 +11,12 @@ export {
   clusterConfigPrefix,
   endpointSliceKey,
   heartbeatKey,
+  heldNumbersKey,
+  heldNumbersPrefix,
   hiddenIdentityPrefix,
   hiddenIpPrefix,
   identityKey,
+  identityReferencePrefix,
   ipKey,
   leaderKey,
   localEndpointsKey,
@@ -46,6 +49,8 @@ export type {
   ClusterServiceRecord,
   EndpointSliceRecord,
   EndpointSlicesExportMode,
+  HeldNumber,
+  HeldNumbersRecord,
   IdentityRecord,
   IpFamily,
   IpRecord,
@@ -76,6 +81,7 @@ export { decodeServiceExport, encodeServiceExport, keyOfServiceExport } from './
 export { decodeTime, encodeTime } from './time-mark.ts';
 export { decodeLocalService, encodeLocalService, keyOfLocalService } from './own/local-service.ts';
 export { decodeLocalEndpoints, encodeLocalEndpoints, keyOfLocalEndpoints } from './own/local-endpoints.ts';
+export { decodeHeldNumbers, encodeHeldNumbers, keyOfHeldNumbers } from './own/held-numbers.ts';
 export { decodeNamespace, encodeNamespace, keyOfNamespace } from './own/namespace.ts';
 export { decodeNodeAssignment, encodeNodeAssignment, keyOfNodeAssignment } from './own/node-assignment.ts';
 export { decodePolicy, encodePolicy, keyOfPolicy } from './own/policy.ts';

@@ -108,8 +108,12 @@ export function leaderKey(work: string): string {
   return `${ownPrefix}leader/${segment(work)}`;
 }
 
+/** Who refers to an identity in Cilium's kvstore mode: `<labels>/<node>` → number (kvstore-schema §4.4). */
+export const identityReferencePrefix = `${statePrefix}/identities/v1/value/`;
+
 export const ownSyncedPrefix = `${ownPrefix}synced/`;
 export const ownSetPrefix = `${ownPrefix}own-set/`;
+export const heldNumbersPrefix = `${ownPrefix}held/`;
 
 /** Exists once the kind was really listed and every record of it is stored. */
 export function ownSyncedKey(kind: OwnKind): string {
@@ -119,6 +123,11 @@ export function ownSyncedKey(kind: OwnKind): string {
 /** A node's agent says here that all its address keys are written. */
 export function ownSetKey(node: string): string {
   return ownSetPrefix + segment(node);
+}
+
+/** A node's agent says here which identities its endpoints have, and what they mean. */
+export function heldNumbersKey(node: string): string {
+  return heldNumbersPrefix + segment(node);
 }
 
 export function localServiceKey(namespace: string, name: string): string {

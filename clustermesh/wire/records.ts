@@ -212,6 +212,21 @@ export interface NamespaceRecord {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** An identity that a node uses, with the labels that it means there. */
+export interface HeldNumber {
+  readonly id: number;
+  /** As in the identity's own key. */
+  readonly text: string;
+  /** Not for other clusters. */
+  readonly hidden: boolean;
+}
+
+/** `isthmus/v1/held/<node>`. */
+export interface HeldNumbersRecord {
+  readonly node: string;
+  readonly numbers: readonly HeldNumber[];
+}
+
 /** `isthmus/v1/nodes/<node>`: what the cluster assigned to a node. */
 export interface NodeAssignmentRecord {
   readonly node: string;

@@ -1,43 +1,13 @@
-import type { Clock } from '../../runtime/clock/index.ts';
-import { type Logger, fields } from '../../runtime/log/index.ts';
+import { fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
-import { type KeyValue, type Store, type WatchBatch, toText } from '../contract/index.ts';
+import { type KeyValue, type WatchBatch, toText } from '../contract/index.ts';
+import { hash } from './hash.ts';
+import { Holders } from './holders.ts';
 import type { NumberConflict } from './number-holder.ts';
+import type { IdentityAllocatorOptions } from './options.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
-import { listReferences } from './references.ts';
-
-/** All that an allocator needs of a store. */
-export type AllocatorStore = Pick<Store, 'list' | 'listAndWatch' | 'transact'> & Partial<Pick<Store, 'lock'>>;
-
-export interface IdentityAllocatorOptions {
-  readonly store: AllocatorStore;
-  /** With its trailing slash; what follows is the number in decimal. The value is the text that the number stands for. */
-  readonly prefix: string;
-  /** The same for texts that not every reader may see. One number has one meaning under both. Absent: nothing is hidden. */
-  readonly hiddenPrefix?: string;
-  /** Numbers to give away, both ends included. */
-  readonly range: { readonly min: number; readonly max: number };
-  readonly clock: Clock;
-  readonly log: Logger;
-  /**
-   * How long a number that nobody refers to any more stays in the store, and how long after its deletion it is not given to
-   * another text. Readers far away may still act on what they knew. Default 10 min.
-   */
-  readonly graceMs?: number;
-  /**
-   * Where nodes say which numbers they refer to, with its trailing slash (see `NumberHolder`). Such a number is not
-   * collected, and means what they say where the store has forgotten it.
-   */
-  readonly referencePrefix?: string;
-  /**
-   * New numbers are given only after this has settled: when everybody who may hold numbers of an earlier life of the store
-   * has said so. What is known is given at once.
-   */
-  readonly opening?: (signal: AbortSignal) => Promise<void>;
-  /** A lock under this prefix and the number is held while a number is deleted, as others do who collect, too. */
-  readonly lockPrefix?: string;
-}
+import { type Reference, listReferences } from './references.ts';
 
 interface Entry {
   readonly id: number;
@@ -69,6 +39,9 @@ export class IdentityAllocator {
   readonly #deleting = new Map<string, Promise<void>>();
   /** Numbers that mean one thing in the store and another to somebody who refers to them; given to nobody. */
   readonly #conflicts = new Map<number, NumberConflict>();
+  readonly #holders: Holders | undefined;
+  /** Those of the conflicts that holders have told of. */
+  readonly #heldOtherwise = new Set<number>();
   #collecting = false;
   #loaded = false;
   #opened: Promise<void> | undefined;
@@ -76,6 +49,7 @@ export class IdentityAllocator {
   constructor(options: IdentityAllocatorOptions) {
     this.#options = options;
     this.#graceMs = options.graceMs ?? 600_000;
+    this.#holders = options.holders && new Holders(options.holders, options.store, options.log);
   }
 
   /** Numbers in the store, referenced or not. */
@@ -88,6 +62,11 @@ export class IdentityAllocator {
     let count = 0;
     for (const entry of this.#byId.values()) if (entry.references > 0) count += 1;
     return count;
+  }
+
+  /** Those who have said in a key of their own which numbers they refer to. */
+  get holders(): ReadonlySet<string> {
+    return this.#holders?.names ?? new Set();
   }
 
   /** Numbers whose meaning is contested: the store's stays, those who hold the other one are named in the log. */
@@ -104,6 +83,7 @@ export class IdentityAllocator {
     for (const [prefix, hidden] of this.#prefixes())
       for await (const page of this.#options.store.list(prefix, { signal }))
         for (const entry of page.entries) this.#learn(entry, hidden);
+    await this.#holders?.load(signal);
     await this.#learnReferences(signal);
     this.#loaded = true;
   }
@@ -189,6 +169,16 @@ export class IdentityAllocator {
       tasks.run((running) =>
         retry((attempt) => this.#follow(prefix, hidden, attempt), { clock, signal: running, schedule, onFailure }),
       );
+    const holders = this.#holders;
+    if (holders)
+      tasks.run((running) =>
+        retry((attempt) => holders.follow(() => this.#learnHeld(attempt), attempt), {
+          clock,
+          signal: running,
+          schedule,
+          onFailure,
+        }),
+      );
     tasks.run((running) =>
       retry((attempt) => this.#collectForever(attempt), { clock, signal: running, schedule, onFailure }),
     );
@@ -210,36 +200,44 @@ export class IdentityAllocator {
 
   /** Takes over what those who refer to numbers say of them. What the store says itself is not changed by that. */
   async #learnReferences(signal: AbortSignal): Promise<void> {
-    const { store, referencePrefix, range, log } = this.#options;
+    const { store, referencePrefix } = this.#options;
+    await this.#learnHeld(signal);
     if (referencePrefix === undefined) return;
-    for await (const { id, text, holder } of listReferences(store, referencePrefix, signal)) {
-      if (id < range.min || id > range.max) continue;
-      const known = this.#byId.get(id) ?? (await this.#restore(id, text, signal));
-      if (known.text === text || this.#conflicts.has(id)) continue;
-      this.#conflicts.set(id, { id, ours: known.text, theirs: text });
-      log.warn('A number means one thing in the store and another to somebody who refers to it', {
-        number: id,
-        stored: known.text,
-        held: text,
-        holder,
-      });
-    }
+    for await (const reference of listReferences(store, referencePrefix, signal))
+      await this.#learnReference(reference, signal);
+  }
+
+  async #learnHeld(signal: AbortSignal): Promise<void> {
+    if (!this.#holders) return;
+    const held = [...this.#holders.references()];
+    // What nobody holds any more is not contested either.
+    for (const [id, { theirs }] of this.#conflicts)
+      if (this.#heldOtherwise.has(id) && !held.some((each) => each.id === id && each.text === theirs))
+        this.#conflicts.delete(id);
+    for (const reference of held)
+      if (await this.#learnReference(reference, signal)) this.#heldOtherwise.add(reference.id);
+  }
+
+  /** True when it contests what the store says. */
+  async #learnReference({ id, text, holder, hidden = false }: Reference, signal: AbortSignal): Promise<boolean> {
+    const { range, log } = this.#options;
+    if (id < range.min || id > range.max) return false;
+    const known = this.#byId.get(id) ?? (await this.#restore(id, text, hidden, signal));
+    if (known.text === text || this.#conflicts.has(id)) return false;
+    this.#conflicts.set(id, { id, ours: known.text, theirs: text, holder });
+    log.warn('A number means one thing in the store and another to somebody who refers to it', {
+      number: id,
+      stored: known.text,
+      held: text,
+      holder,
+    });
+    return true;
   }
 
   /** Puts the key of a number back, whose meaning somebody has kept. Where another one was put first, that one counts. */
-  async #restore(id: number, text: string, signal: AbortSignal): Promise<Entry> {
-    const key = this.#key({ id, hidden: false });
-    const result = await this.#options.store.transact(
-      {
-        when: [{ key, target: 'create', result: 'equal', value: 0 }],
-        then: [{ type: 'put', key, value: text }],
-        otherwise: [{ type: 'get', key }],
-      },
-      { signal },
-    );
-    const [found] = result.results;
-    const learnt = found?.type === 'get' && found.entry ? this.#learn(found.entry, false) : undefined;
-    return learnt ?? this.#add(id, text, false, result.revision);
+  async #restore(id: number, text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
+    const created = await this.#createKey(id, text, hidden && this.#options.hiddenPrefix !== undefined, signal);
+    return 'revision' in created ? this.#add(id, text, hidden, created.revision) : created.learnt;
   }
 
   async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
@@ -247,28 +245,38 @@ export class IdentityAllocator {
     const known = this.#byText.get(text);
     if (known) return known;
     for (const id of this.#candidates(text)) {
+      const created = await this.#createKey(id, text, hidden, signal);
+      if ('revision' in created) return this.#add(id, text, hidden, created.revision);
+      if (created.learnt.text === text) return created.learnt;
+    }
+    throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
+  }
+
+  /** Creates the key of a number where there is none under either prefix; else takes over what is there. */
+  async #createKey(
+    id: number,
+    text: string,
+    hidden: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly revision: number } | { readonly learnt: Entry }> {
+    const prefixes = this.#prefixes();
+    for (;;) {
       const result = await this.#options.store.transact(
         {
-          when: this.#prefixes().map(([prefix]) => ({
-            key: `${prefix}${id}`,
-            target: 'create' as const,
-            result: 'equal' as const,
-            value: 0,
-          })),
+          when: prefixes.map(([prefix]) => ({ key: `${prefix}${id}`, target: 'create', result: 'equal', value: 0 })),
           then: [{ type: 'put', key: this.#key({ id, hidden }), value: text }],
-          otherwise: this.#prefixes().map(([prefix]) => ({ type: 'get' as const, key: `${prefix}${id}` })),
+          otherwise: prefixes.map(([prefix]) => ({ type: 'get', key: `${prefix}${id}` })),
         },
         { signal },
       );
-      if (result.succeeded) return this.#add(id, text, hidden, result.revision);
-      for (const [i, [, isHidden]] of this.#prefixes().entries()) {
+      if (result.succeeded) return { revision: result.revision };
+      for (const [i, [, isHidden]] of prefixes.entries()) {
         const found = result.results[i];
         if (found?.type !== 'get' || !found.entry) continue;
-        const learnt = this.#learn(found.entry, isHidden);
-        if (learnt?.text === text) return learnt;
+        const learnt = this.#learn(found.entry, isHidden) ?? this.#byId.get(id);
+        if (learnt) return { learnt };
       }
     }
-    throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
   }
 
   /** Free numbers, beginning where the text points to. */
@@ -398,6 +406,7 @@ export class IdentityAllocator {
 
   async #isReferenced({ text }: Entry, signal: AbortSignal): Promise<boolean> {
     const { store, referencePrefix } = this.#options;
+    if (this.#holders?.refersTo(text)) return true;
     if (referencePrefix === undefined) return false;
     for await (const _ of listReferences(store, referencePrefix, signal, text)) return true;
     return false;
@@ -412,7 +421,7 @@ export class IdentityAllocator {
       await lock?.release();
     }
     // Somebody may have referred to it at that very moment. It rests, so that nobody else has got it.
-    if (await this.#isReferenced(entry, signal)) await this.#restore(entry.id, entry.text, signal);
+    if (await this.#isReferenced(entry, signal)) await this.#restore(entry.id, entry.text, entry.hidden, signal);
   }
 
   async #delete(entry: Entry, signal: AbortSignal): Promise<void> {
@@ -457,11 +466,4 @@ export class IdentityAllocator {
     const id = Number(digits);
     return id >= this.#options.range.min && id <= this.#options.range.max ? id : undefined;
   }
-}
-
-/** FNV-1a, 32 bits: spreads well, and is the same in every version of ours. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
-  return value >>> 0;
 }

@@ -8,6 +8,8 @@ export interface NumberConflict {
   readonly ours: string;
   /** What the store says. */
   readonly theirs: string;
+  /** Who holds the other meaning, where that is known. */
+  readonly holder?: string;
 }
 
 export interface NumberHolderOptions {

@@ -6,6 +6,8 @@ export interface Reference {
   readonly text: string;
   /** Last part of the key. */
   readonly holder: string;
+  /** The text is one that not every reader may see. */
+  readonly hidden?: boolean;
 }
 
 /** `<prefix><text>/<holder>` → number, under the holder's lease (kvstore-schema §4.4: slave keys). */

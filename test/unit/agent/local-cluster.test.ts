@@ -64,9 +64,16 @@ describe('the own cluster', () => {
       assignment: (record) => assigned.push(record?.podCidrs[0]?.address),
       workload: (key, record) => (record ? workloads.set(key, record.identity) : workloads.delete(key)),
     });
-    const local = new LocalCluster('east', feeds, { store, clock, log: silentLogger, onChange: () => undefined });
+    const replaced = { count: 0 };
+    const local = new LocalCluster('east', feeds, {
+      store,
+      clock,
+      log: silentLogger,
+      onChange: () => undefined,
+      onReplaced: () => (replaced.count += 1),
+    });
     running = local.run(controller.signal).catch(() => undefined);
-    return { view, services, assigned, workloads, local };
+    return { view, services, assigned, workloads, local, replaced };
   };
 
   test('is read at once, and known completely when its writers say so', async () => {
@@ -96,13 +103,15 @@ describe('the own cluster', () => {
     await new RemoteWriter(east.store, 'east', 1).ip('10.1.1.5', '192.168.1.1');
     await east.canariesAfter(0);
     const store = new MovableStore(east.store);
-    const { view, services, local } = follow(store);
+    const { view, services, local, replaced } = follow(store);
     await until(clock, () => local.waitingFor().length === 0);
+    expect(replaced.count).toBe(0);
 
     const engine = new MemoryEngine({ clock });
     const fresh = new EngineStore(engine, { clock, endpoint: 'east' });
     store.move(fresh);
     await clock.advance(5000);
+    expect(replaced.count).toBe(1);
     expect(view.ip('10.1.1.5/32')).toBeDefined();
     expect([...services.keys()]).toEqual(['shop/web']);
     await fresh.put(ownSyncedKey('services'), 'now');

@@ -33,7 +33,9 @@ export class Harness implements AsyncDisposable {
   async start(options: Partial<ApiserverOptions> = {}): Promise<void> {
     this.#stop = new AbortController();
     const { store, clock, source } = this;
-    const all = { clusterName: 'east', clusterId: 1, store, clock, source, log: silentLogger, ...options };
+    // No agents run here; tests that play them say how long they are waited for.
+    const fixed = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0 };
+    const all = { ...fixed, store, clock, source, log: silentLogger, ...options };
     this.#apiserver = new Apiserver(all);
     this.#running = this.#apiserver.run(this.#stop.signal);
     this.#running.catch(() => undefined);

@@ -29,9 +29,12 @@ const asked = {
   'a node whose name goes on': key('cilium/state/nodes/v1/east/n1x'),
   'own mark': key('isthmus/v1/own-set/n1'),
   'mark of another': key('isthmus/v1/own-set/n2'),
+  'own identities': key('isthmus/v1/held/n1'),
   'own assignment': key('isthmus/v1/nodes/n1'),
   'own pod': key('cilium/state/ip/v1/default/10.1.2.63'),
   'own pod, IPv6': key('cilium/state/ip/v1/default/fd00:1::7'),
+  'own hidden pod': key('isthmus/v1/ip/10.1.2.63'),
+  'hidden pod beyond the block': key('isthmus/v1/ip/10.1.2.64'),
   'pod beyond the block': key('cilium/state/ip/v1/default/10.1.2.64'),
   'pod in another spelling': key('cilium/state/ip/v1/default/fd00:1:0::7'),
   'a block': key('cilium/state/ip/v1/default/10.1.2.0/28'),
@@ -83,7 +86,14 @@ describe('the users of a cluster', () => {
     const rights = rightsOf('agent-n1');
     const read = Object.keys(asked).filter((name) => !['elsewhere', 'everything'].includes(name));
     expect(await allowed(rights, 'mayRead')).toEqual(read);
-    expect(await allowed(rights, 'mayWrite')).toEqual(['own node', 'own mark', 'own pod', 'own pod, IPv6']);
+    expect(await allowed(rights, 'mayWrite')).toEqual([
+      'own node',
+      'own mark',
+      'own identities',
+      'own pod',
+      'own pod, IPv6',
+      'own hidden pod',
+    ]);
     expect(await allowed(rightsOf('agent-n2'), 'mayWrite')).toEqual(['another node', 'mark of another']);
   });
 
@@ -96,6 +106,7 @@ describe('the users of a cluster', () => {
     expect(agent && (await allowed(new Rights([agent]), 'mayWrite'))).toEqual([
       'another node',
       'mark of another',
+      'hidden pod beyond the block',
       'pod beyond the block',
     ]);
     expect(users.roleFor('else', { name: 'x', role: 'else' })).toBeUndefined();

@@ -155,7 +155,7 @@ describe('After its store was restored to what it was long ago', () => {
     const node = holder('n');
     await store.put(referenceKey(referencePrefix, 'new', 'n'), '150');
     const allocator = await open();
-    expect(allocator.conflicts).toEqual([{ id: 150, ours: 'old', theirs: 'new' }]);
+    expect(allocator.conflicts).toEqual([{ id: 150, ours: 'old', theirs: 'new', holder: 'n' }]);
     expect(await node.hold('new', 150, stop.signal)).toEqual({ id: 150, ours: 'new', theirs: 'old' });
     const next = await allocator.allocate('new', stop.signal);
     expect(next).not.toBe(150);

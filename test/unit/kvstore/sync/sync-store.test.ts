@@ -323,6 +323,24 @@ describe('a sync store', () => {
     expect((await rig.store.get('c'))?.lease).toBe(lease);
   });
 
+  test('repairs at once when it is told that the store is another one', async () => {
+    await using rig = new Rig();
+    const sync = rig.sync({ reassertMs: 600_000 });
+    for (const key of ['a', 'b']) sync.set(key, 'ours');
+    rig.run(sync);
+    await sync.synced();
+    for (const lease of await rig.engine.leases()) await rig.engine.leaseRevoke(lease);
+    await rig.store.put('b', 'of an older copy');
+    sync.reassert();
+    // That its lease is gone it learns by a failure.
+    await rig.until(async () => {
+      await rig.clock.advance(100);
+      const { a, b } = await rig.contents();
+      return a === 'ours' && b === 'ours';
+    });
+    expect(rig.clock.monotonicMs()).toBeLessThan(60_000);
+  });
+
   test('writes nothing at an assertion that finds all in order', async () => {
     await using rig = new Rig();
     const sync = rig.sync({ reassertMs: 60_000 });

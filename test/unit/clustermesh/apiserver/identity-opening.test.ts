@@ -1,0 +1,164 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  type HeldNumber,
+  decodeHeldNumbers,
+  decodeWorkload,
+  encodeHeldNumbers,
+  keyOfHeldNumbers,
+} from '../../../../clustermesh/index.ts';
+import { Harness, namespace, node, pod, service } from './harness.ts';
+
+const identities = 'cilium/state/identities/v1/id/';
+const workloads = 'isthmus/v1/workloads/';
+const patient = { identityOpeningMs: 30_000 };
+
+/** A cluster of two nodes with a pod of each kind. */
+async function cluster(): Promise<Harness> {
+  const it = new Harness();
+  it.add(...namespace('shop'), ...node('n1'), ...node('n2'), ...service('web'));
+  it.add(...pod('a', { app: 'a' }), ...pod('b', { app: 'b', on: 'n2', ip: '10.1.0.6' }));
+  it.source.markSynced();
+  return it;
+}
+
+/** What an agent says. */
+async function says(it: Harness, name: string, numbers: readonly HeldNumber[] = []): Promise<void> {
+  const record = { node: name, numbers };
+  await it.store.put(keyOfHeldNumbers(record), encodeHeldNumbers(record));
+}
+
+/** Text by pod, with the numbers that an empty store gives them. */
+async function naturalNumbers(): Promise<Record<'a' | 'b', { readonly id: number; readonly text: string }>> {
+  await using it = await cluster();
+  await it.start();
+  const found = Object.entries(await it.stored(identities)).map(([id, text]) => ({ id: Number(id), text }));
+  const of = (app: string): { readonly id: number; readonly text: string } => {
+    const one = found.find(({ text }) => text.includes(`k8s:app=${app};`));
+    if (!one) throw new Error(`There is no identity of ${app}`);
+    return one;
+  };
+  return { a: of('a'), b: of('b') };
+}
+
+const identityOf = async (it: Harness, name: string, on: string): Promise<number | undefined> => {
+  const value = (await it.stored(workloads))[`${on}/shop/${name}`];
+  return value === undefined ? undefined : decodeWorkload(`${on}/shop/${name}`, value).identity;
+};
+
+describe('New identities', () => {
+  test('wait for what the agents of all ready nodes say they use; everything else does not', async () => {
+    await using it = await cluster();
+    await it.start(patient);
+    await it.clock.advance(5_000);
+    expect(await it.stored(identities)).toEqual({});
+    expect(await it.keys('cilium/state/services/v1/east/')).toEqual(['shop/web']);
+    expect(it.apiserver.status().waitingFor).toContain('identities that node n1 uses');
+    await says(it, 'n1');
+    await it.clock.advance(5_000);
+    expect(await it.stored(identities)).toEqual({});
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await it.keys(identities)).toHaveLength(2);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
+  });
+
+  test('do not wait for ever, nor where the store knows the number', async () => {
+    await using it = await cluster();
+    await it.start(patient);
+    await it.clock.advance(29_000);
+    expect(await it.stored(identities)).toEqual({});
+    await it.clock.advance(2_000);
+    const given = await it.stored(identities);
+    expect(Object.keys(given)).toHaveLength(2);
+    await it.stop();
+    await it.store.deletePrefix(workloads);
+    await it.start(patient);
+    await it.settle();
+    expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
+    expect(await it.stored(identities)).toEqual(given);
+  });
+
+  test('leave a number to whom it meant something before the store was lost', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    await it.start(patient);
+    // Before, `a` had come to the number that `b` would get from an empty store.
+    await says(it, 'n1', [{ id: natural.b.id, text: natural.a.text, hidden: false }]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect((await it.stored(identities))[natural.b.id]).toBe(natural.a.text);
+    expect(await identityOf(it, 'a', 'n1')).toBe(natural.b.id);
+    const moved = await identityOf(it, 'b', 'n2');
+    expect(moved).toBeGreaterThan(0);
+    expect(moved).not.toBe(natural.b.id);
+  });
+
+  test('that were hidden come back hidden', async () => {
+    const { a, b } = await naturalNumbers();
+    await using it = await cluster();
+    await it.start(patient);
+    await says(it, 'n1', [{ id: a.id + 7, text: a.text.replace('app=a', 'app=old'), hidden: true }]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await it.stored('isthmus/v1/identities/')).toEqual({ [a.id + 7]: a.text.replace('app=a', 'app=old') });
+    expect(Object.keys(await it.stored(identities)).map(Number)).toEqual([a.id, b.id].toSorted((x, y) => x - y));
+  });
+
+  test('with two meanings are named, and the store’s stays', async () => {
+    const { a, b } = await naturalNumbers();
+    await using it = await cluster();
+    await it.start();
+    await says(it, 'n2', [{ id: a.id, text: b.text, hidden: false }]);
+    await it.clock.advance(1_000);
+    expect((await it.stored(identities))[a.id]).toBe(a.text);
+    const reason = `means ${a.text} in the store, and ${b.text} to n2`;
+    expect(it.apiserver.status().errors).toEqual([{ object: `identity ${a.id}`, reason }]);
+    await says(it, 'n2', [{ id: b.id, text: b.text, hidden: false }]);
+    await it.clock.advance(1_000);
+    expect(it.apiserver.status().errors).toEqual([]);
+  });
+
+  test('are not collected while an agent uses them', async () => {
+    const { a } = await naturalNumbers();
+    await using it = await cluster();
+    await it.start({ identityGraceMs: 60_000 });
+    for (const name of ['n1', 'n2']) await it.store.put(`isthmus/v1/own-set/${name}`, 'now');
+    await says(it, 'n1', [{ ...a, hidden: false }]);
+    await it.clock.advance(1_000);
+    it.source.delete('Pod', 'shop', 'a');
+    for (let i = 0; i < 20; i++) await it.clock.advance(15_000);
+    expect(await it.keys(identities)).toContain(String(a.id));
+    await says(it, 'n1');
+    for (let i = 0; i < 20; i++) await it.clock.advance(15_000);
+    expect(await it.keys(identities)).not.toContain(String(a.id));
+  });
+
+  test.each([
+    ['of another cluster’s range', (a: HeldNumber) => ({ ...a, id: a.id + (1 << 16) })],
+    [
+      'with another cluster’s label',
+      (a: HeldNumber) => ({ ...a, text: a.text.replace('cluster=east', 'cluster=west') }),
+    ],
+    ['in another order', (a: HeldNumber) => ({ ...a, text: `${a.text}k8s:a=b;` })],
+  ])('%s are refused', async (_, change) => {
+    const { a } = await naturalNumbers();
+    await using it = await cluster();
+    await it.start();
+    const before = await it.stored(identities);
+    await says(it, 'n1', [change({ id: a.id + 5, text: a.text, hidden: false })]);
+    await it.clock.advance(1_000);
+    expect(await it.stored(identities)).toEqual(before);
+  });
+});
+
+test('what a node holds is written as Go would, and read back', () => {
+  const numbers = [
+    { id: 65_700, text: 'k8s:a=b;', hidden: true },
+    { id: 65_601, text: 'k8s:app=x;k8s:b=;', hidden: false },
+  ];
+  const text = encodeHeldNumbers({ node: 'n1', numbers });
+  expect(text).toBe('{"identities":{"65601":"k8s:app=x;k8s:b=;"},"hidden":{"65700":"k8s:a=b;"}}');
+  expect(decodeHeldNumbers('n1', text).numbers.toSorted((a, b) => b.id - a.id)).toEqual(numbers);
+  expect(encodeHeldNumbers({ node: 'n1', numbers: [] })).toBe('{}');
+  expect(() => decodeHeldNumbers('n1', '{"identities":{"0":"k8s:a=b;"}}')).toThrow('a decimal number');
+});
