@@ -3,17 +3,27 @@ import type { Clock } from '../runtime/clock/index.ts';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { certificatesOf, factsOf } from '../runtime/tls/index.ts';
 import type { PeerConfig, RemoteCertificate } from '../clustermesh/index.ts';
-import { type Store, type StoreMetrics, measureStore, openEtcdStore, parseEtcdConfig } from '../kvstore/index.ts';
+import {
+  type EtcdTuning,
+  type Store,
+  type StoreMetrics,
+  measureStore,
+  openEtcdStore,
+  parseEtcdConfig,
+} from '../kvstore/index.ts';
 
 /** Opens remote stores as their configurations say: remote clusters are always read over the etcd API. */
 export function etcdRemoteStores(deps: {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics?: StoreMetrics;
+  /** How each of them is used; without limits unless told. */
+  readonly tuning?: EtcdTuning;
 }): (config: PeerConfig) => Store {
   return (config) => {
     const store = openEtcdStore({
       ...parseEtcdConfig(config.text, config.path),
+      ...deps.tuning,
       clock: deps.clock,
       log: deps.log.child({ [fields.cluster]: config.cluster }),
     });

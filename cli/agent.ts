@@ -9,6 +9,7 @@ import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { prefixesOf } from './prefix-list.ts';
+import { etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
 
 /** `isthmus agent`: one node. */
@@ -102,12 +103,14 @@ export const agent = defineCommand({
       placeholder: 'CIDR',
       help: 'Block of this cluster that no other may claim addresses of, beside those of its nodes and Services; may be repeated',
     },
+    ...etcdTuningOptions,
     ...daemonOptions,
   }),
   run: async (context, { options }) => {
     const { clock, signal } = context;
     const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
     const own = ownCluster(options);
+    const tuning = etcdTuning(options.kvstoreOpt);
     requireDirectoryOrNothing('--state-dir', options.stateDir);
     requireDirectoryOrNothing('--clustermesh-config', clustermeshConfig);
     // The agent serves health itself, since readiness is what it knows best.
@@ -115,7 +118,7 @@ export const agent = defineCommand({
     const { log, metrics } = daemon;
     const kvstoreMetrics = storeMetrics(metrics);
     const kind = options.store === 'consul' ? 'consul' : 'etcd';
-    await using opened = await openStore({ kind, configFile: storeConfig }, { clock, log });
+    await using opened = await openStore({ kind, configFile: storeConfig }, { clock, log, tuning });
     const { kernel, apiRoutes } = await openAgentKernel(options, log);
     await using _kernel = kernel;
     await runAgent(
@@ -138,12 +141,18 @@ export const agent = defineCommand({
       {
         store: measureStore(opened.store, clock, kvstoreMetrics),
         kernel,
-        openRemoteStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics }),
+        openRemoteStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics, tuning: steady(tuning) }),
         remoteCertificate,
         clock,
         log,
         metrics,
         checkPeer: checkPeerUid,
+        started: (running) =>
+          void onceReady(
+            () => running.readiness().ready,
+            () => opened.bootstrapped(),
+            { clock, signal },
+          ),
         ...(apiRoutes ? { apiRoutes } : {}),
       },
       signal,

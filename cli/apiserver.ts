@@ -10,6 +10,7 @@ import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
+import { etcdTuning, etcdTuningOptions, onceReady, publisherDefaults } from './etcd-tuning.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { publishingOf, publishingOptions } from './publishing-options.ts';
 import { electionOptions, replicaElection } from './replica-election.ts';
@@ -68,6 +69,7 @@ export const apiserver = defineCommand({
       default: '5m',
       help: 'A ready node whose agent says nothing this long no longer holds back what peers wait for',
     },
+    ...etcdTuningOptions,
     ...daemonOptions,
   }),
   examples: [
@@ -86,6 +88,7 @@ export const apiserver = defineCommand({
     const settings = engineSettings(options);
     const mirrored = requireMirrored(options);
     const { kinds, ...publishing } = publishingOf(options);
+    const tuning = etcdTuning(options.kvstoreOpt, publisherDefaults);
     await using daemon = await openDaemon(context, options, 'apiserver');
     await using peering = await openPeerServing(options, { clock, log: daemon.log, metrics: daemon.metrics });
     const { log, metrics } = daemon;
@@ -95,7 +98,7 @@ export const apiserver = defineCommand({
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
       settings,
-      deps,
+      { ...deps, tuning },
     );
     const mirror = mirrorOf(own.store, mirrored, deps);
     const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
@@ -136,6 +139,7 @@ export const apiserver = defineCommand({
     await whileWritable(own.engine, signal, async (running) => {
       await using tasks = new TaskGroup(running);
       tasks.run((alive) => replica.run(alive));
+      tasks.run((alive) => onceReady(() => replica.ready, own.bootstrapped, { clock, signal: alive }));
       if (mirror) tasks.run((alive) => mirror.run(alive));
       if (peering) tasks.run((alive) => peering.run(alive));
       await tasks.wait();

@@ -14,6 +14,7 @@ import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
+import { etcdTuning, etcdTuningOptions, onceReady, publisherDefaults, steady } from './etcd-tuning.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -95,6 +96,7 @@ export const kvstoremesh = defineCommand({
       placeholder: 'PATH',
       help: 'Control socket, for isthmus status; none unless given',
     },
+    ...etcdTuningOptions,
     ...daemonOptions,
   }),
   examples: [
@@ -109,6 +111,7 @@ export const kvstoremesh = defineCommand({
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
+    const tuning = etcdTuning(options.kvstoreOpt, publisherDefaults);
     await using daemon = await openDaemon(context, options, 'kvstoremesh');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
@@ -116,7 +119,7 @@ export const kvstoremesh = defineCommand({
       address,
       { listen: options.listen, security, clusterName: cluster.clusterName },
       settings,
-      deps,
+      { ...deps, tuning },
     );
     const kvstoreMetrics = storeMetrics(metrics);
     const mesh = new KvstoreMesh(
@@ -133,7 +136,7 @@ export const kvstoremesh = defineCommand({
       },
       {
         store: measureStore(own.store, clock, kvstoreMetrics),
-        openStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics }),
+        openStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics, tuning: steady(tuning) }),
         peers: (running) =>
           watchPeers({ directory: options.clustermeshConfig, ownCluster: cluster.clusterName, clock, log }, running),
         clock,
@@ -164,6 +167,7 @@ export const kvstoremesh = defineCommand({
     context.stdout(
       `Copying remote clusters into ${own.servedAt === undefined ? own.name : `the store that is served on ${own.servedAt}`}; GET /v1/cluster on ${formatHostPort(api.address)}\n`,
     );
+    void onceReady(() => mesh.ready, own.bootstrapped, { clock, signal });
     await whileWritable(own.engine, signal, (running) => mesh.run(running));
     return 0;
   },

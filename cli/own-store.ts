@@ -1,6 +1,7 @@
 import {
   type Engine,
   EngineStore,
+  type EtcdTuning,
   type Store,
   type StoreAddress,
   StoreAddressError,
@@ -22,6 +23,8 @@ export interface OwnStore extends AsyncDisposable {
   readonly servedAt: string | undefined;
   /** Absent for a store that is not ours. */
   readonly engine: Engine | undefined;
+  /** The process has started up: from now on the limits for steady times hold. */
+  readonly bootstrapped: () => void;
 }
 
 /** What `--store`, `--store-config` and `--data-dir` mean together. @throws {UsageError} */
@@ -52,7 +55,7 @@ export async function openOwnStore(
   address: StoreAddress | 'memory',
   serving: ServeEngineOptions,
   settings: EngineSettings,
-  deps: ServeDependencies,
+  deps: ServeDependencies & { readonly tuning: EtcdTuning },
 ): Promise<OwnStore> {
   if (address !== 'memory' && address.kind !== 'embedded') {
     const opened = await openStore(address, deps);
@@ -62,6 +65,7 @@ export async function openOwnStore(
       name: formatStoreAddress(address),
       servedAt: undefined,
       engine: undefined,
+      bootstrapped: () => opened.bootstrapped(),
       [Symbol.asyncDispose]: close,
     };
   }
@@ -84,6 +88,7 @@ async function serve(engine: Engine, serving: ServeEngineOptions, deps: ServeDep
     name,
     servedAt,
     engine,
+    bootstrapped: () => undefined,
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();

@@ -7,7 +7,7 @@ import { openConsulStore } from '../consul/index.ts';
 import type { CallOptions, Store } from '../contract/index.ts';
 import { openEmbeddedEngine } from '../embedded/index.ts';
 import { EngineStore } from '../engine/index.ts';
-import { type EtcdTarget, openEtcdStore, parseEtcdConfig } from '../etcd/index.ts';
+import { type EtcdTarget, type EtcdTuning, openEtcdStore, parseEtcdConfig } from '../etcd/index.ts';
 import {
   type Administration,
   consulAdministration,
@@ -21,6 +21,8 @@ import type { StoreStatus } from './store-status.ts';
 export interface OpenStoreDependencies {
   readonly clock: Clock;
   readonly log: Logger;
+  /** How an etcd is used; without limits unless told. */
+  readonly tuning?: EtcdTuning;
 }
 
 export interface OpenStoreOptions {
@@ -33,6 +35,8 @@ export interface OpenStore extends AsyncDisposable {
   readonly address: StoreAddress;
   readonly store: Store;
   status(options?: CallOptions): Promise<StoreStatus>;
+  /** The owner has started up: from now on the limits for steady times hold. */
+  bootstrapped(): void;
   /** Forgets what was before `revision`. @throws {InvalidRequestError} where the store keeps no history. */
   compact(revision: number, options?: CallOptions): Promise<void>;
   /** Gives freed space back to the disk. @throws {InvalidRequestError} where that cannot be done from here. */
@@ -54,11 +58,13 @@ export async function openStore(
   if (address.kind === 'consul') {
     const { ignored, ...config } = parseConsulConfig(await readConfig(address.configFile), address.configFile);
     warnOfIgnored(address.configFile, ignored, deps.log);
-    const store = openConsulStore({ ...config, ...deps });
+    const store = openConsulStore({ ...config, clock: deps.clock, log: deps.log });
     return opened(address, store, consulAdministration(store), () => store[Symbol.asyncDispose]());
   }
-  const store = openEtcdStore({ ...(await etcdTarget(address, deps.log)), ...deps });
-  return opened(address, store, etcdAdministration(store), () => store[Symbol.asyncDispose]());
+  const { clock, log, tuning = {} } = deps;
+  const store = openEtcdStore({ ...(await etcdTarget(address, log)), ...tuning, clock, log });
+  const result = opened(address, store, etcdAdministration(store), () => store[Symbol.asyncDispose]());
+  return { ...result, bootstrapped: () => store.bootstrapped() };
 }
 
 async function openEmbedded(
@@ -93,6 +99,7 @@ function opened(
       const answerMs = Math.round((performance.now() - started) * 10) / 10;
       return { kind: address.kind, endpoint, storeId, ...facts, answerMs };
     },
+    bootstrapped: () => undefined,
     compact: (revision, options = {}) => administration.compact(revision, options),
     defragment: (options = {}) => administration.defragment(options),
     leaseTtl: (id, options = {}) => administration.leaseTtl(id, options),

@@ -44,7 +44,8 @@ export function parseStoreAddress(text: string): StoreAddress {
       return { kind: 'embedded', directory: pathOf(rest, scheme, 'DIR') };
     default:
       if (text.includes('@')) throw credentials();
-      throw new StoreAddressError(`${JSON.stringify(text)} names no store`, forms);
+      // What comes behind a question mark may be a token.
+      throw new StoreAddressError(`${JSON.stringify(text.replace(/\?.*$/s, '?…'))} names no store`, forms);
   }
 }
 

@@ -18,11 +18,13 @@ export function parseEndpoint(text: string, secureByDefault: boolean): Endpoint 
   if (withScheme.includes('@'))
     throw new RangeError('Endpoint contains credentials: give them as username and password');
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
-  if (!url || url.hostname === '') throw new RangeError(`Not an endpoint: ${JSON.stringify(text)}`);
+  // A token may be in whatever comes behind the host.
+  const shown = JSON.stringify(text.replace(/(?<=[^/:])[/?#][^/].*$/s, (rest) => `${rest.slice(0, 1)}…`));
+  if (!url || url.hostname === '') throw new RangeError(`Not an endpoint: ${shown}`);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new RangeError(`Endpoint ${JSON.stringify(text)} is neither http nor https`);
+    throw new RangeError(`Endpoint ${shown} is neither http nor https`);
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
-    throw new RangeError(`Endpoint ${JSON.stringify(text)} has a path: only host and port are expected`);
+    throw new RangeError(`Endpoint ${shown} has a path: only host and port are expected`);
   const secure = url.protocol === 'https:';
   const port = portOf(withScheme, url, secure);
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');

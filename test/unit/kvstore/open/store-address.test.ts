@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { parseEndpoint } from '../../../../kvstore/etcd/session/index.ts';
 import { StoreAddressError, formatStoreAddress, parseStoreAddress, storeAddressOf } from '../../../../kvstore/index.ts';
 
 function errorOf(run: () => unknown): StoreAddressError {
@@ -47,6 +48,19 @@ describe('the address of a store', () => {
     const error = errorOf(() => parseStoreAddress(text));
     expect(error.message).toMatch(/credentials/);
     expect(error.message + error.hint).not.toMatch(/s3cret/);
+  });
+
+  test.each([
+    'http://host:2379?token=s3cret',
+    'http://host:2379/?password=s3cret',
+    'https://host:2379/s3cret',
+    'http://host:2379#s3cret',
+    'http://host:port/?token=s3cret',
+    'host:2379?token=s3cret',
+  ])('what lies behind the host in %j is refused without being repeated', (text) => {
+    const error = errorOf(() => parseStoreAddress(text));
+    expect(error.message + error.hint).not.toMatch(/s3cret/);
+    if (!text.startsWith('host')) expect(() => parseEndpoint(text, false)).toThrow(/host:/);
   });
 
   test.each([
