@@ -63,7 +63,7 @@ describe('a bad client', () => {
   });
 
   test('that resets 100,000 calls loses its connection long before it is through', async () => {
-    await using rig = await openRig({ limits: { resets: { burst: 2000, perSecond: 500 } } });
+    await using rig = await openRig({ limits: { resets: { burst: 2000, perSecond: 1 } } });
     for (let i = 0; i < 20; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(20_000) });
     await using rude = new RudeClient(rig.port);
     const cancel = Buffer.from([0, 0, 0, 8]);
