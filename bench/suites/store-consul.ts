@@ -6,6 +6,7 @@ import { type ConsulStore, openConsulStore, toText } from '../../kvstore/index.t
 import { systemClock } from '../../runtime/clock/index.ts';
 import { silentLogger } from '../../runtime/log/index.ts';
 import { type ConsulProcess, consulVersion, startConsul } from '../../test/support/consul.ts';
+import { keepRuns } from '../raw-runs.ts';
 import { type RowSpec, type Suite, type SuiteContext, median } from '../suite.ts';
 
 const rival = 'consul package';
@@ -29,7 +30,10 @@ const rows: readonly RowSpec[] = [
   { name: cpuName, unit: 'ms', rival, ...less, bar: 0.6, aim: 0.4 },
 ];
 
-/** A watch of 10,000 keys in a real Consul: how late changes come, and what a change costs against the `consul` package. */
+/**
+ * A watch of 10,000 keys in a real Consul: how late changes come, and what a change costs against the `consul` package. Every
+ * single run is kept in `bench/raw/store-consul.json`.
+ */
 export const suite: Suite = {
   name: 'store-consul',
   summary: `a watch of ${keys.toLocaleString('en')} keys in Consul ${consulVersion}, against the consul package`,
@@ -40,14 +44,19 @@ export const suite: Suite = {
     await using writer = open(server);
     using stranger = new Stranger(server);
     await fill(writer);
+    const runs: Record<string, unknown> = {};
+    const kept = (name: string, taken: readonly number[]): { readonly value: number } => {
+      runs[name] = taken;
+      return { value: median(taken) };
+    };
     await measure(context, strangersName, async () => {
       await using reader = await Reader.of(open(server));
-      return { value: median(await delays(reader, (key, value) => stranger.put(key, value))) };
+      return kept(strangersName, await delays(reader, (key, value) => stranger.put(key, value)));
     });
     await measure(context, oursName, async () => {
       const { id } = await writer.grantLease({ ttlSeconds: 600 });
       await using reader = await Reader.of(open(server));
-      return { value: median(await delays(reader, (key, value) => writer.put(key, value, { lease: id }))) };
+      return kept(oursName, await delays(reader, (key, value) => writer.put(key, value, { lease: id })));
     });
     context.note('one change after another, by turns');
     const ours: Cost[] = [];
@@ -60,6 +69,8 @@ export const suite: Suite = {
       theirs.push(await costOf(other, stranger));
     }
     const middle = (costs: readonly Cost[], of: keyof Cost): number => median(costs.map((cost) => cost[of]));
+    runs[timeName] = { ours, theirs };
+    await keepRuns('store-consul', { rival }, runs);
     context.record(timeName, { value: middle(ours, 'ms'), against: middle(theirs, 'ms') });
     context.record(cpuName, { value: middle(ours, 'cpuMs'), against: middle(theirs, 'cpuMs') });
   },

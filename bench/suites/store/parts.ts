@@ -1,5 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
 import { etcdVersion } from '../../../test/support/etcd.ts';
+import { keepRuns } from '../../raw-runs.ts';
 import { type RowSpec, type SuiteContext, median } from '../../suite.ts';
 
 /** A part of the suite: its rows, and how they are measured. */
@@ -47,10 +47,7 @@ export class StoreBench {
   }
 
   async save(): Promise<void> {
-    const folder = new URL('../../raw/', import.meta.url);
-    await mkdir(folder, { recursive: true });
-    const content = { rival: `etcd ${etcdVersion}`, node: process.version, runs: this.#runs };
-    await writeFile(new URL('store.json', folder), `${JSON.stringify(content, null, 2)}\n`);
+    await keepRuns('store', { rival: `etcd ${etcdVersion}` }, this.#runs);
   }
 }
 
