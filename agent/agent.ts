@@ -66,6 +66,7 @@ export class Agent implements RunningAgent {
         return record && encodeIdentity(record);
       },
       stateDirectory: options.stateDirectory,
+      maxConnectedClusters: options.maxConnectedClusters,
       log,
     });
     this.#local = this.#followLocal();

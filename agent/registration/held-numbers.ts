@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type HeldNumber, encodeHeldNumbers, keyOfHeldNumbers } from '../../clustermesh/index.ts';
 import type { SyncStore } from '../../kvstore/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
-import { clusterIdOf } from '../../values/identity/index.ts';
+import { type MaxConnectedClusters, clusterIdOf } from '../../values/identity/index.ts';
 import type { EndpointTable } from '../endpoints/index.ts';
 import type { OwnNodeFacts } from './own-records.ts';
 
@@ -13,6 +13,8 @@ export interface HeldNumbersDeps {
   /** What an identity means as far as the store has told, in the form of its key. */
   readonly textOf: (id: number) => string | undefined;
   readonly stateDirectory: string;
+  /** Which bits of an identity name its cluster; 255 unless told. */
+  readonly maxConnectedClusters?: MaxConnectedClusters | undefined;
   readonly log: Logger;
 }
 
@@ -65,7 +67,7 @@ export class HeldNumbers {
     const wanted = new Map<number, boolean>();
     for (const { identity, hidden = false } of this.#deps.endpoints.list())
       // Reserved ones mean the same everywhere, and numbers of others are theirs to explain.
-      if (clusterIdOf(identity) === this.#own.clusterId) wanted.set(identity, hidden);
+      if (clusterIdOf(identity, this.#deps.maxConnectedClusters) === this.#own.clusterId) wanted.set(identity, hidden);
     let changed = always;
     this.#unknown = 0;
     for (const [id, hidden] of wanted) {
