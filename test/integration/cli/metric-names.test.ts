@@ -34,6 +34,16 @@ const expected = {
     drop_packets_total: 'counter reason',
     forward_packets_total: 'counter event',
   },
+  kvstoremesh: {
+    ...common,
+    bootstrap_seconds: 'gauge',
+    remote_clusters: 'gauge',
+    remote_cluster_readiness_status: 'gauge target_cluster',
+    remote_cluster_failures: 'gauge target_cluster',
+    remote_cluster_last_failure_ts: 'gauge target_cluster',
+    remote_cluster_cache_revocations: 'gauge target_cluster',
+    leader_election_master_status: 'gauge name',
+  },
   store: { etcd_server_calls_total: 'counter code method', etcd_server_watchers: 'gauge' },
 } as const;
 
@@ -67,6 +77,8 @@ describe('the metrics of every process', () => {
     const own = ['--cluster-name', 'east', '--cluster-id', '1', '--node-name', 'n1', '--node-ip', '127.0.0.1'];
     const files = ['--state-dir', join(folder, 'agent'), '--api-socket', join(folder, 'agent.sock')];
     const stores = ['--store-config', join(folder, 'peers', 'east'), '--clustermesh-config', join(folder, 'peers')];
+    const mesh = ['--cluster-name', 'east', '--cluster-id', '1', '--api-serve-addr', '127.0.0.1:0'];
+    await serve('kvstoremesh', 'kvstoremesh', ...mesh, ...stores);
     await serve('agent', 'agent', ...own, ...files, ...stores, '--kernel', 'memory', '--bpf-dir', join(folder, 'bpf'));
   });
   afterAll(async () => {
@@ -85,6 +97,11 @@ describe('the metrics of every process', () => {
   test.each([
     { process: 'east', role: 'apiserver' as const, ready: 'isthmus_bootstrap_seconds ' },
     { process: 'agent', role: 'agent' as const, ready: 'isthmus_kvstore_initial_sync_completed{' },
+    {
+      process: 'kvstoremesh',
+      role: 'kvstoremesh' as const,
+      ready: 'isthmus_kvstore_initial_sync_completed{',
+    },
     { process: 'store', role: 'store' as const, ready: 'isthmus_etcd_server_watchers ' },
   ])(
     'have the names, types and labels of Cilium: $role',
@@ -107,6 +124,7 @@ describe('the metrics of every process', () => {
   test.each([
     { process: 'east', role: 'apiserver', ready: 'isthmus_bootstrap_seconds ' },
     { process: 'agent', role: 'agent', ready: 'isthmus_kvstore_initial_sync_completed{' },
+    { process: 'kvstoremesh', role: 'kvstoremesh', ready: 'isthmus_kvstore_initial_sync_completed{' },
     { process: 'store', role: 'store', ready: 'isthmus_etcd_server_watchers ' },
   ])(
     'are those of docs/operations.md: $role',
