@@ -50,8 +50,8 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
   };
 }
 
-function failureOf({ failures, health, stale, heard, heartbeatAgeMs }: MirroredCluster): string | undefined {
-  if (failures.configMissing) return 'The remote cluster has lost its configuration, and with it its lease';
+function failureOf({ failures, config, health, stale, heard, heartbeatAgeMs }: MirroredCluster): string | undefined {
+  if (failures.configMissing && config) return 'The remote cluster has lost its configuration, and with it its lease';
   if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
   if (!heard) return health?.error;
   return stale && heartbeatAgeMs !== undefined

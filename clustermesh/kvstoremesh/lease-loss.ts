@@ -1,3 +1,4 @@
+import type { Clock } from '../../runtime/clock/index.ts';
 import type { Operation, Store } from '../../kvstore/index.ts';
 import type { Heartbeat } from '../remote/index.ts';
 import { type Layout, type Resource, clusterConfigKey, syncedKey } from '../wire/index.ts';
@@ -9,9 +10,12 @@ export interface LeaseLossOptions {
   /** The remote marks complete sets. */
   readonly syncedCanaries: boolean;
   readonly heartbeat: Pick<Heartbeat, 'stale'>;
+  readonly clock: Clock;
 }
 
 const keysAtOnce = 64;
+/** A writer that begins anew has said everything by then. */
+const settledMs = 120_000;
 
 /**
  * Tells deletions from the end of a lease, of one connection. With its lease a remote cluster loses all it has written, its
@@ -22,6 +26,8 @@ const keysAtOnce = 64;
 export class LeaseLoss implements RemovalJudge {
   readonly #store: Pick<Store, 'get' | 'transact'>;
   readonly #options: LeaseLossOptions;
+  /** Since when the writer gives signs of life again. */
+  #heardSinceMs: number | undefined;
 
   constructor(store: Pick<Store, 'get' | 'transact'>, options: LeaseLossOptions) {
     this.#store = store;
@@ -41,14 +47,20 @@ export class LeaseLoss implements RemovalJudge {
     return canary !== undefined && canary <= revision;
   }
 
-  /** Whether the writer is back and has written the whole set since `heldFrom`: then what is still missing is gone. */
+  /**
+   * Whether the writer is back and has said everything anew since `heldFrom`: then what is still missing is gone. It has where
+   * its canary is younger; where nothing but its silence spoke against the removals, also once it has been heard for a while.
+   */
   async isBack(resource: Resource, heldFrom: number, signal: AbortSignal): Promise<boolean> {
+    const { heartbeat, syncedCanaries, clock } = this.#options;
+    if (heartbeat.stale) this.#heardSinceMs = undefined;
+    else this.#heardSinceMs ??= clock.monotonicMs();
     const config = await this.believedFrom(signal);
-    if (config === undefined) return false;
-    if (config < heldFrom) return true;
-    if (!this.#options.syncedCanaries) return false;
-    const canary = await this.#createdAt(this.#canaryKey(resource), signal);
-    return canary !== undefined && canary > heldFrom;
+    if (config === undefined || this.#heardSinceMs === undefined) return false;
+    if (config < heldFrom && clock.monotonicMs() - this.#heardSinceMs >= settledMs) return true;
+    if (!syncedCanaries) return false;
+    const canary = await this.#store.get(this.#canaryKey(resource), { signal });
+    return canary !== undefined && canary.modRevision > heldFrom;
   }
 
   /** Of each key, whether the remote store lacks it now. */

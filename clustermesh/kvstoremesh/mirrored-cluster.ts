@@ -135,7 +135,8 @@ export class MirroredCluster {
 
   /** Its writer is dead, or has lost its lease: what the cache holds of it stays in use. */
   get stale(): boolean {
-    return this.#heartbeat.stale || this.#configMissing || this.#reflectors.some(({ held }) => held > 0);
+    const hasLost = this.#configMissing && this.#config !== undefined;
+    return this.#heartbeat.stale || hasLost || this.#reflectors.some(({ held }) => held > 0);
   }
 
   get heartbeatAgeMs(): number | undefined {
@@ -238,7 +239,13 @@ export class MirroredCluster {
     await this.#marks.publishConfig(config, signal);
     const layout: Layout = config.cached ? 'cache' : 'state';
     const { syncedCanaries } = config;
-    const judge = new LeaseLoss(store, { cluster: this.name, layout, syncedCanaries, heartbeat: this.#heartbeat });
+    const judge = new LeaseLoss(store, {
+      cluster: this.name,
+      layout,
+      syncedCanaries,
+      heartbeat: this.#heartbeat,
+      clock: this.#deps.clock,
+    });
     this.#config = config;
     this.#judge = judge;
     this.#everConnected = true;
