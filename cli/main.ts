@@ -40,6 +40,8 @@ const context: CommandContext = {
   },
 };
 const code = await runCommandLine(tree, process.argv.slice(2), version(), context);
+// What a pipe has not taken yet would go with the process: 64 KiB is all that it holds.
+await new Promise<void>((resolve) => void stdout.write('', () => resolve()));
 process.exit(code);
 
 function version(): string {

@@ -4,6 +4,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openEmbeddedEngine } from '../../../kvstore/index.ts';
+import { systemClock } from '../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../runtime/log/index.ts';
 
 const isthmus = join(import.meta.dirname, '../../../bin/isthmus');
 
@@ -138,6 +141,24 @@ describe('bin/isthmus', () => {
   test('finds its Node whatever the PATH says, and prints the version', () => {
     const { status, stdout } = run(['--version'], { PATH: '/usr/bin:/bin' });
     expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^isthmus \d+\.\d+\.\d+\n$/) });
+  });
+
+  test('prints everything into a pipe whose reader is slow', async () => {
+    const value = 'x'.repeat(1000);
+    const engine = await openEmbeddedEngine({ directory: join(folder, 'data'), clock: systemClock, log: silentLogger });
+    for (let i = 0; i < 500; i++)
+      await engine.put({ key: Buffer.from(`key-${i}`), value: Buffer.from(value), lease: 0n });
+    await engine[Symbol.asyncDispose]();
+    const args = ['store', 'list', '--values', '--store', `embedded:${join(folder, 'data')}`, '-o', 'json'];
+    const child = spawn(isthmus, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    // Nothing is read before it has had to wait, or has gone.
+    await new Promise((resolve) => child.stdout.once('readable', resolve));
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    let text = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) text += chunk;
+    expect(await exited).toBe(0);
+    expect(text.match(/key-/g)).toHaveLength(500);
   });
 
   test('has help for every command', () => {
