@@ -17,7 +17,7 @@ import { electionOptions, replicaElection } from './replica-election.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
-import { openPeerServing, peerServingOptions, withPeerFiles } from './peer-serving.ts';
+import { openPeerServing, peerServingOptions, withCertificates, withPeerFiles } from './peer-serving.ts';
 
 /** `isthmus apiserver`: Kubernetes → store, and the store itself. */
 export const apiserver = defineCommand({
@@ -113,7 +113,7 @@ export const apiserver = defineCommand({
         ? undefined
         : await serveUnixApi({
             path: options.apiSocket,
-            routes: { 'GET /v1/status': () => replica.status() },
+            routes: { 'GET /v1/status': () => withCertificates(replica.status(), peering) },
             checkPeer: checkPeerUid,
             log,
           });

@@ -1,6 +1,7 @@
 import {
   CertificateKeeper,
   PeerFolder,
+  expiries,
   peerPaths,
   readOwnMesh,
   renewOwn,
@@ -64,15 +65,39 @@ export async function withPeerFiles<V extends PeerServingValues>(options: V, clu
   return { ...options, certFile, keyFile, trustedCaFile: paths.trustedFile, usersFile: paths.usersFile };
 }
 
+/** What an apiserver says of certificates: `certificates` of its status. */
+export interface PeerServingStatus {
+  /** Where peers enrol; absent where they do not. */
+  readonly enrolment?: string;
+  readonly certificates: readonly {
+    readonly certificate: string;
+    readonly fingerprint: string;
+    readonly notAfter: string;
+  }[];
+  /** Peers that could not be asked about certificates, and why. */
+  readonly troubles: Readonly<Record<string, string>>;
+  /** How soon taking a certificate back ends what is open with it, and where it does not. */
+  readonly revocation: { readonly withinSeconds: number; readonly gap?: string };
+}
+
 /** Certificates and peers in a process that serves. */
 export interface PeerServing extends AsyncDisposable {
   /** Renews, until `signal` aborts. */
   run(signal: AbortSignal): Promise<void>;
+  status(): Promise<PeerServingStatus>;
+}
+
+/** A status with what there is to say of certificates. */
+export async function withCertificates<S extends object>(
+  status: S,
+  peering: PeerServing | undefined,
+): Promise<S & { readonly certificates?: PeerServingStatus }> {
+  return peering ? { ...status, certificates: await peering.status() } : status;
 }
 
 /** Renews what is due before anything is served, and answers peers. Undefined without a folder. @throws {ListenError} */
 export async function openPeerServing(
-  { peerDir, peerListen }: PeerServingValues,
+  { peerDir, peerListen, store }: PeerServingValues & { readonly store: string },
   deps: ServeDependencies,
 ): Promise<PeerServing | undefined> {
   if (peerDir === undefined) return undefined;
@@ -84,6 +109,24 @@ export async function openPeerServing(
   if (server) log.info('Serving enrolment of peers', { endpoint: formatHostPort(server.address) });
   return {
     run: (signal) => keeper.run(signal),
+    status: async () => ({
+      ...(server ? { enrolment: formatHostPort(server.address) } : {}),
+      certificates: (await expiries(folder)).map(({ certificate, fingerprint, notAfterMs }) => ({
+        certificate,
+        fingerprint,
+        notAfter: new Date(notAfterMs).toISOString(),
+      })),
+      troubles: Object.fromEntries([...keeper.troubles].map(([name, { reason }]) => [name, reason])),
+      revocation: revocationOf(store),
+    }),
     [Symbol.asyncDispose]: async () => await server?.[Symbol.asyncDispose](),
   };
+}
+
+/** Users of a store of ours, and of the mirror, are read again every two seconds; etcd believes a certificate until it expires. */
+function revocationOf(store: string): PeerServingStatus['revocation'] {
+  if (store !== 'etcd') return { withinSeconds: 5 };
+  const gap =
+    'etcd knows none: whoever reaches it directly reads until his certificate expires; the mirror ends it within 5 s';
+  return { withinSeconds: 5, gap };
 }

@@ -5,6 +5,8 @@ import type {
   RemoteClusterStatus,
   ReplicaStatus,
 } from '../clustermesh/index.ts';
+import { certificateLines } from './certificate-status.ts';
+import type { PeerServingStatus } from './peer-serving.ts';
 import { formatTree } from './output/index.ts';
 import { remoteClusterLines } from './remote-lines.ts';
 
@@ -41,7 +43,7 @@ function agentText(status: AgentStatus): string {
   ]);
 }
 
-function apiserverText(status: ReplicaStatus): string {
+function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerServingStatus }): string {
   const { counts, store, errors, election } = status;
   return lines([
     `apiserver ${status.clusterName} (id ${status.clusterId}): ${readiness(status)}`,
@@ -50,6 +52,7 @@ function apiserverText(status: ReplicaStatus): string {
     `  Source:        ${status.source}${status.mode === 'cilium' ? ', a cluster of Cilium' : ''}`,
     `  Published:     ${counts.nodes} nodes, ${counts.endpoints} endpoints, ${counts.identities} identities, ${counts.localServices} services, ${counts.services} of them shared global, ${counts.endpointSlices} slices, ${counts.serviceExports} service exports, ${counts.namespaces} namespaces; ${status.queued} queued`,
     `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
+    ...(status.certificates ? certificateLines(status.certificates) : []),
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
     ...errors.map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
   ]);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { certificateLines } from '../../../cli/certificate-status.ts';
 import { withPeerFiles } from '../../../cli/peer-serving.ts';
 import { PeerFolder } from '../../../clustermesh/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
@@ -55,5 +56,30 @@ describe('an apiserver with a folder of certificates', () => {
   ])('is refused with $values', async ({ values, own = cluster, says }) => {
     const peerDir = values.peerDir === undefined ? undefined : join(root, values.peerDir);
     await expect(withPeerFiles({ ...nothing, ...values, peerDir }, own)).rejects.toThrow(says);
+  });
+});
+
+describe('status', () => {
+  test('names what expires first, and whatever needs somebody to look at', () => {
+    const certificate = (
+      name: string,
+      notAfter: string,
+    ): { certificate: string; fingerprint: string; notAfter: string } => ({
+      certificate: name,
+      fingerprint: 'AB',
+      notAfter,
+    });
+    const certificates = [certificate('authority', '2036-01-01'), certificate('peer/west', '2027-01-01')];
+    expect(certificateLines({ certificates, troubles: {}, revocation: { withinSeconds: 5 } })).toEqual([
+      '  Certificates:  2, the first to expire is peer/west, 2027-01-01',
+    ]);
+    const gap = 'etcd knows none';
+    expect(
+      certificateLines({
+        certificates,
+        troubles: { west: 'west cannot be reached' },
+        revocation: { withinSeconds: 5, gap },
+      }).slice(1),
+    ).toEqual(['  Revocation:    etcd knows none', '  Not renewed:   west: west cannot be reached']);
   });
 });
