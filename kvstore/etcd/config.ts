@@ -29,13 +29,15 @@ const known = new Set([
   'key-file',
   'insecure-transport',
   'insecure-skip-tls-verify',
+  'server-name',
   'username',
   'password',
 ]);
 
 /**
  * Reads the YAML (or JSON) of an etcd client, `endpoints`, `trusted-ca-file`, `cert-file`, `key-file`,
- * `insecure-transport`, `insecure-skip-tls-verify`, `username`, `password` (`etcd-io/etcd:client/v3/yaml/config.go`).
+ * `insecure-transport`, `insecure-skip-tls-verify`, `username`, `password` (`etcd-io/etcd:client/v3/yaml/config.go`), and of our own
+ * `server-name`: the name that servers' certificates have where it is not the host that is dialled. Others ignore it.
  * @throws {EtcdConfigError}
  */
 export function parseEtcdConfig(yamlText: string, fileName: string): EtcdConfig {
@@ -111,6 +113,7 @@ function tlsOf(fields: Fields): TlsFiles {
   const trustedCaFile = fields.text('trusted-ca-file');
   const certFile = fields.text('cert-file');
   const keyFile = fields.text('key-file');
+  const serverName = fields.text('server-name');
   if (certFile !== undefined && keyFile === undefined) throw fields.error('key-file', 'missing beside cert-file');
   if (keyFile !== undefined && certFile === undefined) throw fields.error('cert-file', 'missing beside key-file');
   return {
@@ -118,6 +121,7 @@ function tlsOf(fields: Fields): TlsFiles {
     ...(certFile === undefined ? {} : { certFile }),
     ...(keyFile === undefined ? {} : { keyFile }),
     ...(fields.flag('insecure-skip-tls-verify') ? { insecureSkipVerify: true } : {}),
+    ...(serverName === undefined ? {} : { serverName }),
   };
 }
 

@@ -32,6 +32,16 @@ describe('the etcd client configuration', () => {
     });
   });
 
+  test('may name the servers where that is not the host that is dialled', () => {
+    const yaml =
+      'endpoints: ["https://172.18.255.201:2379"]\ntrusted-ca-file: ca.crt\nserver-name: north.mesh.cilium.io';
+    expect(parseEtcdConfig(yaml, 'north')).toEqual({
+      endpoints: ['https://172.18.255.201:2379'],
+      tls: { trustedCaFile: 'ca.crt', serverName: 'north.mesh.cilium.io' },
+      ignored: [],
+    });
+  });
+
   test('may be JSON, with a user, and names what it ignores', () => {
     const json =
       '{"endpoints":["10.0.0.1:2379"],"username":"u","password":"p","dial-timeout":5,"reject-old-cluster":true}';
