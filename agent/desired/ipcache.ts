@@ -48,8 +48,13 @@ const identityOf: Readonly<Record<NodeRole, number>> = {
 function nodeEntry({ prefix, role, node }: NodePrefix, own: OwnNode): IpcacheEntry | undefined {
   const isOwn = `${node.cluster}/${node.name}` === ownNodeKey(own);
   if (isOwn) {
-    // Our pod CIDR leads nowhere but to endpoints that we know one by one.
-    if (role === 'pod-cidr') return undefined;
+    // Our pod CIDR leads to endpoints that we know one by one. What is left of it is an address that no pod has (yet, or no
+    // more): a tunnel to ourselves, which the programs drop. Routed, its packets would leave the node.
+    if (role === 'pod-cidr') {
+      return prefix.address.includes(':')
+        ? undefined
+        : { prefix, identity: identityOf[role], tunnelEndpoint: own.ip, encryptKey: 0 };
+    }
     const identity = role === 'address' ? reservedIdentities.host : identityOf[role];
     return { prefix, identity, encryptKey: 0 };
   }

@@ -157,7 +157,12 @@ describe('the ipcache entry of a prefix', () => {
       nodes: [w1],
       entry: '203.0.113.1/32 is 6 via 192.168.2.1 remote',
     },
-    { when: 'it is our own pod CIDR', prefix: '10.1.1.0/24', nodes: [e1, w1], entry: 'nothing' },
+    {
+      when: 'it is our own pod CIDR',
+      prefix: '10.1.1.0/24',
+      nodes: [e1, w1],
+      entry: '10.1.1.0/24 is 2 via 192.168.1.1',
+    },
     {
       when: 'it is the pod CIDR of another node',
       prefix: '10.2.1.0/24',
@@ -186,7 +191,7 @@ describe('the ipcache entry of a prefix', () => {
       when: 'another cluster announces our pod CIDR',
       prefix: '10.1.1.0/24',
       nodes: [node('west', 'thief', '192.168.2.9', '10.1.1.0/24'), e1],
-      entry: 'nothing',
+      entry: '10.1.1.0/24 is 2 via 192.168.1.1',
     },
     {
       when: 'the node that announces a pod CIDR has no address to tunnel to',
