@@ -114,7 +114,7 @@ export async function checkLab(lab: Lab, signal: AbortSignal): Promise<LabReport
     ? await checkServices(substrate, surveyed, pods)
     : surveyed.map((service) => unasked(service, 'no packet is sent by an in-memory kernel'));
   signal.throwIfAborted();
-  const failover = substrate.sendsPackets ? await checkFailover(substrate, lab, targets, pods) : [];
+  const failover = substrate.sendsPackets ? await checkFailover(substrate, lab, targets, pods, signal) : [];
   const strayPackets = await substrate.strayPackets();
   const clusters = await clusterReports(lab.paths, plan.topology, signal);
   return {

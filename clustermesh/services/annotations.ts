@@ -28,6 +28,12 @@ export function serviceSettings(annotations: Readonly<Record<string, string>>): 
   };
 }
 
+/** What the annotations say of being global, or undefined when they do not say it. */
+export function annotatedGlobal(annotations: Readonly<Record<string, string>>): boolean | undefined {
+  const value = valueOf(annotations, globalNames);
+  return value === undefined ? undefined : value === 'true';
+}
+
 function valueOf(annotations: Readonly<Record<string, string>>, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = annotations[name];

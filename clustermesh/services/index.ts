@@ -1,4 +1,4 @@
-export { type Affinity, type ServiceSettings, serviceSettings } from './annotations.ts';
+export { type Affinity, type ServiceSettings, annotatedGlobal, serviceSettings } from './annotations.ts';
 export { mergeServices } from './merge-services.ts';
 export { type SelectionRule, selectBackends } from './select-backends.ts';
 export type { MeshBackend, ServiceBackends, ServicePortBackends } from './service-backends.ts';

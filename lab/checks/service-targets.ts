@@ -6,6 +6,10 @@ export interface ServiceTarget {
   readonly namespace: string;
   readonly name: string;
   readonly global: boolean;
+  /** Whether other clusters may use the backends of one. */
+  readonly shared: boolean;
+  /** `internalTrafficPolicy: Local`: a client reaches backends of its own node only. */
+  readonly onlyOwnNode: boolean;
   readonly port: number;
   readonly protocol: 'TCP' | 'UDP';
   /** Cluster → ClusterIP. */
@@ -37,6 +41,8 @@ export function serviceTargets(services: readonly PlacedService[], pods: readonl
         namespace,
         name,
         global: first.global,
+        shared: first.shared,
+        onlyOwnNode: first.service.spec.internalTrafficPolicy === 'Local',
         port: port.port,
         protocol: port.protocol,
         addresses: new Map(addresses),
@@ -46,13 +52,28 @@ export function serviceTargets(services: readonly PlacedService[], pods: readonl
   });
 }
 
-/** A pod of `cluster` that calls the Service: preferably none that could answer itself. */
+/** The backends that a call of this pod may be answered by. */
+export function backendsFor(target: ServiceTarget, client: PlacedPod): PlacedPod[] {
+  const { shared, onlyOwnNode, backends } = target;
+  if (onlyOwnNode) return backends.filter(({ cluster, node }) => cluster === client.cluster && node === client.node);
+  return backends.filter(({ cluster }) => shared || cluster === client.cluster);
+}
+
+/**
+ * A pod of `cluster` that calls the Service: one that some backend may answer, preferably another one than itself. Neither
+ * the client nor that backend are among `notThese`.
+ */
 export function clientFor(
   target: ServiceTarget,
   cluster: string,
   pods: readonly PlacedPod[],
   notThese: ReadonlySet<PlacedPod> = new Set(),
 ): PlacedPod | undefined {
-  const here = pods.filter((pod) => pod.cluster === cluster && !notThese.has(pod));
+  const here = pods.filter(
+    (pod) =>
+      pod.cluster === cluster &&
+      !notThese.has(pod) &&
+      backendsFor(target, pod).some((backend) => !notThese.has(backend)),
+  );
   return here.find((pod) => !target.backends.includes(pod)) ?? here[0];
 }

@@ -42,7 +42,7 @@ export function surveyServices(input: SurveyInput): SurveyedService[] {
 
 /** What is reported of a Service that nobody asked. */
 export function unasked({ namespace, name, global, backends }: SurveyedService, notAsked: string): ServiceReport {
-  return { namespace, name, global, backends, requests: 0, failed: 0, answeredBy: {}, notAsked };
+  return { namespace, name, global, backends, requests: 0, failed: 0, answeredBy: {}, errors: {}, notAsked };
 }
 
 function backendsIn(service: Service, cluster: string, { pods, endpointSlices }: SurveyInput): number {

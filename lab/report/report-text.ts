@@ -6,7 +6,7 @@ const shownFailures = 20;
 
 /** The report as a person reads it. */
 export function reportText(report: LabReport): string {
-  const { connectivity, timings } = report;
+  const { connectivity, services, failover, timings } = report;
   const sections = [
     textTable(
       ['CLUSTER', 'ID', 'NODES', 'ENDPOINTS', 'IDENTITIES', 'SERVICES', 'HEARTBEAT', 'STATE'],
@@ -29,6 +29,12 @@ export function reportText(report: LabReport): string {
       .slice(0, shownFailures)
       .map((failure) => `FAILED ${failure.from} → ${failure.to}: ${failure.error}`),
     ...(connectivity.failed.length > shownFailures ? [`… and ${connectivity.failed.length - shownFailures} more`] : []),
+    ...services
+      .filter(({ failed }) => failed > 0)
+      .map((s) => `FAILED ${s.namespace}/${s.name}: ${s.failed} of ${s.requests} requests (${countsText(s.errors)})`),
+    ...failover
+      .filter(({ failed }) => failed > 0)
+      .map((f) => `FAILED failover of ${f.service}: ${f.failed} of ${f.requests} requests (${countsText(f.errors)})`),
     ...report.warnings.map((warning) => `note: ${warning}`),
     ...report.problems.map((problem) => `PROBLEM ${problem}`),
     isHealthy(report) ? 'All is well.' : 'Something is wrong.',

@@ -50,6 +50,8 @@ export interface ServiceReport {
   readonly failed: number;
   /** `<cluster>/<pod>` → answers. */
   readonly answeredBy: Readonly<Record<string, number>>;
+  /** Error → requests that ended with it. */
+  readonly errors: Readonly<Record<string, number>>;
   /** Why nobody asked it; then there are no requests. */
   readonly notAsked?: string;
 }
@@ -57,12 +59,14 @@ export interface ServiceReport {
 export interface FailoverReport {
   /** `<namespace>/<name>`. */
   readonly service: string;
-  /** Cluster whose backends were stopped; the client is there, too. */
+  /** Cluster whose backends were stopped; the client is there, too, unless all its pods were. */
   readonly stopped: string;
   readonly requests: number;
   readonly failed: number;
   /** Longest time between two successful answers. */
   readonly blackoutMs: number;
+  readonly answeredBy: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 /** What the exit code says: nothing failed, nothing missing, nothing waited for in vain. */

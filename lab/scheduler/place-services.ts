@@ -1,4 +1,4 @@
-import { isGlobalNamespace } from '../../clustermesh/index.ts';
+import { annotatedGlobal, isGlobalNamespace, serviceSettings } from '../../clustermesh/index.ts';
 import type { Namespace, Pod, Service } from '../../kubernetes/index.ts';
 import { matchesSelector } from '../../values/labels/index.ts';
 import { nthAddress } from '../../values/ip/index.ts';
@@ -13,6 +13,8 @@ const firstServiceNumber = 10;
 export interface PlacedService {
   readonly cluster: string;
   readonly global: boolean;
+  /** Whether other clusters may use its backends. */
+  readonly shared: boolean;
   readonly service: Service;
 }
 
@@ -42,8 +44,11 @@ export function placeServices(
     const homes = topology.clusters.filter(
       (cluster) => global || backed.has(cluster.name) || (backed.size === 0 && cluster === first),
     );
-    for (const cluster of homes)
-      placed.push({ cluster: cluster.name, global, service: inCluster(service, cluster, global, next) });
+    for (const cluster of homes) {
+      const there = inCluster(service, cluster, global, next);
+      const shared = global && serviceSettings(there.metadata.annotations).shared;
+      placed.push({ cluster: cluster.name, global, shared, service: there });
+    }
   }
   for (const name of topology.globalServices === 'all' ? [] : topology.globalServices) {
     if (!services.some((service) => objectPath(service) === name))
@@ -70,8 +75,8 @@ export function closedNamespaces(namespaces: readonly Namespace[]): ReadonlySet<
 }
 
 function isGlobal(topology: Topology, service: Service): boolean {
-  const annotated = service.metadata.annotations[globalAnnotation];
-  if (annotated !== undefined) return annotated.toLowerCase() === 'true';
+  const annotated = annotatedGlobal(service.metadata.annotations);
+  if (annotated !== undefined) return annotated;
   if (service.spec.type === 'ExternalName') return false;
   return topology.globalServices === 'all'
     ? service.spec.selector !== undefined

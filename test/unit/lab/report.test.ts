@@ -25,9 +25,12 @@ const healthy: LabReport = {
       requests: 40,
       failed: 0,
       answeredBy: { 'east/a': 40 },
+      errors: {},
     },
   ],
-  failover: [{ service: 'shop/web', stopped: 'east', requests: 1000, failed: 0, blackoutMs: 12 }],
+  failover: [
+    { service: 'shop/web', stopped: 'east', requests: 1000, failed: 0, blackoutMs: 12, answeredBy: {}, errors: {} },
+  ],
   timings: { upMs: 2000, firstCrossClusterMs: 1500, downMs: 300 },
   kernel: 'linux',
   problems: [],
@@ -60,6 +63,15 @@ describe('the report', () => {
   ])('is not healthy when $fault', ({ report }) => {
     expect(isHealthy(report)).toBe(false);
     expect(reportText(report)).toContain('Something is wrong.');
+  });
+
+  test('says what failed, and how', () => {
+    const errors = { ECONNRESET: 2, timeout: 1 };
+    const services = healthy.services.map((service) => ({ ...service, failed: 3, errors }));
+    const failover = healthy.failover.map((result) => ({ ...result, failed: 3, errors }));
+    const text = reportText({ ...healthy, services, failover });
+    expect(text).toContain('FAILED shop/web: 3 of 40 requests (ECONNRESET 2, timeout 1)');
+    expect(text).toContain('FAILED failover of shop/web: 3 of 1000 requests (ECONNRESET 2, timeout 1)');
   });
 
   test('is healthy when nothing failed, and says so', () => {

@@ -44,6 +44,7 @@ const model: ScreenModel = {
       requests: 80,
       failed: 0,
       answeredBy: { 'west/c': 40, 'east/a': 40 },
+      errors: {},
     },
   ],
   upMs: 2345,
