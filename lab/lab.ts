@@ -24,7 +24,7 @@ import { ClusterStores, type LabStoreKind, type StoreSwitch, startStoreServer, s
 import { type LabSubstrate, probePortOf } from './substrate/index.ts';
 import type { LabCluster } from './topology/index.ts';
 
-/** A pod that is stopped still answers for this long, while the mesh learns of it (Kubernetes: preStop and grace period). */
+/** A pod that is stopped still answers for this long, while the mesh learns of it (Kubernetes: preStop), and then until it is not asked any more. */
 const terminationGraceMs = 1000;
 const pollMs = 40;
 
@@ -118,7 +118,7 @@ export class Lab implements AsyncDisposable {
     return this.plan.schedulers.get(pod.cluster)?.stateOf(pod.namespace, pod.name) ?? 'unknown';
   }
 
-  /** Stops a pod as Kubernetes does: no new connections, a grace period, then it is gone. */
+  /** Stops a pod as Kubernetes does: no new connections, a grace period in which it goes on answering, then it is gone. */
   async stopPod(pod: PlacedPod): Promise<void> {
     if (this.stateOf(pod) !== 'running') return;
     this.#setState(pod, 'terminating');

@@ -2,6 +2,8 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { type NamespaceHandle, openNamespace } from '../../kernel/index.ts';
 import { runLoad } from './load.ts';
+import { type Clock, systemClock } from '../../runtime/clock/index.ts';
+import { LastRequest } from './last-request.ts';
 import type { HostedPod, PodOrder, PodReply, ProbeResult, ProbeTarget } from './messages.ts';
 import { request } from './pod-client.ts';
 import { type PodServer, servePort } from './pod-server.ts';
@@ -13,6 +15,7 @@ interface Running {
   readonly pod: HostedPod;
   readonly netns: NamespaceHandle;
   readonly servers: readonly PodServer[];
+  readonly lastRequest: LastRequest;
 }
 
 /**
@@ -23,6 +26,11 @@ export class PodHost {
   readonly #running = new Map<string, Running>();
   /** Starting and stopping one after the other; whoever needs a pod waits for what was ordered before. */
   #changes: Promise<void> = Promise.resolve();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Carries out orders until the input ends. */
   async run(input: Readable, output: Writable): Promise<void> {
@@ -51,6 +59,8 @@ export class PodHost {
         });
         return { op: 'start' };
       case 'stop':
+        // The rest of the pod's grace period; whatever else is ordered meanwhile is done.
+        await this.#running.get(order.path)?.lastRequest.untilQuiet();
         await this.#change(async () => this.#stop(order.path));
         return { op: 'stop' };
       case 'probe':
@@ -73,8 +83,9 @@ export class PodHost {
     this.#stop(path);
     const netns = openNamespace(pod.netns);
     const servers: PodServer[] = [];
-    for (const port of pod.ports) servers.push(await servePort(pod, netns, port));
-    this.#running.set(path, { pod, netns, servers });
+    const lastRequest = new LastRequest(this.#clock);
+    for (const port of pod.ports) servers.push(await servePort(pod, netns, port, lastRequest.note));
+    this.#running.set(path, { pod, netns, servers, lastRequest });
   }
 
   #stop(path: string): void {
