@@ -9,6 +9,7 @@ import { type LaunchContext, agentLaunch, apiserverLaunch, writePeer } from './l
 import { type CutLink, CutLinks, LabArgumentError, podWire } from './network/index.ts';
 import type { LabPlan } from './plan/index.ts';
 import { type KeepRunning, ProcessKeeper } from './processes/index.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 import { type PlacedPod, podPath } from './scheduler/index.ts';
 import {
   type LabPaths,
@@ -54,6 +55,8 @@ export class Lab implements AsyncDisposable {
   readonly #sources: SourceServer[] = [];
   readonly #links: CutLinks;
   readonly #stores: ClusterStores;
+  /** Of one pod, one after the other: whoever starts a pod that is about to stop finds it running in the end. */
+  readonly #podChanges = new OneAtATime<PlacedPod>();
   /** A cluster that is moving to another store. */
   readonly #moving = new Set<string>();
   #state: LabState;
@@ -119,7 +122,15 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Stops a pod as Kubernetes does: no new connections, a grace period in which it goes on answering, then it is gone. */
-  async stopPod(pod: PlacedPod): Promise<void> {
+  stopPod(pod: PlacedPod): Promise<void> {
+    return this.#podChanges.run(pod, () => this.#stopPod(pod));
+  }
+
+  startPod(pod: PlacedPod): Promise<void> {
+    return this.#podChanges.run(pod, () => this.#startPod(pod));
+  }
+
+  async #stopPod(pod: PlacedPod): Promise<void> {
     if (this.stateOf(pod) !== 'running') return;
     this.#setState(pod, 'terminating');
     await systemClock.sleep(terminationGraceMs);
@@ -132,7 +143,7 @@ export class Lab implements AsyncDisposable {
     this.#setState(pod, 'stopped');
   }
 
-  async startPod(pod: PlacedPod): Promise<void> {
+  async #startPod(pod: PlacedPod): Promise<void> {
     if (this.stateOf(pod) !== 'stopped') return;
     await this.#attachPod(pod);
     await this.substrate.serve([pod]);
