@@ -64,7 +64,7 @@ export const kvstoremesh = defineCommand({
     },
     'lease-loss-grace': {
       type: 'duration',
-      default: '15m',
+      default: '24h',
       help: 'What went with a lease of a remote cluster is kept this long, unless it comes back',
     },
     'per-cluster-ready-timeout': {

@@ -45,7 +45,7 @@ export class Session {
       options: {
         serviceMode: options.serviceMode ?? 'prefer-legacy',
         cacheTtlMs: options.cacheTtlMs ?? 0,
-        leaseLossGraceMs: options.leaseLossGraceMs ?? 900_000,
+        leaseLossGraceMs: options.leaseLossGraceMs ?? 86_400_000,
       },
     };
   }
