@@ -1,5 +1,5 @@
 import type { Labels } from '../../values/labels/index.ts';
-import type { ContainerPort, ObjectMeta } from './objects.ts';
+import type { ContainerPort, ObjectMeta } from './object-meta.ts';
 
 /** A node as Cilium keeps it (`cilium.io/v2`); what becomes a node record stands in kvstore-schema §6. */
 export interface CiliumNode {

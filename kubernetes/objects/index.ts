@@ -1,3 +1,4 @@
+export type * from './object-meta.ts';
 export type * from './objects.ts';
 export type * from './cilium.ts';
 export {

@@ -1,16 +1,6 @@
 import type { LabelSelector, Labels } from '../../values/labels/index.ts';
+import type { ContainerPort, ObjectMeta, Protocol } from './object-meta.ts';
 import type { CiliumEndpoint, CiliumEndpointSlice, CiliumIdentity, CiliumNode } from './cilium.ts';
-
-/** The part of Kubernetes objects that isthmus reads; unknown members are dropped where objects enter. */
-export interface ObjectMeta {
-  readonly name: string;
-  /** Empty for cluster-scoped kinds. */
-  readonly namespace: string;
-  readonly uid: string;
-  readonly labels: Labels;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly creationTimestamp?: string;
-}
 
 export interface Namespace {
   readonly kind: 'Namespace';
@@ -25,16 +15,6 @@ export interface Node {
     readonly addresses: readonly { readonly type: string; readonly address: string }[];
     readonly ready: boolean;
   };
-}
-
-export type Protocol = 'TCP' | 'UDP' | 'SCTP';
-
-export interface ContainerPort {
-  readonly name?: string;
-  readonly containerPort: number;
-  readonly protocol: Protocol;
-  /** A port of the node that leads here; absent: none. */
-  readonly hostPort?: number;
 }
 
 export interface Pod {

@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import type { Change } from '../engine/index.ts';
-import type { TableWrite, Writer } from './group-commit.ts';
+import type { Writer } from './group-commit.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow } from './row-codec.ts';
 import { metaKeys, revisionBytes } from './meta.ts';
-import type { Table, Tables } from './tables.ts';
+import type { Table, TableWrite, Tables } from './table-types.ts';
 
 /** Durable writes wait this long for others: a page that many of them change is written once. */
 const delayMs = 20;

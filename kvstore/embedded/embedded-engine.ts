@@ -21,8 +21,9 @@ import { LmdbBackend } from './lmdb-backend.ts';
 import { isDamage } from './lmdb-error.ts';
 import { openLog } from './open-log.ts';
 import { damaged } from './table-file.ts';
-import { type Tables, closeTables, openTables } from './tables.ts';
+import { closeTables, openTables } from './tables.ts';
 import type { WriteAheadLog } from './wal/index.ts';
+import type { Tables } from './table-types.ts';
 
 export interface EmbeddedEngineOptions extends MvccEngineOptions, MvccEngineDependencies {
   /** Made when absent; one process at a time. */

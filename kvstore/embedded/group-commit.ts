@@ -1,13 +1,7 @@
 import type { Change } from '../engine/index.ts';
 import { StoreDirectoryError } from './directory-error.ts';
-import { type Table, type Tables, makeRoom } from './tables.ts';
-
-/** One change of a table; without value the key is removed. */
-export interface TableWrite {
-  readonly table: Table;
-  readonly key: Buffer;
-  readonly value?: Buffer;
-}
+import type { TableWrite, Tables } from './table-types.ts';
+import { makeRoom } from './tables.ts';
 
 /** Writes that reach the disk together, or not at all. */
 export interface Group {

@@ -10,7 +10,7 @@ import {
   engineErrors,
 } from '../engine/index.ts';
 import { Applier } from './apply.ts';
-import { type Group, GroupCommit, type TableWrite, type Writer, lmdbWriter } from './group-commit.ts';
+import { type Group, GroupCommit, type Writer, lmdbWriter } from './group-commit.ts';
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
 import { disownLog } from './open-log.ts';
@@ -18,8 +18,9 @@ import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevis
 import { environmentSize, isOutOfSpace, keysIn, noRoomBytes, roomIn } from './space.ts';
 import { sweep } from './sweep.ts';
 import { metaId, metaKeys, metaRevision, revisionBytes } from './meta.ts';
-import { type Table, type Tables, closeTables, maxKeyBytes } from './tables.ts';
+import { closeTables, maxKeyBytes } from './tables.ts';
 import type { WriteLog } from './wal/index.ts';
+import type { Table, TableWrite, Tables } from './table-types.ts';
 
 export interface LmdbBackendOptions {
   /** Bytes in use from which on puts are refused; etcd's `--quota-backend-bytes`. Default 2 GiB. */

@@ -2,7 +2,8 @@ import type { Transaction } from 'lmdb';
 import { type Span, type View, keyText } from '../engine/index.ts';
 import { type Overlay, newestRows } from './overlay.ts';
 import { type RowId, type StoredRow, decodeRow, logKey, modRevisionOf, readLogKey } from './row-codec.ts';
-import { type Table, type Tables, maxKeyBytes } from './tables.ts';
+import { maxKeyBytes } from './tables.ts';
+import type { Table, Tables } from './table-types.ts';
 
 interface ViewState {
   readonly revision: number;

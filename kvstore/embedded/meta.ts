@@ -1,6 +1,6 @@
 import { readRevision, writeRevision } from './row-codec.ts';
 import { damaged } from './table-file.ts';
-import type { Tables } from './tables.ts';
+import type { Tables } from './table-types.ts';
 
 export const metaKeys = {
   format: Buffer.from('format'),

@@ -2,8 +2,9 @@ import { encodeTimes } from './lease-times.ts';
 import { recordsLeft } from './records-left.ts';
 import type { Writer } from './group-commit.ts';
 import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
-import { type Tables, makeRoom } from './tables.ts';
+import { makeRoom } from './tables.ts';
 import { WriteAheadLog, decodeWrites, loggedTables, removeLogs } from './wal/index.ts';
+import type { Tables } from './table-types.ts';
 
 /**
  * Gives the tables what only the log has (a process that was killed had answered those writes), then opens the log for

@@ -1,7 +1,7 @@
 import { damaged } from './table-file.ts';
 import { metaKeys, metaRevision } from './meta.ts';
-import type { Tables } from './tables.ts';
 import { type FoundRecord, lacks, recordsBehind } from './wal/index.ts';
+import type { Tables } from './table-types.ts';
 
 /**
  * What the last process had answered and the tables lack, oldest first; nothing after a clean stop.

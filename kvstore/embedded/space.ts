@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import type { Table, Tables } from './tables.ts';
+import type { Table, Tables } from './table-types.ts';
 
 /** A file system with less than this cannot take a group of writes for certain. */
 export const noRoomBytes = 16 * 1024 ** 2;

@@ -1,8 +1,7 @@
-import type { TableWrite } from './group-commit.ts';
 import { decodeRow, logKey, readLogKey } from './row-codec.ts';
 import { metaKeys } from './meta.ts';
-import type { Tables } from './tables.ts';
 import type { LmdbView } from './lmdb-view.ts';
+import type { TableWrite, Tables } from './table-types.ts';
 
 /** Rows of the log looked at per commit: a commit in which others wait must stay short. */
 const sliceRows = 200;

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { type Database, type RootDatabase, open } from 'lmdb';
+import { type RootDatabase, open } from 'lmdb';
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { StoreDirectoryError } from './directory-error.ts';
 import { lockDirectory } from './directory-lock.ts';
@@ -13,40 +13,7 @@ import { readLogKey } from './row-codec.ts';
 import { recordsLeft } from './records-left.ts';
 import { RowArena } from './row-arena.ts';
 import { TableFile, checkTableFile, damaged } from './table-file.ts';
-
-export type Table = Database<Buffer, Buffer>;
-
-export interface Walk {
-  readonly table: Table;
-  /** Where the values lie that it gives. */
-  readonly arena: RowArena;
-}
-
-/** The LMDB environment and its tables; the README says what each one holds. */
-export interface Tables {
-  readonly directory: string;
-  readonly root: RootDatabase<Buffer, Buffer>;
-  readonly cur: Table;
-  /** The same table, for those who read its values in order and need no keys. */
-  readonly walk: Walk;
-  readonly log: Table;
-  readonly dead: Table;
-  readonly lk: Table;
-  readonly lease: Table;
-  readonly meta: Table;
-  readonly ownership: Ownership;
-  readonly file: TableFile;
-  readonly lock: AsyncDisposable;
-  /** What time the leases had left when the last process stopped in order. */
-  readonly leaseTimes: ReadonlyMap<bigint, number>;
-}
-
-/** The record of who has the store. Every commit compares its version: a store that somebody else took is not written to. */
-export interface Ownership {
-  readonly table: Table;
-  readonly key: Buffer;
-  readonly version: number;
-}
+import type { Table, Tables, Walk } from './table-types.ts';
 
 /** lmdb-js on pages of 4 KiB. */
 export const maxKeyBytes = 1978;

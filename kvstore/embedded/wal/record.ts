@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { Table, Tables } from '../tables.ts';
-import type { TableWrite } from '../group-commit.ts';
 import { readRevision, writeRevision } from '../row-codec.ts';
+import type { Table, TableWrite, Tables } from '../table-types.ts';
 
 /** Every table that a record may name, by its place here: a place is never given to another one. */
 export type LoggedTables = readonly Table[];

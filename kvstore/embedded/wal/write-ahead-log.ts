@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { TableWrite } from '../group-commit.ts';
 import { Pace } from './pace.ts';
 import {
   type FoundRecord,
@@ -24,6 +23,7 @@ import {
   numberOffset,
   recordAt,
 } from './record.ts';
+import type { TableWrite } from '../table-types.ts';
 
 /** What keeps writes safe until the tables have them. */
 export interface WriteLog {

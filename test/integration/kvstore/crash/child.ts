@@ -1,13 +1,14 @@
 import fs, { openSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
-import { type TableWrite, type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
+import { type Writer, lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { openTables } from '../../../../kvstore/embedded/tables.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
 import { randomFrom } from '../../../unit/kvstore/random.ts';
 import { type Defect, type Note, valueOf } from './protocol.ts';
+import type { TableWrite } from '../../../../kvstore/embedded/table-types.ts';
 
 // Writes without end to the store in a directory, from several writers at once, until it is killed:
 // `node child.ts DIRECTORY ACKNOWLEDGEMENTS SEED DEFECT`.

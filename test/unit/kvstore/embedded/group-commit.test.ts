@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Group, GroupCommit, type TableWrite } from '../../../../kvstore/embedded/group-commit.ts';
-import type { Table } from '../../../../kvstore/embedded/tables.ts';
+import { type Group, GroupCommit } from '../../../../kvstore/embedded/group-commit.ts';
+import type { Table, TableWrite } from '../../../../kvstore/embedded/table-types.ts';
 
 const table = {} as Table;
 const write = (name: string): TableWrite => ({ table, key: Buffer.from(name) });

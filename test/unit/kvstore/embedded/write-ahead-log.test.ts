@@ -3,14 +3,14 @@ import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
-import type { TableWrite } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
-import { type Table, closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
+import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
 import { WriteAheadLog, decodeWrites, recordsBehind, removeLogs } from '../../../../kvstore/embedded/wal/index.ts';
 import { openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
 import { randomFrom } from '../random.ts';
+import type { Table, TableWrite } from '../../../../kvstore/embedded/table-types.ts';
 
 // Files of four megabytes are read again and again.
 jest.setTimeout(300_000);
