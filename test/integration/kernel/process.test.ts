@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import {
@@ -56,11 +57,15 @@ needs('linux')('who is at the other end', () => {
   });
 
   test('a process that has ended has none, although nobody has waited for it yet', async () => {
-    // The shell becomes `sleep`, which never asks what became of the child that the shell had started.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The shell becomes `sleep`, which never asks what became of the child that the shell had started; only then it ends.
+    const parent = spawn('sh', ['-c', 'cat <&3 >&2 & echo $!; exec sleep 60 3<&-'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+    });
     try {
-      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+      const [line] = (await once(parent.stdio[1] as Readable, 'data')) as [Buffer];
       const zombie = Number(line.toString());
+      while (readFileSync(`/proc/${parent.pid}/comm`, 'utf8') !== 'sleep\n') await sleep(10);
+      (parent.stdio[3] as Writable).end();
       const state = (): string => readFileSync(`/proc/${zombie}/stat`, 'utf8').split(') ')[1]?.[0] ?? '';
       while (state() !== 'Z') await sleep(10);
       expect(processStartTime(zombie)).toBeUndefined();
