@@ -1,8 +1,8 @@
 import { UnavailableError } from '../../kvstore/index.ts';
-import { hintFor } from '../remote/index.ts';
+import { configStatus, hintFor, neverFailed } from '../remote/index.ts';
 import type { Resource } from '../wire/index.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
-import { type CachedClusterStatus, neverFailed, notRetrieved, syncedNames } from './status.ts';
+import { type CachedClusterStatus, syncedNames } from './status.ts';
 
 /** How many refused keys are named. */
 const shownRefusals = 20;
@@ -33,7 +33,7 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
     status: health
       ? `etcd: ${cluster.heard ? '1/1' : '0/1'} connected, ${health.endpoint}${health.storeId === undefined ? '' : `, ID: ${health.storeId}`}`
       : 'Waiting for initial connection to be established',
-    config: configOf(cluster),
+    config: configStatus(cluster.connected ? cluster.config : undefined),
     synced: Object.fromEntries(
       reflectors.map(({ resource, synced }) => [syncedNames[resource], synced]),
     ) as unknown as CachedClusterStatus['synced'],
@@ -57,18 +57,4 @@ function failureOf({ failures, config, health, stale, heard, heartbeatAgeMs }: M
   return stale && heartbeatAgeMs !== undefined
     ? `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`
     : undefined;
-}
-
-function configOf({ config, connected }: MirroredCluster): CachedClusterStatus['config'] {
-  if (!config || !connected) return notRetrieved;
-  const { id, cached, syncedCanaries, serviceExportsEnabled, endpointSlicesExportMode } = config;
-  return {
-    required: true,
-    retrieved: true,
-    'cluster-id': id,
-    kvstoremesh: cached,
-    'sync-canaries': syncedCanaries,
-    ...(serviceExportsEnabled === undefined ? {} : { 'service-exports-enabled': serviceExportsEnabled }),
-    ...(endpointSlicesExportMode === undefined ? {} : { 'endpoint-slices-export-mode': endpointSlicesExportMode }),
-  };
 }

@@ -1,4 +1,4 @@
-import type { RemoteClusterStatus, RemoteConfigStatus } from '../remote/index.ts';
+import type { RemoteClusterStatus } from '../remote/index.ts';
 import type { Resource } from '../wire/index.ts';
 
 /** State of one remote cluster whose data is copied: as an agent tells it (clustermesh-behaviour §13.3, §18), and what only a copier knows. */
@@ -59,10 +59,6 @@ export const syncedNames: Readonly<Record<Resource, keyof CachedClusterStatus['s
   serviceexports: 'service-exports',
   endpointslices: 'endpoint-slices',
 };
-
-/** Go's zero time. */
-export const neverFailed = '0001-01-01T00:00:00.000Z';
-export const notRetrieved: RemoteConfigStatus = { required: true, retrieved: false };
 
 /** As Cilium's kvstoremesh prints it: members in alphabetical order (clustermesh-behaviour §13.3). */
 export function inAlphabeticalOrder(value: unknown): unknown {

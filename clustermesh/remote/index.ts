@@ -15,7 +15,13 @@ export { type RemoteKind, remoteKinds } from './kinds.ts';
 export type { Refusal } from './refusals.ts';
 export { RemoteCluster, type RemoteClusterDeps, type RemoteClusterOptions } from './remote-cluster.ts';
 export { RemoteClusters, type RemoteClustersDeps, type RemoteClustersOptions } from './remote-clusters.ts';
-export type { RemoteCertificate, RemoteClusterStatus, RemoteConfigStatus } from './status.ts';
+export {
+  type RemoteCertificate,
+  type RemoteClusterStatus,
+  type RemoteConfigStatus,
+  configStatus,
+  neverFailed,
+} from './status.ts';
 export { SyncSlots } from './sync-slots.ts';
 export { FeedSource } from './feed-source.ts';
 export { SyncMarks } from './sync-marks.ts';

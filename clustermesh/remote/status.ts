@@ -185,7 +185,8 @@ export function statusOf(facts: StatusFacts): RemoteClusterStatus {
   };
 }
 
-function configStatus(config: ClusterConfigRecord | undefined): RemoteConfigStatus {
+/** What is known of a cluster's configuration; without one, that it has not been retrieved. */
+export function configStatus(config: ClusterConfigRecord | undefined): RemoteConfigStatus {
   if (!config) return { required: true, retrieved: false };
   const { id, cached, syncedCanaries, serviceExportsEnabled, endpointSlicesExportMode } = config;
   return {
