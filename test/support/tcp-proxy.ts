@@ -91,6 +91,11 @@ export class TcpProxy implements AsyncDisposable {
     this.#atByte = options.reset === true ? 'reset' : 'cut';
   }
 
+  /** True while a cut or stall at a byte is still to come. */
+  get armed(): boolean {
+    return this.#cutAtByte !== undefined;
+  }
+
   /** As {@link cutAtByte}, but the connection stays open, and says and hears nothing any more. */
   stallAtByte(count: number): void {
     this.#cutAtByte = count;

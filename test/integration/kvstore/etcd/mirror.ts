@@ -63,14 +63,22 @@ export class Mirror implements AsyncDisposable {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       if (this.error !== undefined) throw this.error;
-      const truth = await contentsOf(store, prefix);
-      const different = difference(truth, this.state);
+      const different = await this.differsFrom(store, prefix);
       if (different.length === 0 && this.watch.synced) break;
-      if (performance.now() > deadline)
-        throw new Error(`Not the state of the store: ${different.slice(0, 5).join('; ')} (${different.length} in all)`);
+      if (performance.now() > deadline) {
+        const missing = `${different.slice(0, 5).join('; ')} (${different.length} in all)`;
+        throw new Error(
+          `Not the state of the store: ${missing}${this.watch.synced ? '' : '; its listing is not complete'}`,
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     if (this.problems.length > 0) throw new Error(this.problems.slice(0, 5).join('; '));
+  }
+
+  /** What a listing of `store` says otherwise. */
+  async differsFrom(store: Store, prefix: string): Promise<string[]> {
+    return difference(await contentsOf(store, prefix), this.state);
   }
 
   async until(check: () => boolean, timeoutMs = 40_000): Promise<void> {
