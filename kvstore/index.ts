@@ -29,6 +29,9 @@ export {
 } from './measured/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
 export {
+  type AccessStep,
+  type AccessUser,
+  type EtcdAccessState,
   EtcdAdmin,
   type EtcdAdminOptions,
   type EtcdConfig,
@@ -38,13 +41,18 @@ export {
   type EtcdTarget,
   type EtcdTuning,
   EtcdTuningError,
+  type EtcdUser,
   type RequestLimits,
   type TlsFiles,
+  accessSteps,
+  etcdAccessOf,
+  etcdctlCommand,
   etcdTuningOptions,
   openEtcdAdmin,
   openEtcdStore,
   parseEtcdConfig,
   parseEtcdTuning,
+  takeAccessStep,
 } from './etcd/index.ts';
 export { ProtoReader, ProtoWriter, wireType } from './etcd/wire/index.ts';
 export {
@@ -71,6 +79,7 @@ export {
 export {
   type ConsulConfig,
   ConsulConfigError,
+  type EtcdAdministered,
   type OpenStore,
   type OpenStoreDependencies,
   type OpenStoreOptions,
@@ -79,6 +88,7 @@ export {
   type StoreKind,
   type StoreStatus,
   formatStoreAddress,
+  openEtcdAdminAt,
   openStore,
   parseConsulConfig,
   parseStoreAddress,
@@ -98,6 +108,7 @@ export {
 } from './snapshot/index.ts';
 export {
   type Access,
+  type AuthFile,
   AuthFileError,
   type AuthFiles,
   type BuiltInUsers,
@@ -110,6 +121,7 @@ export {
   permitKey,
   permitPrefix,
   permitRange,
+  readUsersFile,
   rootRole,
 } from './auth/index.ts';
 export { ReadMirror, type ReadMirrorOptions, type ReadMirrorStatus, ReadOnlyEngine } from './mirror/index.ts';

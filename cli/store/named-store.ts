@@ -1,16 +1,19 @@
 import {
   ConsulConfigError,
+  type EtcdAdministered,
   EtcdConfigError,
   type OpenStore,
   type OpenStoreOptions,
   type StoreAddress,
   StoreAddressError,
+  openEtcdAdminAt,
   openStore,
   parseStoreAddress,
   storeAddressOf,
   storeKinds,
 } from '../../kvstore/index.ts';
-import { createLogger } from '../../runtime/log/index.ts';
+import type { Clock } from '../../runtime/clock/index.ts';
+import { type Logger, createLogger } from '../../runtime/log/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import type { CommandContext } from '../command.ts';
 
@@ -59,10 +62,21 @@ export async function openNamed(
   address: StoreAddress,
   options: OpenStoreOptions = {},
 ): Promise<OpenStore> {
-  const { clock } = context;
-  const log = createLogger({ level: 'warn', format: 'text', clock, write: context.stderr }, { component: 'store' });
+  return await named(context, (deps) => openStore(address, deps, options));
+}
+
+/** Opens the administration of an etcd, likewise. */
+export async function openNamedAdmin(context: CommandContext, address: StoreAddress): Promise<EtcdAdministered> {
+  return await named(context, (deps) => openEtcdAdminAt(address, deps));
+}
+
+async function named<T>(
+  { clock, stderr }: CommandContext,
+  open: (deps: { readonly clock: Clock; readonly log: Logger }) => Promise<T>,
+): Promise<T> {
+  const log = createLogger({ level: 'warn', format: 'text', clock, write: stderr }, { component: 'store' });
   try {
-    return await openStore(address, { clock, log }, options);
+    return await open({ clock, log });
   } catch (error) {
     if (error instanceof StoreAddressError) throw usageError('--store', error);
     if (error instanceof EtcdConfigError || error instanceof ConsulConfigError)

@@ -25,6 +25,10 @@ export const store: CommandGroup = {
       summary: 'Make an embedded store of a snapshot',
       load: async () => (await import('./restore.ts')).storeRestore,
     },
+    users: {
+      summary: "Make the users of a cluster's store in an etcd",
+      load: async () => (await import('./users.ts')).storeUsers,
+    },
     compact: { summary: 'Forget history', load: async () => (await import('./compact.ts')).storeCompact },
     defrag: {
       summary: 'Give free space of an etcd member back',

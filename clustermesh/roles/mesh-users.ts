@@ -67,6 +67,11 @@ export function meshUsers({ clusterName, podCidrsOf }: MeshUsersOptions): BuiltI
   };
 }
 
+/** Whether that is the name of an agent's user. */
+export function isAgentUser(user: string): boolean {
+  return user.startsWith(agentPrefix) && isSegment(user.slice(agentPrefix.length));
+}
+
 /** What the own cluster's agents and operator read of others, as kvstoremesh has copied it. */
 function localPermissions(): readonly Permission[] {
   return [

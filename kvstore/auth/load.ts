@@ -67,6 +67,11 @@ export async function loadAuth(files: AuthFiles): Promise<LoadedAuth> {
   return { authorities, file, trusted, overdue, digest: JSON.stringify(read) };
 }
 
+/** Reads a file of users by itself, for whoever checks certificates otherwise. @throws {AuthFileError} */
+export async function readUsersFile(path: string): Promise<AuthFile> {
+  return parseAuthFile((await readOrFail(path)).toString(), path);
+}
+
 async function readOrFail(path: string): Promise<Buffer> {
   try {
     return await readFile(path);

@@ -8,6 +8,7 @@ import {
   UnavailableError,
   prefixEnd,
   toBytes,
+  toText,
 } from '../contract/index.ts';
 import { type EtcdTarget, GrpcError, parseEndpoint, storeError } from './session/index.ts';
 import { grpcStatus } from './wire/index.ts';
@@ -141,10 +142,23 @@ export class EtcdAdmin implements AsyncDisposable {
   /** Gives a role access to every key that begins with `prefix`. */
   async grantPrefix(role: string, access: EtcdAccess, prefix: string): Promise<void> {
     const key = toBytes(prefix);
+    await this.grant(role, { access, key, rangeEnd: prefixEnd(key) });
+  }
+
+  /** Gives a role access; what it had for just these keys is replaced. */
+  async grant(role: string, { access, key, rangeEnd }: EtcdPermission): Promise<void> {
     const permType = ({ read: 'Read', write: 'Write', 'read-write': 'Readwrite' } as const)[access];
-    const perm = { permType, key: Buffer.from(key), range_end: Buffer.from(prefixEnd(key)) };
-    await this.#call(`grant role ${role} access to ${JSON.stringify(prefix)}`, () =>
+    const perm = { permType, key: Buffer.from(key), range_end: Buffer.from(rangeEnd) };
+    await this.#call(`grant role ${role} access to ${JSON.stringify(toText(key))}`, () =>
       this.#client.auth.roleGrantPermission({ name: role, perm }),
+    );
+  }
+
+  /** Takes a role's access to just these keys away. */
+  async revoke(role: string, { key, rangeEnd }: Pick<EtcdPermission, 'key' | 'rangeEnd'>): Promise<void> {
+    const range = { key: Buffer.from(key), range_end: Buffer.from(rangeEnd) };
+    await this.#call(`revoke role ${role}’s access to ${JSON.stringify(toText(key))}`, () =>
+      this.#client.auth.roleRevokePermission({ role, ...range }),
     );
   }
 

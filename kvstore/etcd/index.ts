@@ -14,3 +14,12 @@ export {
   type EtcdUser,
   openEtcdAdmin,
 } from './admin.ts';
+export {
+  type AccessStep,
+  type AccessUser,
+  type EtcdAccessState,
+  accessSteps,
+  etcdAccessOf,
+  etcdctlCommand,
+  takeAccessStep,
+} from './access/index.ts';

@@ -9,4 +9,11 @@ export {
 } from './store-address.ts';
 export { type ConsulConfig, ConsulConfigError, parseConsulConfig } from './consul-config.ts';
 export type { StoreStatus } from './store-status.ts';
-export { type OpenStore, type OpenStoreDependencies, type OpenStoreOptions, openStore } from './open-store.ts';
+export {
+  type EtcdAdministered,
+  type OpenStore,
+  type OpenStoreDependencies,
+  type OpenStoreOptions,
+  openEtcdAdminAt,
+  openStore,
+} from './open-store.ts';

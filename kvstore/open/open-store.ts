@@ -7,7 +7,14 @@ import { openConsulStore } from '../consul/index.ts';
 import type { CallOptions, Store } from '../contract/index.ts';
 import { openEmbeddedEngine } from '../embedded/index.ts';
 import { EngineStore } from '../engine/index.ts';
-import { type EtcdTarget, type EtcdTuning, openEtcdStore, parseEtcdConfig } from '../etcd/index.ts';
+import {
+  type EtcdAdmin,
+  type EtcdTarget,
+  type EtcdTuning,
+  openEtcdAdmin,
+  openEtcdStore,
+  parseEtcdConfig,
+} from '../etcd/index.ts';
 import {
   type Administration,
   consulAdministration,
@@ -65,6 +72,29 @@ export async function openStore(
   const store = openEtcdStore({ ...(await etcdTarget(address, log)), ...tuning, clock, log });
   const result = opened(address, store, etcdAdministration(store), () => store[Symbol.asyncDispose]());
   return { ...result, bootstrapped: () => store.bootstrapped() };
+}
+
+/** An etcd that is administered. */
+export interface EtcdAdministered {
+  readonly admin: EtcdAdmin;
+  readonly target: EtcdTarget;
+}
+
+/**
+ * Users, roles and members of the etcd at an address.
+ * @throws {StoreAddressError} for another kind of store {@link EtcdConfigError}
+ */
+export async function openEtcdAdminAt(
+  address: StoreAddress,
+  { clock, log }: Pick<OpenStoreDependencies, 'clock' | 'log'>,
+): Promise<EtcdAdministered> {
+  if (address.kind !== 'etcd')
+    throw new StoreAddressError(
+      `${formatStoreAddress(address)} is no etcd: it has no users of its own`,
+      'name an etcd: etcd:FILE, http://HOST:PORT or https://HOST:PORT',
+    );
+  const target = await etcdTarget(address, log);
+  return { admin: await openEtcdAdmin({ ...target, clock }), target };
 }
 
 async function openEmbedded(
