@@ -1,11 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BinarySpec, builtBinary } from './built-binary.ts';
 import { freePort } from './etcd.ts';
+import { ServerProcess, started } from './server-process.ts';
 
 export const consulVersion = '1.22.7';
 
@@ -57,19 +57,10 @@ export interface ConsulAnswer {
 
 export async function startConsul(options: StartConsulOptions = {}): Promise<ConsulProcess> {
   const binary = await builtBinary(consulBinary);
-  for (let attempt = 1; ; attempt++) {
+  return started(async () => {
     const ports = await Promise.all([freePort(), freePort(), freePort()]);
-    const server = new Consul(binary, ports, options);
-    try {
-      await server.restart();
-      return server;
-    } catch (error) {
-      await server[Symbol.asyncDispose]();
-      // Another process may have taken a port between the look and the start.
-      const taken = error instanceof Error && error.message.includes('address already in use');
-      if (!taken || attempt >= 5) throw error;
-    }
-  }
+    return new Consul(binary, ports, options);
+  });
 }
 
 /** Three servers on loopback that elect a leader among them. */
@@ -116,134 +107,79 @@ interface ConsulOptions extends StartConsulOptions {
   readonly join?: readonly number[];
 }
 
-class Consul implements ConsulProcess {
+class Consul extends ServerProcess implements ConsulProcess {
   readonly port: number;
-  readonly #binary: string;
-  readonly #ports: readonly number[];
-  readonly #options: ConsulOptions;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'isthmus-consul-'));
-  readonly #atExit = (): void => {
-    this.#child?.kill('SIGKILL');
-    rmSync(this.#folder, { recursive: true, force: true });
-  };
-  #child: ChildProcess | undefined;
-  #exited: Promise<void> = Promise.resolve();
-  #said = '';
+  readonly serverPort: number;
+  readonly #token: string | undefined;
 
   constructor(binary: string, ports: readonly number[], options: ConsulOptions) {
-    this.#binary = binary;
-    this.#ports = ports;
-    this.port = ports[0] ?? 0;
-    this.#options = options;
+    super({
+      title: 'Consul',
+      name: 'consul',
+      binary,
+      args: () => argumentsOf(this.#dataDir, ports, options),
+      env: cleanEnvironment(),
+      isReady: () => this.#isReady(),
+    });
+    [this.port = 0, this.serverPort = 0] = ports;
+    this.#token = options.managementToken;
   }
 
   get endpoint(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  get serverPort(): number {
-    return this.#ports[1] ?? 0;
-  }
-
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child === undefined) return;
-    this.#child.kill('SIGKILL');
-    await this.#exited;
-    process.off('exit', this.#atExit);
-  }
-
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  async restart(): Promise<void> {
-    await this.kill();
-    process.once('exit', this.#atExit);
-    const child = spawn(this.#binary, this.#arguments(), {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: cleanEnvironment(),
-    });
-    this.#child = child;
-    this.#said = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-8000)));
-    this.#exited = new Promise<void>((resolve) => {
-      child.once('error', () => resolve());
-      child.once('close', () => resolve());
-    }).then(() => {
-      if (this.#child === child) this.#child = undefined;
-    });
-    await this.#ready();
+  get #dataDir(): string {
+    return join(this.folder, 'data');
   }
 
   async wipe(): Promise<void> {
     await this.kill();
-    rmSync(join(this.#folder, 'data'), { recursive: true, force: true });
+    rmSync(this.#dataDir, { recursive: true, force: true });
     await this.restart();
   }
 
   async call(method: string, path: string, body?: string | Buffer, token?: string): Promise<ConsulAnswer> {
-    return plainCall(this.endpoint, method, path, body, token ?? this.#options.managementToken);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    process.off('exit', this.#atExit);
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  #arguments(): string[] {
-    const { mode = 'dev', managementToken, hcl, socketPath, httpsPort = -1 } = this.#options;
-    const { name = 't', join: members = [] } = this.#options;
-    const [http, server, serf] = this.#ports;
-    const acl = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${managementToken}" } }`;
-    // Elections on one machine need not wait for a network.
-    const disk = [
-      '-server',
-      `-bootstrap-expect=${members.length || 1}`,
-      ...members.map((port) => `-retry-join=127.0.0.1:${port}`),
-      '-retry-interval=200ms',
-      '-hcl=performance { raft_multiplier = 1 } connect { enabled = true }',
-    ];
-    return [
-      'agent',
-      ...(mode === 'dev' ? ['-dev'] : [...disk, `-data-dir=${join(this.#folder, 'data')}`]),
-      `-node=${name}`,
-      '-log-level=warn',
-      '-bind=127.0.0.1',
-      '-client=127.0.0.1',
-      ...(socketPath === undefined ? [] : [`-hcl=addresses { http = "127.0.0.1 unix://${socketPath}" }`]),
-      `-http-port=${http}`,
-      `-server-port=${server}`,
-      `-serf-lan-port=${serf}`,
-      `-https-port=${httpsPort}`,
-      ...['serf-wan', 'dns', 'grpc', 'grpc-tls'].map((other) => `-${other}-port=-1`),
-      '-hcl=disable_update_check = true',
-      ...(managementToken === undefined ? [] : [`-hcl=${acl}`]),
-      ...(hcl === undefined ? [] : [`-hcl=${hcl}`]),
-    ];
+    return plainCall(this.endpoint, method, path, body, token ?? this.#token);
   }
 
   /** Ready once a write passes: a leader is there and its ACLs, if any, are. */
-  async #ready(): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    for (;;) {
-      const { status } = await this.call('PUT', '/v1/kv/ready', 'x').catch(() => ({ status: 0 }));
-      if (status === 200) break;
-      if (this.#child === undefined) throw new Error(`Consul ended before it was ready:\n${this.#said}`);
-      if (performance.now() > deadline) throw new Error(`Consul was not ready within 60 s:\n${this.#said}`);
-      await sleep(30);
-    }
+  async #isReady(): Promise<boolean> {
+    const { status } = await this.call('PUT', '/v1/kv/ready', 'x');
+    if (status !== 200) return false;
     await this.call('DELETE', '/v1/kv/ready');
+    return true;
   }
+}
+
+function argumentsOf(dataDir: string, [http, server, serf]: readonly number[], options: ConsulOptions): string[] {
+  const { mode = 'dev', managementToken, hcl, socketPath, httpsPort = -1, name = 't', join: members = [] } = options;
+  const acl = `acl { enabled = true default_policy = "deny" tokens { initial_management = "${managementToken}" } }`;
+  // Elections on one machine need not wait for a network.
+  const disk = [
+    '-server',
+    `-bootstrap-expect=${members.length || 1}`,
+    ...members.map((port) => `-retry-join=127.0.0.1:${port}`),
+    '-retry-interval=200ms',
+    '-hcl=performance { raft_multiplier = 1 } connect { enabled = true }',
+  ];
+  return [
+    'agent',
+    ...(mode === 'dev' ? ['-dev'] : [...disk, `-data-dir=${dataDir}`]),
+    `-node=${name}`,
+    '-log-level=warn',
+    '-bind=127.0.0.1',
+    '-client=127.0.0.1',
+    ...(socketPath === undefined ? [] : [`-hcl=addresses { http = "127.0.0.1 unix://${socketPath}" }`]),
+    `-http-port=${http}`,
+    `-server-port=${server}`,
+    `-serf-lan-port=${serf}`,
+    `-https-port=${httpsPort}`,
+    ...['serf-wan', 'dns', 'grpc', 'grpc-tls'].map((other) => `-${other}-port=-1`),
+    '-hcl=disable_update_check = true',
+    ...(managementToken === undefined ? [] : [`-hcl=${acl}`]),
+    ...(hcl === undefined ? [] : [`-hcl=${hcl}`]),
+  ];
 }
 
 /** Certificates as Consul's own tool makes them, in a folder. */

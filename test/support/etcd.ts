@@ -1,11 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BinarySpec, builtBinary } from './built-binary.ts';
+import { ServerProcess, started } from './server-process.ts';
 
 export const etcdVersion = '3.6.16';
 const etcdModule = new URL('../servers/etcd/', import.meta.url);
@@ -67,23 +65,10 @@ export interface EtcdProcess extends AsyncDisposable {
 
 export async function startEtcd(options: StartEtcdOptions = {}): Promise<EtcdProcess> {
   const binary = await builtBinary(etcdBinary);
-  const temporary = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'isthmus-etcd-')) : undefined;
-  const dataDir = options.dataDir ?? join(temporary ?? '', 'data');
-  for (let attempt = 1; ; attempt++) {
+  return started(async () => {
     const port = await freePort();
-    const securePort = options.tls ? await freePort() : port;
-    const server = new Etcd(binary, dataDir, temporary, { port, securePort }, options);
-    try {
-      await server.restart();
-      return server;
-    } catch (error) {
-      // Another process may have taken the port between the look and the start.
-      const taken = error instanceof Error && error.message.includes('address already in use');
-      if (taken && attempt < 5) continue;
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
+    return new Etcd(binary, { port, securePort: options.tls ? await freePort() : port }, options);
+  });
 }
 
 /** A port of loopback that is free right now. */
@@ -99,128 +84,61 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-class Etcd implements EtcdProcess {
+class Etcd extends ServerProcess implements EtcdProcess {
   readonly host = '127.0.0.1';
   readonly port: number;
   readonly securePort: number;
   readonly dataDir: string;
-  readonly #binary: string;
-  readonly #temporary: string | undefined;
-  readonly #options: StartEtcdOptions;
-  readonly #atExit = (): void => {
-    this.#child?.kill('SIGKILL');
-    if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true });
-  };
-  #child: ChildProcess | undefined;
-  #exited: Promise<void> = Promise.resolve();
-  #said = '';
 
   constructor(
     binary: string,
-    dataDir: string,
-    temporary: string | undefined,
-    { port, securePort }: { readonly port: number; readonly securePort: number },
+    ports: { readonly port: number; readonly securePort: number },
     options: StartEtcdOptions,
   ) {
-    this.#binary = binary;
-    this.dataDir = dataDir;
-    this.#temporary = temporary;
-    this.port = port;
-    this.securePort = securePort;
-    this.#options = options;
+    super({
+      title: 'etcd',
+      name: 'etcd',
+      binary,
+      args: () => flagsOf(this, options),
+      isReady: () => answersOk(`${this.endpoint}/readyz`),
+    });
+    this.port = ports.port;
+    this.securePort = ports.securePort;
+    this.dataDir = options.dataDir ?? join(this.folder, 'data');
   }
 
   get endpoint(): string {
     return `http://${this.host}:${this.port}`;
   }
+}
 
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
-
-  stop(): Promise<void> {
-    return this.#end('SIGTERM');
-  }
-
-  kill(): Promise<void> {
-    return this.#end('SIGKILL');
-  }
-
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  async restart(): Promise<void> {
-    await this.kill();
-    process.once('exit', this.#atExit);
-    const { flags = [], fsync = false, tls } = this.#options;
-    const api = tls ? `https://${this.host}:${this.securePort}` : this.endpoint;
-    const child = spawn(
-      this.#binary,
-      [
-        '--name=t',
-        `--data-dir=${this.dataDir}`,
-        '--log-level=warn',
-        '--heartbeat-interval=10',
-        '--election-timeout=100',
-        `--listen-client-urls=${api}`,
-        `--advertise-client-urls=${api}`,
-        ...(tls
-          ? [
-              // Whether it is ready is asked without TLS.
-              `--listen-client-http-urls=${this.endpoint}`,
-              '--client-cert-auth',
-              `--cert-file=${tls.certFile}`,
-              `--key-file=${tls.keyFile}`,
-              `--trusted-ca-file=${tls.trustedCaFile}`,
-            ]
-          : []),
-        '--listen-peer-urls=http://127.0.0.1:0',
-        '--initial-advertise-peer-urls=http://127.0.0.1:1',
-        '--initial-cluster=t=http://127.0.0.1:1',
-        ...(fsync ? [] : ['--unsafe-no-fsync']),
-        ...flags,
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    this.#child = child;
-    this.#said = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-8000)));
-    this.#exited = new Promise<void>((resolve) => {
-      child.once('error', () => resolve());
-      child.once('close', () => resolve());
-    }).then(() => {
-      if (this.#child === child) this.#child = undefined;
-    });
-    await this.#ready();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
-    process.off('exit', this.#atExit);
-    if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true });
-  }
-
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    if (this.#child === undefined) return;
-    this.#child.kill(signal);
-    this.#child.kill('SIGCONT');
-    await this.#exited;
-    process.off('exit', this.#atExit);
-  }
-
-  async #ready(): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    while (!(await answersOk(`${this.endpoint}/readyz`))) {
-      if (this.#child === undefined) throw new Error(`etcd ended before it was ready:\n${this.#said}`);
-      if (performance.now() > deadline) throw new Error(`etcd was not ready within 60 s:\n${this.#said}`);
-      await sleep(20);
-    }
-  }
+function flagsOf({ host, endpoint, securePort, dataDir }: Etcd, options: StartEtcdOptions): string[] {
+  const { flags = [], fsync = false, tls } = options;
+  const api = tls ? `https://${host}:${securePort}` : endpoint;
+  return [
+    '--name=t',
+    `--data-dir=${dataDir}`,
+    '--log-level=warn',
+    '--heartbeat-interval=10',
+    '--election-timeout=100',
+    `--listen-client-urls=${api}`,
+    `--advertise-client-urls=${api}`,
+    ...(tls
+      ? [
+          // Whether it is ready is asked without TLS.
+          `--listen-client-http-urls=${endpoint}`,
+          '--client-cert-auth',
+          `--cert-file=${tls.certFile}`,
+          `--key-file=${tls.keyFile}`,
+          `--trusted-ca-file=${tls.trustedCaFile}`,
+        ]
+      : []),
+    '--listen-peer-urls=http://127.0.0.1:0',
+    '--initial-advertise-peer-urls=http://127.0.0.1:1',
+    '--initial-cluster=t=http://127.0.0.1:1',
+    ...(fsync ? [] : ['--unsafe-no-fsync']),
+    ...flags,
+  ];
 }
 
 function answersOk(url: string): Promise<boolean> {

@@ -1,14 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAllDocuments } from 'yaml';
 import { type BinarySpec, builtBinary } from './built-binary.ts';
 import { type EtcdProcess, freePort, startEtcd } from './etcd.ts';
 import { type KubeObject, pathOf } from './kube-paths.ts';
+import { ServerProcess, started } from './server-process.ts';
 
 export const kubeVersion = '1.35.8';
 
@@ -78,43 +77,26 @@ export interface CallOptions {
 
 export async function startKube(options: StartKubeOptions = {}): Promise<KubeProcess> {
   const binary = await builtBinary(kubeApiserverBinary);
-  const etcd = options.etcd ?? (await startEtcd());
-  for (let attempt = 1; ; attempt++) {
-    const server = new Kube(binary, etcd, await freePort(), options);
-    try {
-      await server.restart();
-      return server;
-    } catch (error) {
-      // Another process may have taken the port between the look and the start.
-      const taken = error instanceof Error && error.message.includes('address already in use');
-      if (taken && attempt < 5) continue;
-      await server[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
+  return started(async () => new Kube(binary, options.etcd ?? (await startEtcd()), await freePort(), options));
 }
 
-class Kube implements KubeProcess {
+class Kube extends ServerProcess implements KubeProcess {
   readonly port: number;
   readonly etcd: EtcdProcess;
-  readonly folder = mkdtempSync(join(tmpdir(), 'isthmus-kube-'));
-  readonly #binary: string;
-  readonly #options: StartKubeOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 32 });
-  readonly #atExit = (): void => {
-    this.#child?.kill('SIGKILL');
-    rmSync(this.folder, { recursive: true, force: true });
-  };
-  #child: ChildProcess | undefined;
-  #exited: Promise<void> = Promise.resolve();
-  #said = '';
   #ca: string | undefined;
 
   constructor(binary: string, etcd: EtcdProcess, port: number, options: StartKubeOptions) {
-    this.#binary = binary;
+    super({
+      title: 'kube-apiserver',
+      name: 'kube',
+      binary,
+      args: () => flagsOf(this, options),
+      isReady: async () => existsSync(this.caFile) && (await this.call('GET', '/readyz')).status === 200,
+      readyMs: 120_000,
+    });
     this.etcd = etcd;
     this.port = port;
-    this.#options = options;
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     writeFileSync(join(this.folder, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
     writeFileSync(join(this.folder, 'sa.key'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
@@ -132,62 +114,6 @@ class Kube implements KubeProcess {
 
   get caFile(): string {
     return join(this.folder, 'apiserver.crt');
-  }
-
-  get pid(): number | undefined {
-    return this.#child?.pid;
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child === undefined) return;
-    // Not SIGTERM: with a watch open it takes 20 seconds to obey.
-    this.#child.kill('SIGKILL');
-    await this.#exited;
-    process.off('exit', this.#atExit);
-  }
-
-  pause(): void {
-    this.#child?.kill('SIGSTOP');
-  }
-
-  resume(): void {
-    this.#child?.kill('SIGCONT');
-  }
-
-  async restart(): Promise<void> {
-    await this.kill();
-    process.once('exit', this.#atExit);
-    const child = spawn(
-      this.#binary,
-      [
-        `--etcd-servers=${this.etcd.endpoint}`,
-        '--bind-address=127.0.0.1',
-        '--advertise-address=127.0.0.1',
-        `--secure-port=${this.port}`,
-        `--cert-dir=${this.folder}`,
-        '--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112',
-        '--endpoint-reconciler-type=none',
-        '--service-account-issuer=https://kubernetes.default.svc',
-        `--service-account-key-file=${join(this.folder, 'sa.pub')}`,
-        `--service-account-signing-key-file=${join(this.folder, 'sa.key')}`,
-        '--authorization-mode=RBAC',
-        `--token-auth-file=${join(this.folder, 'tokens.csv')}`,
-        '--disable-admission-plugins=ServiceAccount',
-        '--profiling=false',
-        ...(this.#options.flags ?? []),
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    this.#child = child;
-    this.#said = '';
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#said = (this.#said + text).slice(-8000)));
-    this.#exited = new Promise<void>((resolve) => {
-      child.once('error', () => resolve());
-      child.once('close', () => resolve());
-    }).then(() => {
-      if (this.#child === child) this.#child = undefined;
-    });
-    await this.#ready();
   }
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<KubeAnswer> {
@@ -256,22 +182,10 @@ class Kube implements KubeProcess {
     return path;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill();
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
     this.#agent.destroy();
     await this.etcd[Symbol.asyncDispose]();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  async #ready(): Promise<void> {
-    const deadline = performance.now() + 120_000;
-    for (;;) {
-      const answer = existsSync(this.caFile) ? await this.call('GET', '/readyz').catch(() => undefined) : undefined;
-      if (answer?.status === 200) return;
-      if (this.#child === undefined) throw new Error(`kube-apiserver ended before it was ready:\n${this.#said}`);
-      if (performance.now() > deadline) throw new Error(`kube-apiserver was not ready within 120 s:\n${this.#said}`);
-      await sleep(50);
-    }
   }
 
   /** A new resource can be asked for a moment after its definition was taken. */
@@ -290,6 +204,26 @@ class Kube implements KubeProcess {
       }
     }
   }
+}
+
+function flagsOf({ etcd, port, folder }: Kube, options: StartKubeOptions): string[] {
+  return [
+    `--etcd-servers=${etcd.endpoint}`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=127.0.0.1',
+    `--secure-port=${port}`,
+    `--cert-dir=${folder}`,
+    '--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112',
+    '--endpoint-reconciler-type=none',
+    '--service-account-issuer=https://kubernetes.default.svc',
+    `--service-account-key-file=${join(folder, 'sa.pub')}`,
+    `--service-account-signing-key-file=${join(folder, 'sa.key')}`,
+    '--authorization-mode=RBAC',
+    `--token-auth-file=${join(folder, 'tokens.csv')}`,
+    '--disable-admission-plugins=ServiceAccount',
+    '--profiling=false',
+    ...(options.flags ?? []),
+  ];
 }
 
 /** A watch is answered with one document a line: that is left to who reads it. */
