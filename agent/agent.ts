@@ -12,7 +12,7 @@ import { EndpointFile, EndpointManager } from './endpoints/index.ts';
 import { Knowledge } from './knowledge.ts';
 import { LocalCluster, localFeeds } from './local/index.ts';
 import { ReconcileLoop, RouteReconciler } from './reconcile/index.ts';
-import { HeldNumbers, type OwnNodeFacts, Registration } from './registration/index.ts';
+import { HeldNumbers, type OwnNodeFacts, Registration, followIdentityQuestion } from './registration/index.ts';
 import { Startup } from './startup.ts';
 import { makeTables } from './tables.ts';
 
@@ -184,6 +184,10 @@ export class Agent implements RunningAgent {
       return this.#remotes.run(events, running);
     });
     tasks.run((running) => this.#register(running));
+    tasks.run((running) => {
+      const asked = (question: string): void => this.#held.asked(question);
+      return followIdentityQuestion({ store: this.#deps.store, clock, log, asked }, running);
+    });
     tasks.run((running) => this.#startup?.run(running) ?? Promise.resolve());
     await tasks.wait();
   }

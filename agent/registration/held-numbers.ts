@@ -31,6 +31,7 @@ export class HeldNumbers {
   /** Identities in use whose meaning is not known yet. */
   #unknown = 0;
   #said = false;
+  #answers = '';
   #left = false;
   #saving: Promise<void> = Promise.resolve();
 
@@ -50,6 +51,13 @@ export class HeldNumbers {
   /** The store may have told more. */
   learnt(): void {
     if (this.#unknown > 0) this.#look();
+  }
+
+  /** Somebody who is about to give identities asks which ones are in use: what was said before is no answer to that. */
+  asked(question: string): void {
+    if (this.#left || question === this.#answers) return;
+    this.#answers = question;
+    if (this.#said) this.#say();
   }
 
   /** Nothing is said any more. */
@@ -88,7 +96,7 @@ export class HeldNumbers {
 
   #say(): void {
     this.#said = true;
-    const record = { node: this.#own.name, numbers: [...this.#held.values()] };
+    const record = { node: this.#own.name, numbers: [...this.#held.values()], answers: this.#answers };
     this.#deps.keys.set(keyOfHeldNumbers(record), encodeHeldNumbers(record));
   }
 

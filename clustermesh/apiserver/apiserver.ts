@@ -5,11 +5,13 @@ import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { identityRange } from '../../values/identity/index.ts';
 import type { KubernetesKind, SourceProblem } from '../../kubernetes/index.ts';
 import {
+  type RemoteOrigin,
   clusterConfigKey,
   encodeClusterConfig,
   heartbeatKey,
   heldNumbersPrefix,
   hiddenIdentityPrefix,
+  identityQuestionKey,
   identityReferencePrefix,
   ownSetPrefix,
   syncedKey,
@@ -19,7 +21,7 @@ import { beat, guardKey } from './beat.ts';
 import { Canaries } from './canaries.ts';
 import { labelFilter } from './convert/label-filter.ts';
 import { ExportTimes } from './export-times.ts';
-import { heldNumbersOf } from './held-numbers.ts';
+import { HeldAnswers } from './held-numbers.ts';
 import { IdentityOpening } from './identity-opening.ts';
 import { KnownObjects } from './known-objects.ts';
 import { type ApiserverOptions, checkApiserverOptions } from './options.ts';
@@ -49,6 +51,8 @@ export class Apiserver implements AsyncDisposable {
   readonly #allocator: IdentityAllocator | undefined;
   readonly #publisher: Publisher;
   readonly #opening: IdentityOpening;
+  readonly #answers: HeldAnswers;
+  #asked = false;
   readonly #gate: OwnSetGate;
   readonly #wake = new Wake();
   readonly #canaries: Canaries;
@@ -70,9 +74,11 @@ export class Apiserver implements AsyncDisposable {
     this.#needed = neededKinds(this.#sets);
     const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
     this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
+    this.#answers = new HeldAnswers(this.#origin());
     this.#opening = new IdentityOpening({
       nodes: () => (this.#objects.isSynced('Node') ? this.#readyNodes() : undefined),
-      spoken: () => this.#allocator?.holders ?? new Set(),
+      asked: () => this.#asked,
+      spoken: () => this.#answers.among(this.#allocator?.holders ?? new Set()),
       wake: this.#wake,
       clock,
       log,
@@ -150,6 +156,11 @@ export class Apiserver implements AsyncDisposable {
     for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
     if (allocator) {
       tasks.run((running) => allocator.run(running));
+      tasks.run(async (running) => {
+        meta.set(identityQuestionKey, this.#answers.question);
+        await meta.synced(running);
+        this.#asked = true;
+      });
       tasks.run(async (running) => {
         await this.#opening.opened(running);
         this.#publisher.release();
@@ -231,7 +242,6 @@ export class Apiserver implements AsyncDisposable {
 
   #openAllocator(): IdentityAllocator {
     const { clusterName: cluster, clusterId, maxConnectedClusters, store, clock, identityGraceMs } = this.#options;
-    const origin = { cluster, clusterId, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) };
     return new IdentityAllocator({
       store,
       prefix: watchPrefix('identities', cluster),
@@ -240,10 +250,15 @@ export class Apiserver implements AsyncDisposable {
       clock,
       log: this.#log,
       referencePrefix: identityReferencePrefix,
-      holders: { prefix: heldNumbersPrefix, read: heldNumbersOf(origin) },
+      holders: { prefix: heldNumbersPrefix, read: this.#answers.read },
       opening: (signal) => this.#opening.opened(signal),
       ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
     });
+  }
+
+  #origin(): RemoteOrigin {
+    const { clusterName: cluster, clusterId, maxConnectedClusters } = this.#options;
+    return { cluster, clusterId, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) };
   }
 
   #countSkipped(): Disposable | undefined {

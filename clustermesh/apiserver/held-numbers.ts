@@ -1,11 +1,30 @@
+import { randomUUID } from 'node:crypto';
 import { type KeyValue } from '../../kvstore/index.ts';
 import { type HeldNumber, type RemoteOrigin, decodeHeldNumbers, decodeIdentity } from '../wire/index.ts';
 
-/** Reads what the node `holder` says of the identities it uses. @throws {InvalidRecordError} for those of another cluster, too */
-export function heldNumbersOf(origin: RemoteOrigin): (holder: string, entry: KeyValue) => readonly HeldNumber[] {
-  return (holder, { value }) => {
-    const { numbers } = decodeHeldNumbers(holder, value);
-    for (const { id, text } of numbers) decodeIdentity(String(id), text, origin);
+/**
+ * What nodes say of the identities they use, and whether they say it to us: a store that was put back to an older copy
+ * also tells what was said at that time. So each life of an apiserver asks in a word of its own, and who repeats it answers.
+ */
+export class HeldAnswers {
+  readonly question = randomUUID();
+  readonly #origin: RemoteOrigin;
+  readonly #answered = new Set<string>();
+
+  constructor(origin: RemoteOrigin) {
+    this.#origin = origin;
+  }
+
+  /** Reads what the node `holder` says. @throws {InvalidRecordError} for those of another cluster, too */
+  readonly read = (holder: string, { value }: KeyValue): readonly HeldNumber[] => {
+    const { numbers, answers } = decodeHeldNumbers(holder, value);
+    for (const { id, text } of numbers) decodeIdentity(String(id), text, this.#origin);
+    if (answers === this.question) this.#answered.add(holder);
     return numbers;
   };
+
+  /** Those of `holders` who have answered. That they do not any more, since their store is another one again, changes nothing. */
+  among(holders: ReadonlySet<string>): ReadonlySet<string> {
+    return this.#answered.intersection(holders);
+  }
 }

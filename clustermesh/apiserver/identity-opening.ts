@@ -5,13 +5,15 @@ import type { Wake } from './wake.ts';
 export interface IdentityOpeningOptions {
   /** Nodes that are ready; undefined until they were listed. */
   readonly nodes: () => readonly string[] | undefined;
+  /** Whether they were asked: before, nobody is late. */
+  readonly asked: () => boolean;
   /** Nodes whose agents have said which identities they use. */
   readonly spoken: () => ReadonlySet<string>;
   /** Notified when one of these may have changed. */
   readonly wake: Wake;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Nobody is waited for longer, counted from the moment when the nodes are known; 0: nobody is waited for. */
+  /** Nobody is waited for longer, counted from the moment when the nodes are known and asked; 0: nobody is waited for. */
   readonly longestMs: number;
 }
 
@@ -47,7 +49,7 @@ export class IdentityOpening {
     let until: number | undefined;
     while (!this.#isOpen) {
       const missing = this.#missing();
-      if (missing) until ??= clock.monotonicMs() + longestMs;
+      if (missing && this.#options.asked()) until ??= clock.monotonicMs() + longestMs;
       const leftMs = until === undefined ? lookMs : until - clock.monotonicMs();
       if (missing?.length === 0 || leftMs <= 0) {
         this.#isOpen = true;

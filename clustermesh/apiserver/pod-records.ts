@@ -15,7 +15,7 @@ export interface PodRecordsOptions {
   readonly cluster: string;
   readonly objects: KnownObjects;
   readonly allocator: IdentityAllocator;
-  /** Whether new identities may be given. */
+  /** Whether identities may be given. */
   readonly opened: () => boolean;
   readonly labels: LabelFilter;
   readonly clock: Clock;
@@ -38,12 +38,15 @@ export class PodRecords {
     return this.#withoutIdentity;
   }
 
-  /** False for a pod that would need a new identity, as long as none may be given. */
+  /**
+   * False for a pod that needs an identity, as long as none may be given. One that the store knows is no exception: in a store
+   * that was put back, the number may mean what it meant long ago.
+   */
   mayDecide(unit: Unit): boolean {
-    const { objects, allocator, opened } = this.#options;
+    const { objects, opened } = this.#options;
     if (opened()) return true;
     const pod = objects.get('Pod', unit.namespace, unit.name);
-    return !pod || endpointNodeOf(pod) === undefined || allocator.idOf(this.#textOf(pod)) !== undefined;
+    return !pod || endpointNodeOf(pod) === undefined;
   }
 
   /** The node on which a pod has an endpoint. */

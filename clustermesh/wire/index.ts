@@ -13,6 +13,7 @@ export {
   heartbeatKey,
   heldNumbersKey,
   heldNumbersPrefix,
+  identityQuestionKey,
   hiddenIdentityPrefix,
   hiddenIpPrefix,
   identityKey,

@@ -115,6 +115,9 @@ export const ownSyncedPrefix = `${ownPrefix}synced/`;
 export const ownSetPrefix = `${ownPrefix}own-set/`;
 export const heldNumbersPrefix = `${ownPrefix}held/`;
 
+/** An apiserver that begins asks here, in a word of its own, which identities are in use. */
+export const identityQuestionKey = `${ownPrefix}question/identities`;
+
 /** Exists once the kind was really listed and every record of it is stored. */
 export function ownSyncedKey(kind: OwnKind): string {
   return ownSyncedPrefix + kind;

@@ -225,6 +225,8 @@ export interface HeldNumber {
 export interface HeldNumbersRecord {
   readonly node: string;
   readonly numbers: readonly HeldNumber[];
+  /** The question that was read before this was said: what an older store holds answers an older one. */
+  readonly answers?: string;
 }
 
 /** `isthmus/v1/nodes/<node>`: what the cluster assigned to a node. */

@@ -34,8 +34,8 @@ export class Holders {
     for (const references of this.#said.values()) yield* references;
   }
 
-  refersTo(text: string): boolean {
-    for (const reference of this.references()) if (reference.text === text) return true;
+  refersTo({ id, text }: Pick<Reference, 'id' | 'text'>): boolean {
+    for (const reference of this.references()) if (reference.id === id && reference.text === text) return true;
     return false;
   }
 

@@ -95,11 +95,8 @@ export class IdentityAllocator {
    */
   async allocate(text: string, signal: AbortSignal, { hidden = false } = {}): Promise<number> {
     if (!this.#loaded) throw new Error('Cannot allocate before what is in the store has been read');
-    let entry = this.#byText.get(text);
-    if (!entry) {
-      await this.#open(signal);
-      entry = this.#byText.get(text);
-    }
+    await this.#open(signal);
+    let entry = this.#usable(text);
     if (!entry) {
       let pending = this.#pending.get(text);
       if (!pending) {
@@ -240,14 +237,25 @@ export class IdentityAllocator {
     return 'revision' in created ? this.#add(id, text, hidden, created.revision) : created.learnt;
   }
 
+  /** What a text has, where that may be given. */
+  #usable(text: string): Entry | undefined {
+    const entry = this.#byText.get(text);
+    return entry && this.#isUsable(entry) ? entry : undefined;
+  }
+
+  /** A number that means something else to somebody is given no more, unless others have it in the store's meaning. */
+  #isUsable(entry: Entry): boolean {
+    return !this.#conflicts.has(entry.id) || entry.references > 0 || this.#holders?.refersTo(entry) === true;
+  }
+
   async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
     await this.#deleting.get(text)?.catch(() => undefined);
-    const known = this.#byText.get(text);
+    const known = this.#usable(text);
     if (known) return known;
     for (const id of this.#candidates(text)) {
       const created = await this.#createKey(id, text, hidden, signal);
       if ('revision' in created) return this.#add(id, text, hidden, created.revision);
-      if (created.learnt.text === text) return created.learnt;
+      if (created.learnt.text === text && this.#isUsable(created.learnt)) return created.learnt;
     }
     throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
   }
@@ -303,7 +311,7 @@ export class IdentityAllocator {
     this.#byId.set(id, entry);
     // A text that two numbers stand for keeps the lower one, whoever reads it when.
     const other = this.#byText.get(text);
-    if (!other || (other.references === 0 && other.id > id)) this.#byText.set(text, entry);
+    if (!other || (other.references === 0 && (other.id > id || !this.#isUsable(other)))) this.#byText.set(text, entry);
     return entry;
   }
 
@@ -404,11 +412,12 @@ export class IdentityAllocator {
     for (const [id, { until }] of this.#resting) if (until <= now) this.#resting.delete(id);
   }
 
-  async #isReferenced({ text }: Entry, signal: AbortSignal): Promise<boolean> {
+  async #isReferenced(entry: Entry, signal: AbortSignal): Promise<boolean> {
     const { store, referencePrefix } = this.#options;
-    if (this.#holders?.refersTo(text)) return true;
+    if (this.#holders?.refersTo(entry)) return true;
     if (referencePrefix === undefined) return false;
-    for await (const _ of listReferences(store, referencePrefix, signal, text)) return true;
+    for await (const { id } of listReferences(store, referencePrefix, signal, entry.text))
+      if (id === entry.id) return true;
     return false;
   }
 

@@ -11,10 +11,16 @@ export function keyOfHeldNumbers(record: Pick<HeldNumbersRecord, 'node'>): strin
 }
 
 /** `isthmus/v1/held/<node>`. */
-export function encodeHeldNumbers({ numbers }: HeldNumbersRecord): string {
+export function encodeHeldNumbers({ numbers, answers = '' }: HeldNumbersRecord): string {
   const of = (hidden: boolean): Record<string, string> =>
     Object.fromEntries(numbers.filter((held) => held.hidden === hidden).map(({ id, text }) => [String(id), text]));
-  return goJson(struct(['identities', omitEmpty(stringMap(of(false)))], ['hidden', omitEmpty(stringMap(of(true)))]));
+  return goJson(
+    struct(
+      ['identities', omitEmpty(stringMap(of(false)))],
+      ['hidden', omitEmpty(stringMap(of(true)))],
+      ['answers', omitEmpty(answers)],
+    ),
+  );
 }
 
 /** @param suffix `<node>`. @throws {InvalidRecordError} */
@@ -32,5 +38,10 @@ export function decodeHeldNumbers(suffix: string, value: Encoded): HeldNumbersRe
         throw new InvalidRecordError(key, path, 'sorted labels, each with its ";"', text);
       return { id: Number(digits), text, hidden };
     });
-  return { node, numbers: [...of('identities', false), ...of('hidden', true)] };
+  const answers = reader.text('answers');
+  return {
+    node,
+    numbers: [...of('identities', false), ...of('hidden', true)],
+    ...(answers === '' ? {} : { answers }),
+  };
 }

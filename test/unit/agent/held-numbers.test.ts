@@ -114,10 +114,30 @@ describe('what a node holds', () => {
     await held.saved();
   });
 
+  test('is said again to whoever asks, with the question, and from then on', async () => {
+    endpoints.set(endpoint('a', web));
+    const held = open();
+    held.asked('first');
+    await held.restore();
+    expect(said).toEqual([]);
+    texts.set(web, 'k8s:app=web;');
+    held.learnt();
+    held.asked('first');
+    held.asked('second');
+    endpoints.delete('shop/a');
+    expect(said).toEqual([
+      `{"identities":{"${web}":"k8s:app=web;"},"answers":"first"}`,
+      `{"identities":{"${web}":"k8s:app=web;"},"answers":"second"}`,
+      '{"answers":"second"}',
+    ]);
+    await held.saved();
+  });
+
   test('is said no more once the node has left', async () => {
     const held = open();
     await held.restore();
     held.leave();
+    held.asked('whatever');
     texts.set(web, 'k8s:app=web;');
     endpoints.set(endpoint('a', web));
     expect(said).toEqual(['{}']);

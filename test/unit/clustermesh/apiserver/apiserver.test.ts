@@ -9,6 +9,7 @@ import {
   decodeService,
   decodeWorkload,
   heartbeatKey,
+  identityQuestionKey,
   ownSetKey,
 } from '../../../../clustermesh/index.ts';
 import { type KubernetesObject, kubernetesKinds } from '../../../../kubernetes/index.ts';
@@ -316,7 +317,7 @@ spec: {policyTypes: [Ingress], podSelector: {matchLabels: {b: "2", a: "1"}}, ing
       it.source.markSynced();
       if (seed % 2) await it.settle();
       else await it.start();
-      const { [heartbeatKey]: _, ...rest } = await it.stored('');
+      const { [heartbeatKey]: _, [identityQuestionKey]: __, ...rest } = await it.stored('');
       // Old identities rest for a while; canaries carry the time.
       const inUse = new Set(Object.values(rest).map((value) => /"identity":(\d+)/.exec(value)?.[1]));
       contents.push(

@@ -4,8 +4,13 @@ import {
   decodeHeldNumbers,
   decodeWorkload,
   encodeHeldNumbers,
+  identityQuestionKey,
   keyOfHeldNumbers,
 } from '../../../../clustermesh/index.ts';
+import { IdentityOpening } from '../../../../clustermesh/apiserver/identity-opening.ts';
+import { Wake } from '../../../../clustermesh/apiserver/wake.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
 import { Harness, namespace, node, pod, service } from './harness.ts';
 
 const identities = 'cilium/state/identities/v1/id/';
@@ -21,9 +26,10 @@ async function cluster(): Promise<Harness> {
   return it;
 }
 
-/** What an agent says. */
-async function says(it: Harness, name: string, numbers: readonly HeldNumber[] = []): Promise<void> {
-  const record = { node: name, numbers };
+/** What an agent says, to whoever has asked last unless told. */
+async function says(it: Harness, name: string, numbers: readonly HeldNumber[] = [], answers?: string): Promise<void> {
+  const question = answers ?? (await it.stored(identityQuestionKey))[''] ?? '';
+  const record = { node: name, numbers, answers: question };
   await it.store.put(keyOfHeldNumbers(record), encodeHeldNumbers(record));
 }
 
@@ -62,7 +68,7 @@ describe('New identities', () => {
     expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
   });
 
-  test('do not wait for ever, nor where the store knows the number', async () => {
+  test('do not wait for ever; what a store knows waits too, and what is published stays meanwhile', async () => {
     await using it = await cluster();
     await it.start(patient);
     await it.clock.advance(29_000);
@@ -71,11 +77,78 @@ describe('New identities', () => {
     const given = await it.stored(identities);
     expect(Object.keys(given)).toHaveLength(2);
     await it.stop();
-    await it.store.deletePrefix(workloads);
+    it.add(...pod('a2', { app: 'a', ip: '10.1.0.7' }));
     await it.start(patient);
-    await it.settle();
+    await it.clock.advance(29_000);
     expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
+    await it.clock.advance(2_000);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n1/shop/a2', 'n2/shop/b']);
     expect(await it.stored(identities)).toEqual(given);
+  });
+
+  test('wait for an answer to the question of this very life: an older store tells what was said long ago', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    await it.start(patient);
+    const earlier = (await it.stored(identityQuestionKey))[''] ?? '';
+    await it.stop();
+    // Both had spoken when the copy was made; since then `a` has come to the number that `b` would get.
+    await says(it, 'n1', [], earlier);
+    await says(it, 'n2', [], earlier);
+    await it.start(patient);
+    await it.clock.advance(5_000);
+    expect(await it.stored(identities)).toEqual({});
+    expect(it.apiserver.status().waitingFor).toEqual(
+      expect.arrayContaining(['identities that node n1 uses', 'identities that node n2 uses']),
+    );
+    await says(it, 'n1', [{ id: natural.b.id, text: natural.a.text, hidden: false }]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect((await it.stored(identities))[natural.b.id]).toBe(natural.a.text);
+    expect(await identityOf(it, 'a', 'n1')).toBe(natural.b.id);
+    expect(await identityOf(it, 'b', 'n2')).not.toBe(natural.b.id);
+  });
+
+  test('are others where the store knows a number by what it meant long ago, and a node by what it means now', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    // In the copy this is the number of `b`; since then it was collected, and `a` has come to it.
+    await it.store.put(`${identities}${natural.a.id}`, natural.b.text);
+    await it.start(patient);
+    await says(it, 'n1', [{ id: natural.a.id, text: natural.a.text, hidden: false }]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    const [a, b] = [await identityOf(it, 'a', 'n1'), await identityOf(it, 'b', 'n2')];
+    expect([a, b].includes(natural.a.id)).toBe(false);
+    const reason = `means ${natural.b.text} in the store, and ${natural.a.text} to n1`;
+    expect(it.apiserver.status().errors).toEqual([{ object: `identity ${natural.a.id}`, reason }]);
+    // The node takes the number that its workload has now, and nothing is contested any more.
+    await says(it, 'n1', [{ id: a ?? 0, text: natural.a.text, hidden: false }]);
+    await it.clock.advance(1_000);
+    expect(it.apiserver.status().errors).toEqual([]);
+  });
+
+  test('wait from when the question is in the store, however long that takes', async () => {
+    const clock = new VirtualClock();
+    let asked = false;
+    const opening = new IdentityOpening({
+      nodes: () => ['n1'],
+      asked: () => asked,
+      spoken: () => new Set(),
+      wake: new Wake(),
+      clock,
+      log: silentLogger,
+      longestMs: 30_000,
+    });
+    const waiting = opening.opened(new AbortController().signal);
+    await clock.advance(120_000);
+    expect([opening.isOpen, opening.waitingFor()]).toEqual([false, ['n1']]);
+    asked = true;
+    await clock.advance(29_000);
+    expect(opening.isOpen).toBe(false);
+    await clock.advance(2_000);
+    await waiting;
+    expect([opening.isOpen, opening.waitingFor()]).toEqual([true, []]);
   });
 
   test('leave a number to whom it meant something before the store was lost', async () => {
@@ -158,6 +231,8 @@ test('what a node holds is written as Go would, and read back', () => {
   ];
   const text = encodeHeldNumbers({ node: 'n1', numbers });
   expect(text).toBe('{"identities":{"65601":"k8s:app=x;k8s:b=;"},"hidden":{"65700":"k8s:a=b;"}}');
+  const answering = encodeHeldNumbers({ node: 'n1', numbers: [], answers: 'who' });
+  expect([answering, decodeHeldNumbers('n1', answering).answers]).toEqual(['{"answers":"who"}', 'who']);
   expect(decodeHeldNumbers('n1', text).numbers.toSorted((a, b) => b.id - a.id)).toEqual(numbers);
   expect(encodeHeldNumbers({ node: 'n1', numbers: [] })).toBe('{}');
   expect(() => decodeHeldNumbers('n1', '{"identities":{"0":"k8s:a=b;"}}')).toThrow('a decimal number');

@@ -124,10 +124,16 @@ describe('After its store was wiped', () => {
     expect(await content(prefix)).toEqual({ [first]: 'three', [second]: 'two' });
   });
 
-  test('what is known is given before new numbers are', async () => {
+  test('what is known waits with the rest: it may be known from long ago', async () => {
     await store.put(`${prefix}150`, 'known');
-    const after = await open({ opening: () => new Promise(() => undefined) });
-    expect(await after.allocate('known', stop.signal)).toBe(150);
+    const asserted = Promise.withResolvers<void>();
+    const after = await open({ opening: () => asserted.promise });
+    let given: number | undefined;
+    const giving = after.allocate('known', stop.signal).then((id) => (given = id));
+    await clock.advance(minute);
+    expect(given).toBeUndefined();
+    asserted.resolve();
+    expect(await giving).toBe(150);
   });
 
   test('a failed opening is repeated by the next who asks', async () => {
@@ -160,6 +166,24 @@ describe('After its store was restored to what it was long ago', () => {
     const next = await allocator.allocate('new', stop.signal);
     expect(next).not.toBe(150);
     expect(await node.hold('new', next, stop.signal)).toBeUndefined();
+  });
+
+  test('a contested number is not given to what it meant long ago either, and another one is collected in its place', async () => {
+    await store.put(`${prefix}150`, 'old');
+    await store.put(referenceKey(referencePrefix, 'new', 'n'), '150');
+    const allocator = await open();
+    const another = await allocator.allocate('old', stop.signal);
+    expect(another).not.toBe(150);
+    expect(await allocator.allocate('old', stop.signal)).toBe(another);
+    expect(await content(prefix)).toEqual({ 150: 'old', [another]: 'old' });
+    const node = holder('m');
+    expect(await node.hold('old', another, stop.signal)).toBeUndefined();
+    allocator.startCollecting();
+    const running = allocator.run(stop.signal);
+    await clock.advance(30 * minute);
+    expect(await content(prefix)).toEqual({ [another]: 'old' });
+    stop.abort();
+    await running.catch(() => undefined);
   });
 });
 
