@@ -27,6 +27,7 @@ export {
   measureStore,
   storeMetrics,
 } from './measured/index.ts';
+export { type ClaimTermOptions, type Fence, claimTerm, fencedStore } from './fenced/index.ts';
 export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
 export {
   type AccessStep,

@@ -1,6 +1,10 @@
+import { FencedError, claimTerm, fencedStore } from '../../kvstore/index.ts';
+import { fields } from '../../runtime/log/index.ts';
+import { linkedController } from '../../runtime/tasks/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
 import { Apiserver } from './apiserver.ts';
 import type { ApiserverOptions } from './options.ts';
+import { termKey } from '../wire/index.ts';
 import type { ApiserverStatus } from './status.ts';
 
 /** One of several apiservers of a cluster, as its status shows it. */
@@ -12,7 +16,8 @@ export interface ReplicaStatus extends ApiserverStatus {
 /**
  * An apiserver that publishes while it leads, or always without an election. Each term begins anew: what the source lists
  * is compared with what the store holds, keys are taken over to leases of this process by puts, and nothing is removed
- * before everything was read. So readers see no record disappear when another replica takes over.
+ * before everything was read. So readers see no record disappear when another replica takes over. All writes of a term are
+ * fenced by it: what a replica writes that stood still while another took over changes nothing.
  */
 export class ApiserverReplica {
   readonly #options: ApiserverOptions;
@@ -49,11 +54,29 @@ export class ApiserverReplica {
 
   /** Publishes whenever it leads, until `signal` aborts. @throws when the store cannot be read or was closed. */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#election) await this.#election.run(signal, (term) => this.#publish(term));
-    else await this.#publish(signal);
+    const election = this.#election;
+    if (!election) return await this.#publish(this.#options, signal);
+    for (;;)
+      try {
+        return await election.run(signal, (term) => this.#lead(election, term));
+      } catch (error) {
+        if (!(error instanceof FencedError)) throw error;
+        this.#options.log.warn('Another replica publishes, standing by', { [fields.error]: error });
+      }
   }
 
-  async #publish(signal: AbortSignal): Promise<void> {
+  /** Publishes for one term. @throws {FencedError} when a write finds that another replica has begun one. */
+  async #lead(election: Election, term: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    const fence = await claimTerm({ store, key: termKey('apiserver'), election, clock }, term);
+    using running = linkedController(term);
+    const fenced = fencedStore(store, fence, (error) => running.abort(error));
+    await this.#publish({ ...this.#options, store: fenced }, running.signal);
+    if (!term.aborted) running.signal.throwIfAborted();
+  }
+
+  async #publish(options: ApiserverOptions, signal: AbortSignal): Promise<void> {
+    this.#apiserver = new Apiserver(options);
     try {
       await this.#apiserver.run(signal);
     } finally {

@@ -20,6 +20,7 @@ export {
   identityReferencePrefix,
   ipKey,
   leaderKey,
+  termKey,
   localEndpointsKey,
   localServiceKey,
   namespaceKey,

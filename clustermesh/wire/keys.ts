@@ -104,6 +104,11 @@ export const hiddenIpPrefix = `${ownPrefix}ip/`;
 export const hiddenIdentityPrefix = `${ownPrefix}identities/`;
 
 /** Says which of several processes does some work of the cluster (`apiserver`). */
+/** Written by each leader when its term begins: what is written in a term compares its revision. */
+export function termKey(work: string): string {
+  return leaderKey(`${work}.term`);
+}
+
 export function leaderKey(work: string): string {
   return `${ownPrefix}leader/${segment(work)}`;
 }

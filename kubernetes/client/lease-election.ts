@@ -73,6 +73,10 @@ export class LeaseElection implements Election {
     };
   }
 
+  async confirm(signal: AbortSignal): Promise<boolean> {
+    return (await readLease(this.#options.api, this.#options, signal))?.holder === this.#options.identity;
+  }
+
   async run(signal: AbortSignal, lead: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { log } = this.#options;
     for (;;) {

@@ -83,6 +83,12 @@ export class NoSpaceError extends KvStoreError {
   readonly retry = 'never';
 }
 
+/** The caller led once, and somebody else does now: nothing was written. */
+export class FencedError extends KvStoreError {
+  readonly code = 'KVSTORE_FENCED';
+  readonly retry = 'never';
+}
+
 /** The store was closed by its owner while the call was under way. */
 export class ClosedError extends KvStoreError {
   readonly code = 'KVSTORE_CLOSED';

@@ -32,8 +32,8 @@ const leaveWithinMs = 2_000;
  * So with a term of 10 s a leader that is killed is followed within 12.5 s (a look, a term, a look), and one that was cut
  * off from the store has stopped at least 2 s before.
  *
- * Not fenced: a write that was under way when a term ended, or when the process was stopped for longer than that, may still
- * arrive. Who leads must bear that, by comparing what it deletes with what it wrote and by putting back what others changed.
+ * By itself this fences no writes: one that was under way when a term ended, or when the process stood still for longer than that, may
+ * still arrive. Who leads writes into a fenced store (`kvstore/fenced`), which refuses it then.
  */
 export class StoreElection implements Election {
   readonly description: string;
@@ -59,6 +59,10 @@ export class StoreElection implements Election {
       ...(this.#leader ? { leader: this.#leader } : {}),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
+  }
+
+  async confirm(signal: AbortSignal): Promise<boolean> {
+    return this.#office.isOurs(await this.#office.look(signal));
   }
 
   async run(signal: AbortSignal, lead: (signal: AbortSignal) => Promise<void>): Promise<void> {

@@ -3,8 +3,8 @@ import { ClosedError, KvStoreError } from '../contract/index.ts';
 import type { LeasePool, LeaseSlot } from './lease-pool.ts';
 import { type OwnKey, nothingStored } from './own-keys.ts';
 
-/** etcd's `--max-txn-ops` and a size that stays well below its `--max-request-bytes` of 1.5 MiB. */
-const maxOperations = 128;
+/** Below etcd's `--max-txn-ops` of 128, so that a fence fits in, and a size that stays well below its `--max-request-bytes` of 1.5 MiB. */
+const maxOperations = 120;
 const maxBytes = 1 << 20;
 
 /** A write as it was decided on: later changes of the key's wish do not touch it. */

@@ -1,7 +1,8 @@
 import type { Bytes, KeyValue, Store } from '../contract/index.ts';
 import { toText } from '../contract/index.ts';
 
-const batchSize = 128;
+/** Below etcd's `--max-txn-ops` of 128, so that a fence fits in. */
+const batchSize = 120;
 
 /**
  * Deletes the keys under `prefix` that `isLeftover` names, each only in the state in which it was seen. Gives their number.

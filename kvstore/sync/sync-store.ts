@@ -4,7 +4,14 @@ import { CoalescingQueue } from '../../runtime/queue/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Bytes, KeyValue, Store } from '../contract/index.ts';
-import { ClosedError, KvStoreError, LeaseNotFoundError, NoSpaceError, toBytes } from '../contract/index.ts';
+import {
+  ClosedError,
+  FencedError,
+  KvStoreError,
+  LeaseNotFoundError,
+  NoSpaceError,
+  toBytes,
+} from '../contract/index.ts';
 import { findStrayed, flush, transactionsOf } from './flush.ts';
 import { LeasePool, type LeaseSlot } from './lease-pool.ts';
 import { type OwnKey, settled } from './own-keys.ts';
@@ -30,7 +37,7 @@ export interface SyncStoreOptions {
   readonly random?: () => number;
 }
 
-const batchSize = 128;
+const batchSize = 120;
 const backoff = exponential({ firstMs: 50, maxMs: 10_000 });
 
 /**
@@ -184,7 +191,7 @@ export class SyncStore implements AsyncDisposable {
       signal,
       schedule: backoff,
       healthyAfterMs: 5000,
-      retryable: (error) => !(error instanceof ClosedError),
+      retryable: (error) => !(error instanceof ClosedError) && !(error instanceof FencedError),
       onFailure: (error, failures, delayMs) => {
         this.#options.metrics?.error?.();
         const facts = { [fields.error]: error, [fields.attempt]: failures, [fields.delayMs]: Math.round(delayMs) };
@@ -277,6 +284,7 @@ function isRefusal(error: unknown): boolean {
     error instanceof KvStoreError &&
     error.retry === 'never' &&
     !(error instanceof ClosedError) &&
+    !(error instanceof FencedError) &&
     !(error instanceof NoSpaceError)
   );
 }

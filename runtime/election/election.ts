@@ -1,7 +1,7 @@
 /**
  * Chooses one of several processes that would do the same work: a Lease of Kubernetes, a lock of the store. Terms are
- * fenced by time, not by the work itself: a leader is told that its term is over before another one may begin, provided
- * that clocks run at the same pace; what it writes should compare with what it last wrote all the same.
+ * kept apart by time: a leader is told that its term is over before another one may begin, provided that clocks run at the
+ * same pace and nobody stands still. What is written has to be fenced besides (`claimTerm` of `kvstore/fenced`).
  */
 export interface Election {
   /** What is stood for, for messages, without credentials: `Lease kube-system/isthmus-apiserver`. */
@@ -17,6 +17,8 @@ export interface Election {
    * what `lead` throws in a term that was not over; never for what can be repeated (a server that is away).
    */
   run(signal: AbortSignal, lead: (signal: AbortSignal) => Promise<void>): Promise<void>;
+  /** Asks, now, whether the office is still held by this process. */
+  confirm(signal: AbortSignal): Promise<boolean>;
   /** For status: who leads as far as is known, and whether that is this process. */
   status(): ElectionStatus;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
@@ -18,6 +18,13 @@ jest.setTimeout(120_000);
 const isthmus = join(import.meta.dirname, '../../../bin/isthmus');
 const objects = join(import.meta.dirname, '../../fixtures/cilium/cilium-state-objects.yaml');
 const leader = leaderKey('apiserver');
+const identity = `
+---
+apiVersion: cilium.io/v2
+kind: CiliumIdentity
+metadata: {name: "199999"}
+security-labels: {"k8s:app": late, "k8s:io.cilium.k8s.policy.cluster": cluster3, "k8s:io.kubernetes.pod.namespace": default}
+`;
 
 let folder: string;
 let stack: AsyncDisposableStack;
@@ -90,6 +97,8 @@ async function openWatched(kind: 'etcd' | 'consul', config: string): Promise<Ope
 class Reader {
   readonly records = new Map<string, Pick<KeyValue, 'lease'> & { readonly value: string }>();
   readonly deleted: string[] = [];
+  /** The lease of every write, in order. */
+  readonly written: bigint[] = [];
 
   constructor({ store }: OpenStore) {
     const ending = new AbortController();
@@ -107,6 +116,7 @@ class Reader {
         if (event.type === 'delete') this.deleted.push(toText(event.key));
         else {
           const { key, value, lease } = event.entry;
+          this.written.push(lease);
           this.records.set(toText(key), { value: toText(value), lease });
         }
     }
@@ -182,19 +192,25 @@ for (const kind of ['etcd', 'consul'] as const)
     });
 
     // What has stopped is not known to have ended: a term has to pass.
-    test('the one that stands still is followed after a term, and leads no more when it goes on', async () => {
+    test('the one that stands still is followed after a term, and neither leads nor writes when it goes on', async () => {
       const { first, second, reader, opened } = await two(kind, '3s');
       const before = reader.lasting();
       const leases = reader.leases();
       const name = (await first.status()).leader;
       first.child.kill('SIGSTOP');
       await expectTakenOver(second, reader, before, leases);
+      // A change that both of them see: the first one when it goes on, before it knows that its term is over.
+      const late = 'cilium/state/identities/v1/id/199999';
+      await appendFile(join(folder, 'manifests/objects.yaml'), identity);
+      const taken = reader.written.length;
       first.child.kill('SIGCONT');
       const now = (await second.status()).leader;
       expect(now).not.toBe(name);
       await until(async () => (await first.status()).leader === now, pause);
       expect(await first.status()).toMatchObject({ leading: false });
       expect(toText((await opened.store.get(leader))?.value ?? new Uint8Array())).toContain(`"${now}"`);
+      await until(() => reader.records.has(late), pause);
+      expect(reader.written.slice(taken).filter((lease) => leases.has(lease))).toEqual([]);
       expect(reader.deleted).toEqual([]);
     });
 
