@@ -40,7 +40,9 @@ export function parseAuthFile(text: string, file: string): AuthFile {
   const document = parseDocument(text);
   const [mistake] = document.errors;
   if (mistake) throw new AuthFileError(file, undefined, `not YAML: ${mistake.message.split('\n')[0]}`);
-  if (document.contents === null) return emptyAuthFile;
+  // Not "nobody": it is what a file is while somebody writes it in place, and everybody would be locked out.
+  if (document.contents === null)
+    throw new AuthFileError(file, undefined, 'is empty: expected a mapping, with nobody in it {}');
   if (!isMap(document.contents) || isSeq(document.contents))
     throw new AuthFileError(file, undefined, 'expected a mapping with authorities, users, roles or revoked');
   const reader = new EntryReader(file, '', document.toJS() as Fields);

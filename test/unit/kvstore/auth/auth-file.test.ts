@@ -51,7 +51,8 @@ revoked: ["${fingerprint}"]
     expect(users).toEqual([
       { name: 'remote-cluster1', roles: ['remote'], entry: { name: 'remote-cluster1', role: 'remote' } },
     ]);
-    expect(parseAuthFile('', 'users.yaml')).toMatchObject({ users: [], authorities: [] });
+    expect(parseAuthFile('{}', 'users.yaml')).toMatchObject({ users: [], authorities: [] });
+    expect(() => parseAuthFile('# to be written\n', 'users.yaml')).toThrow('users.yaml: is empty: expected a mapping');
   });
 
   test.each([
