@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
 import { needs } from '../../../support/probe.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
-import { Mirror, contentsOf, writeMany } from './mirror.ts';
+import { Mirror, contentsOf, withPatience, writeMany } from './mirror.ts';
 import { prefix, quick } from './scene.ts';
 import { clientOf, embeddedSubject } from './subjects.ts';
 
@@ -35,47 +35,55 @@ function largestPart(numbers: readonly number[], width: number): number {
   return most / sorted.length;
 }
 
+/** Clients lose their store together and get it back; tells how often they tried, and how long each meant to wait at most. */
+async function comeBack(
+  count: number,
+  random: () => number,
+): Promise<{ readonly attempts: number; readonly longest: readonly number[] }> {
+  await using subject = await embeddedSubject();
+  await using direct = clientOf(subject);
+  await using proxy = await startTcpProxy(subject);
+  await writeMany(direct, `${prefix}stable/`, 20);
+  const clocks = Array.from({ length: count }, () => new NotingClock());
+  await using stack = new AsyncDisposableStack();
+  const mirrors = clocks.map((clock) => {
+    const target = { host: '127.0.0.1', port: proxy.port };
+    const store = stack.use(clientOf(target, { clock, random, dialTimeoutMs: 30_000 }));
+    return stack.use(new Mirror(store, prefix));
+  });
+  for (const mirror of mirrors) await mirror.until(() => mirror.watch.synced);
+  const before = proxy.connections;
+  // Somebody is there, and nobody is served.
+  await proxy.set('accept-then-close');
+  proxy.cut();
+  await writeMany(direct, `${prefix}new/`, 30);
+  await direct.deletePrefix(`${prefix}new/1`);
+  await mirrors[0]?.until(() => clocks.every(({ sleeps }) => sleeps.some((ms) => ms >= 1000)));
+  const attempts = proxy.connections - before;
+  await proxy.set('pass');
+  const truth = await contentsOf(direct, prefix);
+  for (const mirror of mirrors) await mirror.until(() => mirror.state.size === truth.size);
+  for (const mirror of mirrors) {
+    expect(mirror.state).toEqual(truth);
+    expect(mirror.problems).toEqual([]);
+    expect(mirror.marks).toEqual(['start', 'synced']);
+  }
+  return { attempts, longest: clocks.map(({ sleeps }) => Math.max(...sleeps)) };
+}
+
 describe('many etcd clients at once', () => {
   test('255 clusters that lose their store together come back spread out, and all of them have everything', async () => {
-    await using subject = await embeddedSubject();
-    await using direct = clientOf(subject);
-    await using proxy = await startTcpProxy(subject);
-    await writeMany(direct, `${prefix}stable/`, 20);
     const random = new Random(255);
-    const clocks = Array.from({ length: clusters }, () => new NotingClock());
-    await using stack = new AsyncDisposableStack();
-    const mirrors = clocks.map((clock) => {
-      const target = { host: '127.0.0.1', port: proxy.port };
-      const store = stack.use(clientOf(target, { clock, random: () => random.next(), dialTimeoutMs: 30_000 }));
-      return stack.use(new Mirror(store, prefix));
-    });
-    for (const mirror of mirrors) await mirror.until(() => mirror.watch.synced);
-    const before = proxy.connections;
-    // Somebody is there, and nobody is served.
-    await proxy.set('accept-then-close');
-    proxy.cut();
-    await writeMany(direct, `${prefix}new/`, 30);
-    await direct.deletePrefix(`${prefix}new/1`);
-    await mirrors[0]?.until(() => clocks.every(({ sleeps }) => sleeps.filter((ms) => ms >= 1000).length >= 1));
-    const attempts = proxy.connections - before;
-    await proxy.set('pass');
-    const truth = await contentsOf(direct, prefix);
-    for (const mirror of mirrors) await mirror.until(() => mirror.state.size === truth.size);
-    for (const mirror of mirrors) {
-      expect(mirror.state).toEqual(truth);
-      expect(mirror.problems).toEqual([]);
-      expect(mirror.marks).toEqual(['start', 'synced']);
-    }
+    const { attempts, longest } = await comeBack(clusters, () => random.next());
     // By the time that somebody waits for a second, each has tried some seven times: 50, 100, 200, … ms apart.
     expect(attempts).toBeLessThan(clusters * 12);
     // Of those who wait longest, no more than a third meant to come within the same tenth of a second.
-    const longest = clocks.map(({ sleeps }) => Math.max(...sleeps));
     expect(largestPart(longest, 100)).toBeLessThan(1 / 3);
   });
 
-  test('would be found out if they came back in step', () => {
-    const inStep = Array.from({ length: clusters }, () => 1000);
-    expect(largestPart(inStep, 100)).toBe(1);
+  test('would be found out if they came back in step', async () => {
+    const { longest } = await comeBack(20, () => 0.5);
+    expect(largestPart(longest, 100)).toBeGreaterThan(1 / 3);
   });
 
   test('the limit on requests holds, and a lease is renewed nevertheless', async () => {
@@ -117,37 +125,53 @@ describe('an etcd client with several ways to its store', () => {
   });
 });
 
+/** The store's name is given to another address, and for a while to none; `client` looks it up in its own way. */
+async function renamed(client: (lookup: LookupFunction) => LookupFunction): Promise<void> {
+  await using subject = await embeddedSubject();
+  await using direct = clientOf(subject);
+  await using here = await startTcpProxy(subject, { host: '127.0.0.2' });
+  await using there = await startTcpProxy(subject, { host: '127.0.0.3', port: here.port });
+  let address: string | undefined = '127.0.0.2';
+  const lookup: LookupFunction = (host, options, callback) => {
+    if (address === undefined || host !== 'west.mesh.example')
+      callback(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), '', 0);
+    else if (options.all === true) callback(null, [{ address, family: 4 }]);
+    else callback(null, address, 4);
+  };
+  const endpoints = [`http://west.mesh.example:${here.port}`];
+  await using store = clientOf(subject, { endpoints, lookup: client(lookup), dialTimeoutMs: 500 });
+  await writeMany(direct, `${prefix}stable/`, 20);
+  await using mirror = new Mirror(store, prefix);
+  await mirror.agreesWith(direct, prefix);
+  expect([here.connections > 0, there.connections]).toEqual([true, 0]);
+  // The old address is gone before the name is changed, and for a while there is none at all.
+  await here.set('refuse');
+  here.cut();
+  address = undefined;
+  await direct.put(`${prefix}new/1`, '1');
+  await mirror.until(() => store.health().error?.includes('host name is not known') === true);
+  expect(mirror.state.size).toBe(20);
+  address = '127.0.0.3';
+  await mirror.agreesWith(direct, prefix);
+  expect(there.connections).toBe(1);
+  await direct.put(`${prefix}new/2`, '1');
+  await mirror.agreesWith(direct, prefix);
+  expect(mirror.marks).toEqual(['start', 'synced']);
+}
+
 needs('linux')('an etcd client whose store has a name', () => {
-  test('follows the name to another address, and waits while it has none', async () => {
-    await using subject = await embeddedSubject();
-    await using direct = clientOf(subject);
-    await using here = await startTcpProxy(subject, { host: '127.0.0.2' });
-    await using there = await startTcpProxy(subject, { host: '127.0.0.3', port: here.port });
-    let address: string | undefined = '127.0.0.2';
-    const lookup: LookupFunction = (host, options, callback) => {
-      if (address === undefined || host !== 'west.mesh.example')
-        callback(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), '', 0);
-      else if (options.all === true) callback(null, [{ address, family: 4 }]);
-      else callback(null, address, 4);
-    };
-    const endpoints = [`http://west.mesh.example:${here.port}`];
-    await using store = clientOf(subject, { endpoints, lookup, dialTimeoutMs: 500 });
-    await writeMany(direct, `${prefix}stable/`, 20);
-    await using mirror = new Mirror(store, prefix);
-    await mirror.agreesWith(direct, prefix);
-    expect([here.connections > 0, there.connections]).toEqual([true, 0]);
-    // The old address is gone before the name is changed, and for a while there is none at all.
-    await here.set('refuse');
-    here.cut();
-    address = undefined;
-    await direct.put(`${prefix}new/1`, '1');
-    await mirror.until(() => store.health().error?.includes('host name is not known') === true);
-    expect(mirror.state.size).toBe(20);
-    address = '127.0.0.3';
-    await mirror.agreesWith(direct, prefix);
-    expect(there.connections).toBe(1);
-    await direct.put(`${prefix}new/2`, '1');
-    await mirror.agreesWith(direct, prefix);
-    expect(mirror.marks).toEqual(['start', 'synced']);
+  test('follows the name to another address, and waits while it has none', () => renamed((lookup) => lookup));
+
+  test('would be found out if it kept to the address that it found first', async () => {
+    let first: Parameters<Parameters<LookupFunction>[2]> | undefined;
+    const remembering = renamed((lookup) => (host, options, callback) => {
+      if (first) callback(...first);
+      else
+        lookup(host, options, (...found) => {
+          first = found;
+          callback(...found);
+        });
+    });
+    await expect(withPatience(2000, () => remembering)).rejects.toThrow(/host name is not known/);
   });
 });

@@ -1,6 +1,28 @@
 import { type Store, type WatchBatch, WatchStore, toText } from '../../../../kvstore/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 
+let patienceMs = 40_000;
+
+/** For the length of `run`, whoever waits gives up after so long: where something is to fail, it fails the sooner. */
+export async function withPatience<T>(ms: number, run: () => Promise<T>): Promise<T> {
+  const before = patienceMs;
+  patienceMs = ms;
+  try {
+    return await run();
+  } finally {
+    patienceMs = before;
+  }
+}
+
+/** Waits until something is so. */
+export async function eventually(check: () => boolean, timeoutMs = patienceMs, what = check): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!check()) {
+    if (performance.now() > deadline) throw new Error(`Not so after ${timeoutMs} ms: ${what.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /**
  * Follows a prefix through a {@link WatchStore} and keeps book of all that must never happen: an event twice, a revision
  * that goes back, a key removed that nobody deleted.
@@ -59,7 +81,7 @@ export class Mirror implements AsyncDisposable {
   }
 
   /** Waits until it agrees with a listing of `store`, and throws what went wrong on the way. */
-  async agreesWith(store: Store, prefix: string, timeoutMs = 40_000): Promise<void> {
+  async agreesWith(store: Store, prefix: string, timeoutMs = patienceMs): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       if (this.error !== undefined) throw this.error;
@@ -81,13 +103,12 @@ export class Mirror implements AsyncDisposable {
     return difference(await contentsOf(store, prefix), this.state);
   }
 
-  async until(check: () => boolean, timeoutMs = 40_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    while (!check()) {
+  async until(check: () => boolean, timeoutMs = patienceMs): Promise<void> {
+    const look = (): boolean => {
       if (this.error !== undefined) throw this.error;
-      if (performance.now() > deadline) throw new Error(`Not so after ${timeoutMs} ms: ${check.toString()}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+      return check();
+    };
+    await eventually(look, timeoutMs, check);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

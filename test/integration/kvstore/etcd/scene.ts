@@ -1,4 +1,4 @@
-import type { EtcdStore } from '../../../../kvstore/index.ts';
+import type { EtcdStoreOptions, Store } from '../../../../kvstore/index.ts';
 import { type TcpProxy, startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { Mirror, writeMany } from './mirror.ts';
 import { type Subject, clientOf } from './subjects.ts';
@@ -8,18 +8,37 @@ export const prefix = 'cilium/state/ip/v1/';
 /** A client that is soon out of patience. A real etcd ends connections that ask so often; they are made anew. */
 export const quick = { pingIntervalMs: 400, pingTimeoutMs: 300, dialTimeoutMs: 500 };
 
+/** Takes a case: its title, and what has to go through. */
+export type Owe = (title: string, run: () => Promise<void>) => void;
+/** Opens a scene whose client through the proxy has these options. */
+export type StartScene = (options?: Partial<EtcdStoreOptions>) => Promise<Scene>;
+
+/** What is wrong with the client that goes through the proxy; the one that goes around it is as it should be. */
+export interface Flaw {
+  readonly options?: (options: Partial<EtcdStoreOptions>) => Partial<EtcdStoreOptions>;
+  readonly wrap?: (store: Store) => Store;
+}
+
 /** A server, a proxy in front of it, a client that goes around the proxy and one that goes through it. */
 export class Scene implements AsyncDisposable {
   readonly subject: Subject;
   readonly proxy: TcpProxy;
-  readonly direct: EtcdStore;
-  readonly through: EtcdStore;
+  readonly direct: Store;
+  readonly through: Store;
+  readonly #flaw: Flaw;
 
-  constructor(subject: Subject, proxy: TcpProxy, options: Parameters<typeof clientOf>[1]) {
+  constructor(subject: Subject, proxy: TcpProxy, options: Partial<EtcdStoreOptions>, flaw: Flaw) {
     this.subject = subject;
     this.proxy = proxy;
+    this.#flaw = flaw;
     this.direct = clientOf(subject);
-    this.through = clientOf({ host: '127.0.0.1', port: proxy.port }, options);
+    this.through = this.another(options);
+  }
+
+  /** One more client that goes through the proxy. */
+  another(options: Partial<EtcdStoreOptions> = {}): Store {
+    const { options: change = (given) => given, wrap = (store) => store } = this.#flaw;
+    return wrap(clientOf({ host: '127.0.0.1', port: this.proxy.port }, change(options)));
   }
 
   /** Follows the prefix through the proxy, with a few keys there that nobody ever deletes. */
@@ -51,8 +70,9 @@ export class Scene implements AsyncDisposable {
 
 export async function openScene(
   start: () => Promise<Subject>,
-  options: Parameters<typeof clientOf>[1] = {},
+  options: Partial<EtcdStoreOptions> = {},
+  flaw: Flaw = {},
 ): Promise<Scene> {
   const subject = await start();
-  return new Scene(subject, await startTcpProxy(subject), options);
+  return new Scene(subject, await startTcpProxy(subject), options, flaw);
 }
