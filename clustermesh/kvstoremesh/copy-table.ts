@@ -1,7 +1,20 @@
-import { type Column, type IndexedRows, RowIndex, mixed, widened } from '../../kvstore/index.ts';
+import { type IndexedRows, RowIndex, mixed, widened } from '../../kvstore/index.ts';
 import { Fingerprint } from './fingerprint.ts';
 
 const firstBytes = 256;
+const noBytes = new Uint8Array(0);
+
+// What a row consists of: 1,500 tables that grow from nothing are cheaper to widen as one column than as six.
+const width = 6;
+/** Where its key begins, and how long it is. */
+const start = 0;
+const length = 1;
+const hash = 2;
+/** Fingerprint of the value in two halves; both 0: doubtful. */
+const low = 3;
+const high = 4;
+/** Listing that saw the row last; 0: there is no such row. */
+const seen = 5;
 
 /**
  * What the local store holds of one set of a remote cluster: keys, and of each value a fingerprint. Enough to tell what has to be
@@ -16,19 +29,13 @@ export class CopyTable implements IndexedRows {
   #bytes = new Uint8Array(firstBytes);
   #used = 0;
   #wasted = 0;
-  #start = new Uint32Array(0);
-  #length = new Uint32Array(0);
-  #hash = new Uint32Array(0);
-  /** Fingerprint of the value in two halves; both 0: doubtful. */
-  #low = new Uint32Array(0);
-  #high = new Uint32Array(0);
-  /** Listing that saw the row last; 0: there is no such row. */
-  #seen = new Uint32Array(0);
+  /** {@link width} numbers a row. */
+  #cells = new Uint32Array(0);
   #listing = 1;
   #rows = 0;
   #free: number[] = [];
-  // What is sought.
-  #sought: Uint8Array = this.#bytes;
+  // What is sought; only as long as it is, since it may lie in a large buffer.
+  #sought: Uint8Array = noBytes;
   #soughtHash = 0;
 
   get size(): number {
@@ -42,55 +49,59 @@ export class CopyTable implements IndexedRows {
 
   /** The row of a key, or −1. */
   find(key: Uint8Array): number {
-    this.#seek(key);
-    return this.#index.find(this.#soughtHash);
+    this.#sought = key;
+    this.#print.of(key);
+    this.#soughtHash = mixed(this.#print.low) >>> 0;
+    const row = this.#index.find(this.#soughtHash);
+    this.#sought = noBytes;
+    return row;
   }
 
   /** The row of a key, made when missing, seen by the present listing. A new row is doubtful. */
   see(key: Uint8Array): number {
-    this.#seek(key);
-    let row = this.#index.find(this.#soughtHash);
+    let row = this.find(key);
     if (row < 0) row = this.#add(key);
-    this.#seen[row] = this.#listing;
+    this.#cells[row * width + seen] = this.#listing;
     return row;
   }
 
   /** True when the store is known to hold this value. */
   holds(row: number, value: Uint8Array): boolean {
     this.#print.of(value);
-    return this.#low[row] === this.#print.low && this.#high[row] === this.#print.high;
+    const at = row * width;
+    return this.#cells[at + low] === this.#print.low && this.#cells[at + high] === this.#print.high;
   }
 
   doubt(row: number): void {
-    this.#low[row] = 0;
-    this.#high[row] = 0;
+    this.#cells[row * width + low] = 0;
+    this.#cells[row * width + high] = 0;
   }
 
   /** The store holds this value. */
   confirm(row: number, value: Uint8Array): void {
     this.#print.of(value);
-    this.#low[row] = this.#print.low;
-    this.#high[row] = this.#print.high;
+    this.#cells[row * width + low] = this.#print.low;
+    this.#cells[row * width + high] = this.#print.high;
   }
 
   /** A copy of the row's key. */
   keyOf(row: number): Uint8Array {
-    const start = this.#start[row] as number;
-    return this.#bytes.slice(start, start + (this.#length[row] as number));
+    const from = this.#at(row, start);
+    return this.#bytes.slice(from, from + this.#at(row, length));
   }
 
   delete(row: number): void {
-    this.#index.remove(row, this.#hash[row] as number);
-    this.#seen[row] = 0;
-    this.#wasted += this.#length[row] as number;
-    this.#length[row] = 0;
+    this.#index.remove(row, this.hashOf(row));
+    this.#cells[row * width + seen] = 0;
+    this.#wasted += this.#at(row, length);
+    this.#cells[row * width + length] = 0;
     this.#free.push(row);
     if (this.#wasted > 4096 && this.#wasted * 2 > this.#used) this.#compact();
   }
 
   /** Rows that the present listing has not seen. */
   unseen(): number[] {
-    return this.#where((seen) => seen !== this.#listing);
+    return this.#where((listing) => listing !== this.#listing);
   }
 
   rows(): number[] {
@@ -98,66 +109,55 @@ export class CopyTable implements IndexedRows {
   }
 
   hashOf(row: number): number {
-    return this.#hash[row] as number;
+    return this.#at(row, hash);
   }
 
   isSought(row: number): boolean {
     const key = this.#sought;
-    if (this.#hash[row] !== this.#soughtHash || this.#length[row] !== key.length) return false;
-    const start = this.#start[row] as number;
-    for (let i = 0; i < key.length; i++) if (this.#bytes[start + i] !== key[i]) return false;
+    if (this.hashOf(row) !== this.#soughtHash || this.#at(row, length) !== key.length) return false;
+    const from = this.#at(row, start);
+    for (let i = 0; i < key.length; i++) if (this.#bytes[from + i] !== key[i]) return false;
     return true;
   }
 
-  #where(holds: (seen: number) => boolean): number[] {
+  #at(row: number, member: number): number {
+    return this.#cells[row * width + member] as number;
+  }
+
+  #where(holds: (listing: number) => boolean): number[] {
     const found: number[] = [];
     for (let row = 0; row < this.#rows; row++) {
-      const seen = this.#seen[row] as number;
-      if (seen !== 0 && holds(seen)) found.push(row);
+      const listing = this.#at(row, seen);
+      if (listing !== 0 && holds(listing)) found.push(row);
     }
     return found;
   }
 
-  #seek(key: Uint8Array): void {
-    this.#sought = key;
-    this.#print.of(key);
-    this.#soughtHash = mixed(this.#print.low) >>> 0;
-  }
-
+  /** A row for the key that was sought last. */
   #add(key: Uint8Array): number {
     const row = this.#free.pop() ?? this.#rows++;
-    if (row >= this.#start.length) this.#widen(Math.max(8, Math.ceil((row + 1) * 1.25)));
+    if (row * width >= this.#cells.length) this.#cells = widened(this.#cells, width * Math.ceil((row + 4) * 1.4));
     if (this.#used + key.length > this.#bytes.length)
-      this.#bytes = widened(this.#bytes, Math.ceil((this.#used + key.length) * 1.25) + firstBytes);
+      this.#bytes = widened(this.#bytes, Math.ceil((this.#used + key.length) * 1.4) + firstBytes);
     this.#bytes.set(key, this.#used);
-    this.#start[row] = this.#used;
-    this.#length[row] = key.length;
-    this.#hash[row] = this.#soughtHash;
+    this.#cells[row * width + start] = this.#used;
+    this.#cells[row * width + length] = key.length;
+    this.#cells[row * width + hash] = this.#soughtHash;
     this.doubt(row);
     this.#used += key.length;
     this.#index.add(row, this.#soughtHash);
     return row;
   }
 
-  #widen(rows: number): void {
-    const wide = <C extends Column>(column: C): C => widened(column, rows);
-    this.#start = wide(this.#start);
-    this.#length = wide(this.#length);
-    this.#hash = wide(this.#hash);
-    this.#low = wide(this.#low);
-    this.#high = wide(this.#high);
-    this.#seen = wide(this.#seen);
-  }
-
   #compact(): void {
     const bytes = new Uint8Array(Math.ceil((this.#used - this.#wasted) * 1.25) + firstBytes);
     let used = 0;
     for (let row = 0; row < this.#rows; row++) {
-      const length = this.#length[row] as number;
-      const start = this.#start[row] as number;
-      bytes.set(this.#bytes.subarray(start, start + length), used);
-      this.#start[row] = used;
-      used += length;
+      const from = this.#at(row, start);
+      const bytesOfKey = this.#at(row, length);
+      bytes.set(this.#bytes.subarray(from, from + bytesOfKey), used);
+      this.#cells[row * width + start] = used;
+      used += bytesOfKey;
     }
     this.#bytes = bytes;
     this.#used = used;

@@ -138,7 +138,6 @@ export class KvstoreMesh {
   }
 
   #changed(): void {
-    // Notes the moment in which it becomes ready.
-    this.waitingFor();
+    this.#readiness.look(this.#session);
   }
 }

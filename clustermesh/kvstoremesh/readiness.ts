@@ -37,21 +37,41 @@ export class BootstrapReadiness {
     if (this.#readyMs !== undefined) return [];
     if (this.#startedMs === undefined) return ['start'];
     const now = this.#clock.monotonicMs();
-    const waiting = now - this.#startedMs >= this.#globalMs ? [] : this.#unfinished(session, now);
+    const waiting = [...this.#unfinished(session, this.#startedMs, now)].toSorted();
     if (waiting.length === 0) this.#readyMs = now;
     return waiting;
   }
 
-  #unfinished(session: Pick<Session, 'copied' | 'atStart'> | undefined, now: number): string[] {
-    if (!session) return now - (this.#startedMs ?? now) >= standbyMs ? [] : ['the lock of the leader'];
+  /** Notes the moment in which it becomes ready; cheap, for whenever anything has changed. */
+  look(session: Pick<Session, 'copied' | 'atStart'> | undefined): void {
+    if (this.#readyMs !== undefined || this.#startedMs === undefined) return;
+    const now = this.#clock.monotonicMs();
+    for (const _ of this.#unfinished(session, this.#startedMs, now)) return;
+    this.#readyMs = now;
+  }
+
+  *#unfinished(
+    session: Pick<Session, 'copied' | 'atStart'> | undefined,
+    startedMs: number,
+    now: number,
+  ): Generator<string, void, void> {
+    if (now - startedMs >= this.#globalMs) return;
+    if (!session) {
+      if (now - startedMs < standbyMs) yield 'the lock of the leader';
+      return;
+    }
     this.#leadingMs ??= now;
     const { atStart } = session;
-    if (!atStart) return ['the list of remote clusters'];
+    if (!atStart) {
+      yield 'the list of remote clusters';
+      return;
+    }
     const late = now - this.#leadingMs >= this.#perClusterMs;
-    const waiting: string[] = [];
-    for (const { name, known, connected } of session.copied())
-      if (atStart.has(name) && !known && (connected || !late))
-        waiting.push(`cluster ${name} (${connected ? 'being copied' : 'no connection'})`);
-    return waiting.toSorted();
+    for (const cluster of session.copied()) {
+      // What is known is nearly all in the end, and asked first: whether there is a connection costs more to say.
+      if (cluster.known || !atStart.has(cluster.name)) continue;
+      const { connected } = cluster;
+      if (connected || !late) yield `cluster ${cluster.name} (${connected ? 'being copied' : 'no connection'})`;
+    }
   }
 }

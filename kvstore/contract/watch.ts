@@ -35,6 +35,16 @@ export interface PackedChanges {
   readonly buffers: readonly Uint8Array[];
   readonly spans: ArrayLike<number>;
   readonly revisions: ArrayLike<number>;
+  /** Counted when it is asked for; absent where it is not known without making objects. */
+  readonly kinds?: ChangeKinds;
+}
+
+/** Which kinds of changes a batch has at least one of. */
+export interface ChangeKinds {
+  /** Puts of keys that did not exist. */
+  readonly created: boolean;
+  readonly modified: boolean;
+  readonly deleted: boolean;
 }
 
 /** Why a listing begins: the first one, history compacted, the store's content replaced, or too far behind to replay. */

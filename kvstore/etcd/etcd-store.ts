@@ -28,7 +28,7 @@ import { acquireLock } from './etcd-lock.ts';
 import { follow, listParts, rangeOf } from './list-watch/index.ts';
 import { type CallSettings, EtcdSession, type EtcdSessionOptions } from './session/index.ts';
 import { fromWireResult, toWireCompare, toWireOperation } from './translate.ts';
-import { type ResponseHeader, methods } from './wire/index.ts';
+import { type ResponseHeader, methods, txnOutcome } from './wire/index.ts';
 
 /** @see EtcdSessionOptions */
 export interface EtcdStoreOptions extends EtcdSessionOptions {
@@ -38,6 +38,7 @@ export interface EtcdStoreOptions extends EtcdSessionOptions {
 
 const defaultBatch = 1024;
 const repeatAfterMs = 50;
+const txnCall = { ...methods.txn, response: txnOutcome };
 const defragmentTimeoutMs = 10 * 60_000;
 
 /** What the member that answers says of itself. */
@@ -148,7 +149,7 @@ export class EtcdStore implements Store {
     const operations = [...transaction.then, ...(transaction.otherwise ?? [])];
     const repeatable = operations.every(({ type }) => type === 'get');
     const settings = { ...settingsOf('apply a transaction', options), repeatable };
-    const { header, succeeded, responses } = await this.#session.call(methods.txn, request, settings);
+    const { header, succeeded, responses } = await this.#session.call(txnCall, request, settings);
     return { succeeded, revision: revisionOf(header), results: responses.map(fromWireResult) };
   }
 

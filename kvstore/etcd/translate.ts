@@ -1,6 +1,6 @@
 import type { Compare, Operation, OperationResult } from '../contract/index.ts';
 import { ProtocolError, toBytes } from '../contract/index.ts';
-import { type Decoded, type Encodable, type compare, type requestOp, responseOp } from './wire/index.ts';
+import type { Decoded, Encodable, compare, requestOp, txnOutcome } from './wire/index.ts';
 
 /** A condition as etcd takes it. */
 export function toWireCompare(condition: Compare): Encodable<typeof compare> {
@@ -31,7 +31,7 @@ export function toWireOperation(operation: Operation): Encodable<typeof requestO
   }
 }
 
-export function fromWireResult(result: Decoded<typeof responseOp>): OperationResult {
+export function fromWireResult(result: Decoded<typeof txnOutcome>['responses'][number]): OperationResult {
   if (result.put) return { type: 'put' };
   if (result.deleteRange) return { type: 'delete', deleted: result.deleteRange.deleted };
   if (result.range) return { type: 'get', entry: result.range.kvs[0] };

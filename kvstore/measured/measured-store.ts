@@ -89,6 +89,14 @@ async function* watched(
 function actionsOf(batch: WatchBatch): ReadonlySet<EventAction> {
   if (batch.type === 'restart') return new Set();
   if (batch.type === 'synced') return new Set(['listDone']);
+  // Not by its events where there is another way: to make an object of each change costs more than all else here.
+  const kinds = batch.packed?.kinds;
+  if (kinds) {
+    const { created, modified, deleted } = kinds;
+    return new Set(
+      (['create', 'modify', 'delete'] as const).filter((_, i) => [created, modified, deleted][i] === true),
+    );
+  }
   return new Set(
     batch.events.map((event) => (event.type === 'delete' ? 'delete' : event.entry.version === 1 ? 'create' : 'modify')),
   );

@@ -190,7 +190,7 @@ export class Http2Connection implements FrameSink, StreamPort {
     if (this.#closed) return;
     try {
       this.#parser.push(buffer, from, to);
-      for (const stream of this.#touched) stream.flush();
+      for (const stream of this.#touched) stream.rest();
     } catch (error) {
       this.#write(frames.goawayFrame(error instanceof Http2Error ? error.code : errorCode.internal));
       this.#close(error);

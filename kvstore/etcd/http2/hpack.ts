@@ -54,9 +54,16 @@ export function decodeHeaders(block: Uint8Array): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** Headers as literals that nobody needs to remember, in the order given; names in small letters, all of it ASCII. */
+/**
+ * Headers as literals that nobody needs to remember, in the order given; names in small letters, all of it ASCII. The bytes
+ * are in a block of their own: they may be kept.
+ */
 export function encodeHeaders(headers: readonly (readonly [name: string, value: string])[]): Buffer {
-  return Buffer.concat(headers.flatMap(([name, value]) => [Buffer.from([0]), encodeText(name), encodeText(value)]));
+  const parts = headers.flatMap(([name, value]) => [Buffer.from([0]), encodeText(name), encodeText(value)]);
+  const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) at += part.copy(bytes, at);
+  return bytes;
 }
 
 function entryOf(index: number): readonly [name: string, value: string] {

@@ -2,9 +2,16 @@
 export interface Room {
   /** The next block; whoever asks may write to all of it. */
   next(): Buffer;
+  /**
+   * `bytes` came in one go and nothing more for now. False when the rest of the last block is not worth keeping until
+   * more comes.
+   */
+  keepsRest?(bytes: number): boolean;
 }
 
 const blockBytes = 256 * 1024;
+/** Of the first block, which is not used again: most listings are a few keys, and a reader may keep what it saw last of one. */
+const firstBlockBytes = 4096;
 /** 16 MiB, a page of a listing, twice: one is read while the other one is worked on. */
 const maxFree = 128;
 
@@ -18,6 +25,7 @@ let users = 0;
  */
 export class PageRoom implements Room, Disposable {
   readonly #blocks: Buffer[] = [];
+  #begun = false;
   #disposed = false;
 
   constructor() {
@@ -26,6 +34,10 @@ export class PageRoom implements Room, Disposable {
 
   next(): Buffer {
     if (this.#disposed) throw new Error('This room was disposed of');
+    if (!this.#begun) {
+      this.#begun = true;
+      return Buffer.allocUnsafeSlow(firstBlockBytes);
+    }
     const block = free.pop() ?? Buffer.allocUnsafeSlow(blockBytes);
     this.#blocks.push(block);
     return block;
@@ -41,13 +53,28 @@ export class PageRoom implements Room, Disposable {
   }
 }
 
-/** For answers that are short or come for ever: blocks grow with what comes, and belong to whoever holds what is in them. */
+const leastBytes = 256;
+const mostBytes = 64 * 1024;
+/** Rests of blocks up to this size are kept. */
+const keptBytes = 4096;
+
+/**
+ * For answers that are short or come for ever: blocks grow with what comes in one go, shrink with the next, and belong to
+ * whoever holds what is in them. A process may have thousands of streams that bring a line now and then: none keeps a large
+ * block for it, nor (as slices of Node's pool would) what others have in the same 64 KiB.
+ */
 export class GrowingRoom implements Room {
-  #bytes = 256;
+  #bytes = leastBytes;
+  #last = 0;
 
   next(): Buffer {
-    const block = Buffer.allocUnsafe(this.#bytes);
-    this.#bytes = Math.min(4 * this.#bytes, 64 * 1024);
-    return block;
+    this.#last = this.#bytes;
+    this.#bytes = Math.min(4 * this.#bytes, mostBytes);
+    return Buffer.allocUnsafeSlow(this.#last);
+  }
+
+  keepsRest(bytes: number): boolean {
+    this.#bytes = Math.min(Math.max(2 * bytes, leastBytes), mostBytes);
+    return this.#last <= keptBytes;
   }
 }

@@ -38,6 +38,8 @@ export class Http2Stream {
   #block: Buffer | undefined;
   #from = 0;
   #to = 0;
+  /** Bytes that came since it last was quiet. */
+  #burst = 0;
   #sending: Uint8Array[] = [];
   #endAsked = false;
   #endSent = false;
@@ -126,6 +128,7 @@ export class Http2Stream {
       const taken = Math.min(to - at, this.#block.length - this.#to);
       buffer.copy(this.#block, this.#to, at, at + taken);
       this.#to += taken;
+      this.#burst += taken;
       at += taken;
     }
   }
@@ -136,6 +139,13 @@ export class Http2Stream {
     const chunk = this.#block.subarray(this.#from, this.#to);
     this.#from = this.#to;
     this.#events.data(chunk);
+  }
+
+  /** Hands over what has been appended: nothing more has come for now. */
+  rest(): void {
+    this.flush();
+    if (this.#burst > 0 && this.#room.keepsRest?.(this.#burst) === false) this.#block = undefined;
+    this.#burst = 0;
   }
 
   takeHeaders(headers: ReadonlyMap<string, string>): void {

@@ -1,4 +1,5 @@
 import {
+  type ChangeKinds,
   type KeyValue,
   type PackedChanges,
   ProtocolError,
@@ -15,7 +16,8 @@ const modified = 0;
 const created = 1;
 const deleted = 2;
 
-const firstRoom = 64;
+/** Most batches of a watch are one change. */
+const firstRoom = 4;
 
 /**
  * Changes as positions in the chunks in which they came. A listing of a million keys makes no object of them, unless
@@ -35,6 +37,13 @@ export class ChangeColumns implements PackedChanges {
   /** Revision of the last change; 0 without any. */
   get lastRevision(): number {
     return this.length === 0 ? 0 : (this.revisions[this.length - 1] as number);
+  }
+
+  /** What kinds of changes there are. */
+  get kinds(): ChangeKinds {
+    const found = [false, false, false];
+    for (let i = 0; i < this.length; i++) found[this.#messages[3 * i + 2] as number] = true;
+    return { created: found[created] === true, modified: found[modified] === true, deleted: found[deleted] === true };
   }
 
   /** By how many keys there are more. */
@@ -76,7 +85,7 @@ export class ChangeColumns implements PackedChanges {
       else this.#skip(buffer, this.#at - 1, end);
     }
     const i = this.length++;
-    if (i === this.revisions.length) this.#widen(2 * i);
+    if (i === this.revisions.length) this.#widen(4 * i);
     this.buffers.push(buffer);
     const { spans } = this;
     spans[4 * i] = keyStart;

@@ -7,6 +7,8 @@ import type { Endpoint } from './endpoint.ts';
 import { KeepAlive, type KeepAliveOptions } from './keep-alive.ts';
 import { NotSentError } from './store-errors.ts';
 
+const maxKnownHeaders = 32;
+
 /** One HTTP/2 connection to one endpoint. Everything that must come from one and the same server goes over one of these. */
 export class Connection {
   readonly endpoint: Endpoint;
@@ -15,6 +17,8 @@ export class Connection {
   readonly #dialed: Dialed;
   readonly #keepAlive: KeepAlive;
   readonly #calls = new Set<CallStream>();
+  /** Headers of calls as they go out, by path and metadata: a store is asked the same few things again and again. */
+  readonly #headers = new Map<string, Buffer>();
   readonly #onLost: (connection: Connection, error: unknown) => void;
   #lost = false;
 
@@ -75,8 +79,13 @@ export class Connection {
   }
 
   #headersOf(path: string, metadata: Readonly<Record<string, string>>): Buffer {
+    const name = [path, ...Object.entries(metadata).flat()].join('\n');
+    const known = this.#headers.get(name);
+    if (known) return known;
+    // Tokens change.
+    if (this.#headers.size >= maxKnownHeaders) this.#headers.clear();
     const authority = this.endpoint.url.slice(this.endpoint.url.indexOf('//') + 2);
-    return encodeHeaders([
+    const headers = encodeHeaders([
       [':method', 'POST'],
       [':scheme', this.endpoint.secure ? 'https' : 'http'],
       [':path', path],
@@ -86,6 +95,8 @@ export class Connection {
       ['user-agent', 'isthmus'],
       ...Object.entries(metadata),
     ]);
+    this.#headers.set(name, headers);
+    return headers;
   }
 
   #lose(error: unknown): void {

@@ -12,6 +12,7 @@ import {
   message,
   nested,
   optional,
+  presence,
   repeated,
   signedId,
 } from './message.ts';
@@ -141,6 +142,19 @@ export const txnResponse: Codec<TxnResponseOut, TxnResponseIn> = message({
   header,
   succeeded: bool(2),
   responses: repeated(3, responseOp),
+});
+
+/**
+ * A `TxnResponse` as far as a client needs it that never asks for previous values: an answer to a put repeats the revision,
+ * and a transaction that copies has a hundred of them.
+ */
+export const txnOutcome = message({
+  header,
+  succeeded: bool(2),
+  responses: repeated(
+    3,
+    message({ range: nested(1, rangeResponse), put: presence(2), deleteRange: nested(3, deleteRangeResponse) }),
+  ),
 });
 
 export const compactionRequest = message({ revision: clampedInt64(1), physical: bool(2) });

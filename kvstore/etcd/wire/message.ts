@@ -235,6 +235,20 @@ export function nested<Out, In>(
   };
 }
 
+/** An embedded message of which only counts that it is there: what is in it is not looked at. */
+export function presence(number: number): Field<true | undefined, never> {
+  return {
+    number,
+    absent: undefined,
+    read(reader, type) {
+      expectType(type, wireType.bytes);
+      reader.step(reader.length());
+      return true;
+    },
+    write: () => undefined,
+  };
+}
+
 /** Messages in a row. */
 export function repeated<Out, In>(
   number: number,

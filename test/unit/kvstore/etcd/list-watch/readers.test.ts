@@ -90,6 +90,19 @@ describe('the watch reader', () => {
     kv: { ...kv(i, revision), value: new Uint8Array(0), createRevision: 0, version: 0 },
   });
 
+  test('tells which kinds of changes came, without making objects of them', () => {
+    const kindsOf = (...events: readonly (ReturnType<typeof put> | ReturnType<typeof del>)[]) => {
+      const reader = new WatchReader();
+      reader.push(encodeFrame(watchResponse, { header, events }));
+      return reader.takeEvents().kinds;
+    };
+    const first = { type: 'put' as const, kv: { ...kv(7, 12), version: 1 } };
+    expect(kindsOf(put(1, 10), put(2, 11))).toEqual({ created: false, modified: true, deleted: false });
+    expect(kindsOf(first)).toEqual({ created: true, modified: false, deleted: false });
+    expect(kindsOf(del(1, 10), first)).toEqual({ created: true, modified: false, deleted: true });
+    expect(new WatchReader().takeEvents().kinds).toEqual({ created: false, modified: false, deleted: false });
+  });
+
   test.each(seeds)('never gives a part of a revision, however the responses are cut (seed %i)', (seed) => {
     const random = randomFrom(seed);
     const responses = [
