@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { type Logger, fields } from '../runtime/log/index.ts';
 import { type ApiRoutes, serveUnixApi } from '../runtime/serve/index.ts';
 import { Condition, TaskGroup, isAbort } from '../runtime/tasks/index.ts';
-import { OwnSpace, RememberedClusters, RemoteClusters, encodeIdentity, watchPeers } from '../clustermesh/index.ts';
+import {
+  CopyReports,
+  OwnSpace,
+  RememberedClusters,
+  RemoteClusters,
+  encodeIdentity,
+  watchPeers,
+} from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
 import { type SyncStore, storeMetrics } from '../kvstore/index.ts';
 import type { OverlayDevice } from '../tunnel/index.ts';
@@ -36,6 +43,7 @@ export class Agent implements RunningAgent {
   readonly #ownSpace = new OwnSpace();
   readonly #changed = new Condition();
   readonly #local: LocalCluster;
+  readonly #copies: CopyReports;
   readonly #remotes: RemoteClusters;
   readonly #registration: Registration;
   readonly #held: HeldNumbers;
@@ -70,6 +78,7 @@ export class Agent implements RunningAgent {
       log,
     });
     this.#local = this.#followLocal();
+    this.#copies = new CopyReports({ store: deps.store, clock, log, onChange: () => this.#notify() });
     this.#remotes = new RemoteClusters(
       {
         own,
@@ -81,6 +90,7 @@ export class Agent implements RunningAgent {
         openStore: deps.openRemoteStore,
         ...(deps.remoteCertificate ? { certificateOf: deps.remoteCertificate } : {}),
         ownSpace: this.#ownSpace,
+        copies: this.#copies,
         remembered: new RememberedClusters({ directory: join(options.stateDirectory, 'remote-clusters'), clock, log }),
         view,
         services,
@@ -173,6 +183,7 @@ export class Agent implements RunningAgent {
     tasks.run((running) => wakeOnChange(services, () => this.#loop.wake(), running));
     tasks.run((running) => this.#parts.keys.run(running));
     tasks.run((running) => this.#local.run(running));
+    tasks.run((running) => this.#copies.run(running));
     tasks.run((running) => {
       const events =
         directory === undefined

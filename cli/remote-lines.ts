@@ -19,9 +19,13 @@ export function remoteClusterLines(remote: RemoteClusterStatus): string[] {
     `   └  ${remote.status}`,
     `   └  remote configuration: expected=${config.required}, retrieved=${config.retrieved}, cluster-id=${config['cluster-id'] ?? 'unknown'}, kvstoremesh=${config.kvstoremesh ?? false}, sync-canaries=${config['sync-canaries'] ?? false}, service-exports=${exports[`${config['service-exports-enabled']}`]}${mode === undefined ? '' : `, endpoint-slices=${mode}`}`,
     `   └  synchronization status: ${listed}`,
-    ...[...ageLines(remote), ...keptLines(remote), ...refusedLines(remote), ...certificateLines(remote)].map(
-      (line) => `   └  ${line}`,
-    ),
+    ...[
+      ...ageLines(remote),
+      ...copiesLines(remote),
+      ...keptLines(remote),
+      ...refusedLines(remote),
+      ...certificateLines(remote),
+    ].map((line) => `   └  ${line}`),
     ...(remote.failure === undefined
       ? []
       : [`   └  ${remote.failure}${remote.hint === undefined ? '' : ` (${remote.hint})`}`]),
@@ -35,6 +39,18 @@ function ageLines(remote: RemoteClusterStatus): string[] {
     `last heartbeat: ${age === undefined ? 'none yet' : `${age} s ago`}${remote.stale ? ' (silent; what is known stays in use)' : ''}`,
     ...(data === undefined || remote.ready ? [] : [`what is known is from ${data} s ago`]),
   ];
+}
+
+/** Of a cluster that is read as a kvstoremesh has copied it; what is wrong with the copies is mostly the failure. */
+function copiesLines({ copies, failure }: RemoteClusterStatus): string[] {
+  if (!copies || (copies.reason !== undefined && copies.reason === failure)) return [];
+  const words = {
+    current: 'the kvstoremesh says that they are current',
+    behind: copies.reason ?? 'behind',
+    unknown:
+      'whether they are current is not known; the kvstoremesh that makes them does not say (Cilium’s has no way to)',
+  };
+  return [`copies: ${words[copies.state]}`];
 }
 
 /** What is in use although it cannot be read. */

@@ -50,11 +50,18 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
   };
 }
 
-function failureOf({ failures, config, health, stale, heard, heartbeatAgeMs }: MirroredCluster): string | undefined {
-  if (failures.configMissing && config) return 'The remote cluster has lost its configuration, and with it its lease';
-  if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
-  if (!heard) return health?.error;
+function failureOf(cluster: MirroredCluster): string | undefined {
+  const { stale, heard, heartbeatAgeMs } = cluster;
+  const lasting = lastingFailureOf(cluster);
+  if (lasting !== undefined || !heard) return lasting;
   return stale && heartbeatAgeMs !== undefined
     ? `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`
     : undefined;
+}
+
+/** What is wrong, in words that stay the same as long as it is; nothing of mere silence. */
+export function lastingFailureOf({ failures, config, health, heard }: MirroredCluster): string | undefined {
+  if (failures.configMissing && config) return 'The remote cluster has lost its configuration, and with it its lease';
+  if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
+  return heard ? undefined : health?.error;
 }

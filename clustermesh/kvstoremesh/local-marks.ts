@@ -41,7 +41,8 @@ export class LocalMarks {
     const key = clusterConfigKey(this.#cluster);
     const value = encodeClusterConfig(this.#config);
     const present = await this.#deps.local.get(key, { signal });
-    if (present && toText(present.value) === value) return;
+    // One with a lease is from Cilium's kvstoremesh, and would go with that.
+    if (present && toText(present.value) === value && present.lease === 0n) return;
     const steps: CacheStep[] = [{ key: toBytes(key), value: toBytes(value) }];
     if (present && idOf(key, present.value) !== remote.id) {
       for (const resource of cachedResources) steps.push({ key: this.#canaryKey(resource), value: undefined });

@@ -175,8 +175,11 @@ export class Reflector {
     if (this.#loaded) return;
     await this.#exclusive.run(async () => {
       for await (const { entries } of this.#deps.local.list(this.#localPrefix, { signal }))
-        for (const { key, value } of entries)
-          this.#table.confirm(this.#table.see(key.subarray(this.#localPrefix.length)), value);
+        for (const { key, value, lease } of entries) {
+          const row = this.#table.see(key.subarray(this.#localPrefix.length));
+          // What has a lease was copied by Cilium's kvstoremesh, and would go with it: it stays doubtful, and is written again.
+          if (lease === 0n) this.#table.confirm(row, value);
+        }
       this.#loaded = true;
     });
   }

@@ -2,6 +2,8 @@ import { type Compare } from '../../kvstore/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { SyncSlots } from '../remote/index.ts';
 import { CacheWriter } from './cache-writer.ts';
+import { CopyReports } from './copy-reports.ts';
+import { idConflicts } from './id-conflicts.ts';
 import { cachedClusters } from './leftovers.ts';
 import { Member, type MemberDeps } from './members.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
@@ -27,6 +29,7 @@ export class Session {
   readonly #members = new Map<string, Member>();
   readonly #memberDeps: MemberDeps;
   readonly #writer: CacheWriter;
+  readonly #reports: CopyReports;
   /** Clusters of the first complete look at the directory. */
   #atStart: ReadonlySet<string> | undefined;
 
@@ -35,6 +38,14 @@ export class Session {
     this.#deps = deps;
     const { store, clock, log, fence, onWriteError } = deps;
     this.#writer = new CacheWriter({ store, fence, clock, log, onError: onWriteError }, deps.signal);
+    this.#reports = new CopyReports({
+      local: store,
+      writer: this.#writer,
+      clock,
+      listed: () => this.#atStart !== undefined,
+      clusters: () => this.clusters,
+      conflicts: () => idConflicts(this.clusters, options),
+    });
     this.#memberDeps = {
       ...deps,
       local: store,
@@ -74,6 +85,7 @@ export class Session {
     await using tasks = new TaskGroup(signal);
     tasks.run((running) => this.#followPeers(tasks, running));
     tasks.run((running) => this.#stayLeader(running));
+    tasks.run((running) => this.#reports.run(running));
     if (this.#options.enableHeartbeat === true)
       tasks.run((running) =>
         writeHeartbeat(this.#writer, { ...this.#deps, leaseTtlSeconds: this.#options.leaseTtlSeconds ?? 900 }, running),

@@ -8,7 +8,9 @@ export {
   StoreChangedError,
   hintFor,
 } from './errors.ts';
-export { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
+export { type CopyState, CopyReports, type CopyReportsDeps } from './copy-reports.ts';
+export { Heartbeat } from './heartbeat.ts';
+export { heartbeatLimitMs } from './last-beat.ts';
 export { type LiveStoreOptions, withLiveStore } from './live-store.ts';
 export { type FoundClusterConfig, type ReadClusterConfigOptions, readClusterConfig } from './read-cluster-config.ts';
 export { type RemoteKind, remoteKinds } from './kinds.ts';

@@ -2,7 +2,8 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Store } from '../../kvstore/index.ts';
 import { ConnectTimeoutError, HeartbeatLostError } from './errors.ts';
-import { type Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import { heartbeatLimitMs } from './last-beat.ts';
 
 export interface LiveStoreOptions {
   readonly heartbeat: Heartbeat;

@@ -17,6 +17,7 @@ export interface FoundClusterConfig {
   readonly config: ClusterConfigRecord;
   readonly value: Uint8Array;
   readonly createRevision: number;
+  readonly leased: boolean;
 }
 
 const totalMs = 180_000;
@@ -42,8 +43,8 @@ export async function findClusterConfig(
       );
       const entry = await store.get(key, { signal: limit.signal });
       if (!entry) throw new ClusterConfigMissingError(cluster);
-      const { value, createRevision } = entry;
-      return { config: decodeClusterConfig(key, value), value: value.slice(), createRevision };
+      const { value, createRevision, lease } = entry;
+      return { config: decodeClusterConfig(key, value), value: value.slice(), createRevision, leased: lease !== 0n };
     },
     {
       clock,

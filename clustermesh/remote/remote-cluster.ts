@@ -21,8 +21,10 @@ import { ConfigPresence } from './config-presence.ts';
 import { ClusterConfigMissingError, LeaseLostError, hintFor } from './errors.ts';
 import { FeedSource } from './feed-source.ts';
 import { Feeds } from './feeds.ts';
-import { Heartbeat, heartbeatLimitMs } from './heartbeat.ts';
+import type { CopyReports, CopyState } from './copy-reports.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { type RemoteKind, kindsOf, remoteKinds } from './kinds.ts';
+import { heartbeatLimitMs } from './last-beat.ts';
 import { withLiveStore } from './live-store.ts';
 import { LostLease } from './lost-lease.ts';
 import { type FoundClusterConfig, findClusterConfig } from './read-cluster-config.ts';
@@ -53,6 +55,8 @@ export interface RemoteClusterDeps {
   readonly ownSpace?: OwnSpace;
   readonly ids: ClusterIds;
   readonly slots: SyncSlots;
+  /** What is known of copies: where a kvstoremesh stands between, the heartbeat that is heard is not the remote's. */
+  readonly copies?: Pick<CopyReports, 'of'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Called after every change of the status. */
@@ -86,6 +90,7 @@ export class RemoteCluster implements Rememberable {
   #feeds: Feeds | undefined;
   #clusterId: number | undefined;
   #config: ClusterConfigRecord | undefined;
+  #configLeased = false;
   #certificate: RemoteCertificate | undefined;
   /** Of the present connection, else of the last one. */
   #health: (() => StoreHealth) | undefined;
@@ -193,10 +198,18 @@ export class RemoteCluster implements Rememberable {
   status(): RemoteClusterStatus {
     const health = this.#health?.();
     const connected = this.#heard && health?.connected === true;
-    const stale = this.#stale();
-    const ready = connected && this.#config !== undefined && this.#feeds?.synced === true && !stale;
-    const failure = ready ? undefined : (this.#failure ?? health?.error);
-    const hint = failure === undefined ? undefined : hintFor(this.#failure ?? new UnavailableError(''));
+    const copies = this.#copies(health);
+    const behind = copies?.state === 'behind' ? copies : undefined;
+    const stale = this.#stale() || behind?.stale === true;
+    const ready = connected && this.#config !== undefined && this.#feeds?.synced === true && !stale && !behind;
+    const ownFailure = ready ? undefined : (this.#failure ?? health?.error);
+    const failure = ownFailure ?? behind?.reason;
+    const hint =
+      failure === undefined
+        ? undefined
+        : ownFailure === undefined
+          ? 'isthmus status of the kvstoremesh says more; what is known stays in use'
+          : hintFor(this.#failure ?? new UnavailableError(''));
     return statusOf({
       name: this.name,
       ready,
@@ -212,7 +225,8 @@ export class RemoteCluster implements Rememberable {
       words: this.#words(connected),
       config: this.#config,
       heartbeatAgeMs: this.#heartbeat.ageMs,
-      dataAgeMs: ready ? 0 : this.#dataAgeMs(),
+      dataAgeMs: ready ? 0 : this.#dataAgeMs(behind?.ageMs),
+      copies,
       recalled: this.#recalled && { ...this.#recalled, ageSeconds: this.#recalledAge() },
       lost: this.lost ? this.#lost : undefined,
       lease: { ageMs: this.#lostLease.ageMs, leftMs: this.#lostLease.leftMs, withdrawn: this.#withdrawn },
@@ -264,6 +278,7 @@ export class RemoteCluster implements Rememberable {
 
   async #use(store: Store, tasks: TaskGroup, signal: AbortSignal): Promise<void> {
     const found = await this.#readConfig(store, signal);
+    this.#configLeased = found.leased;
     const feeds = this.#adopt(found.config);
     const presence = new ConfigPresence(store, this.name, found, signal);
     this.#source.use(store, () => presence.confirm());
@@ -412,19 +427,27 @@ export class RemoteCluster implements Rememberable {
     this.#trueAtMs = undefined;
   }
 
+  /** Undefined of a cluster that is read where it writes. */
+  #copies(health: StoreHealth | undefined): CopyState | undefined {
+    if (this.#config?.cached !== true) return undefined;
+    const copy = { storeId: health?.storeId, leased: this.#configLeased };
+    return this.#deps.copies?.of(this.name, copy) ?? { state: 'unknown' };
+  }
+
   #stale(): boolean {
     if (this.#heartbeat.stale || this.#lostLease.ageMs !== undefined) return true;
     return this.#heartbeat.ageMs === undefined && this.#recalledAge() * 1000 > heartbeatLimitMs;
   }
 
   /** How old what is known may be: since it was last followed, or since its writer was last heard of. */
-  #dataAgeMs(): number | undefined {
+  #dataAgeMs(copiedAgeMs: number | undefined): number | undefined {
     if (this.#recalled) return this.#recalledAge() * 1000;
     const { clock } = this.#deps;
     const ages: number[] = [];
     if (this.current) ages.push(0);
     else if (this.#trueAtMs !== undefined) ages.push(clock.monotonicMs() - this.#trueAtMs);
     if (this.#feeds && this.#heartbeat.stale) ages.push(this.#heartbeat.ageMs ?? 0);
+    if (this.#feeds && copiedAgeMs !== undefined) ages.push(copiedAgeMs);
     return ages.length === 0 ? undefined : Math.max(...ages);
   }
 

@@ -30,6 +30,7 @@ export interface RemoteClustersDeps {
   readonly view: MeshView;
   readonly services: ServiceTable;
   readonly ownSpace?: OwnSpace;
+  readonly copies?: NonNullable<RemoteClusterDeps['copies']>;
   /** Keeps what is known of each cluster for the next life; without it a restart begins with nothing. */
   readonly remembered?: RememberedClusters;
   readonly clock: Clock;

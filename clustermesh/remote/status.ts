@@ -1,5 +1,6 @@
 import type { RefusalCode } from '../acceptance/index.ts';
 import type { ClusterConfigRecord } from '../wire/index.ts';
+import type { CopyState } from './copy-reports.ts';
 import type { Refusal, Refusals } from './refusals.ts';
 import type { RemoteKind } from './kinds.ts';
 
@@ -36,6 +37,11 @@ export interface RemoteClusterStatus {
   readonly 'heartbeat-age-seconds'?: number;
   /** How old what is known may be; 0 while ready, absent while nothing is known. */
   readonly 'data-age-seconds'?: number;
+  /**
+   * What a kvstoremesh says of the copies that are read in the remote's place; absent where it is read itself. `behind`: not ready;
+   * `unknown`: nobody says (Cilium's kvstoremesh), so that `ready` speaks of the way to the copies only.
+   */
+  readonly copies?: { readonly state: 'current' | 'behind' | 'unknown'; readonly reason?: string };
   /** Silent for more than two minutes, or its lease is lost. What is known of it stays in use. */
   readonly stale: boolean;
   /** Listed completely at least once in this process; until then nothing of it may be judged gone. */
@@ -111,6 +117,7 @@ export interface StatusFacts {
   readonly config: ClusterConfigRecord | undefined;
   readonly heartbeatAgeMs: number | undefined;
   readonly dataAgeMs: number | undefined;
+  readonly copies: CopyState | undefined;
   readonly recalled:
     | {
         readonly asOfMs: number;
@@ -131,8 +138,8 @@ export interface StatusFacts {
 
 export function statusOf(facts: StatusFacts): RemoteClusterStatus {
   const slices = facts.synced('endpointslices');
-  const { size, synced, heartbeatAgeMs, dataAgeMs, recalled, lost, lease, refusals, certificate, failure, hint } =
-    facts;
+  const { size, synced, heartbeatAgeMs, dataAgeMs, copies, recalled, lost, lease, refusals, certificate } = facts;
+  const { failure, hint } = facts;
   return {
     name: facts.name,
     ready: facts.ready,
@@ -156,6 +163,9 @@ export function statusOf(facts: StatusFacts): RemoteClusterStatus {
     },
     ...(heartbeatAgeMs === undefined ? {} : { 'heartbeat-age-seconds': Math.floor(heartbeatAgeMs / 1000) }),
     ...(dataAgeMs === undefined ? {} : { 'data-age-seconds': Math.floor(dataAgeMs / 1000) }),
+    ...(copies === undefined
+      ? {}
+      : { copies: { state: copies.state, ...(copies.state === 'behind' ? { reason: copies.reason } : {}) } }),
     stale: facts.stale,
     known: facts.known,
     ...(recalled === undefined

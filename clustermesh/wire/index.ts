@@ -9,6 +9,9 @@ export {
   cachePrefix,
   clusterConfigKey,
   clusterConfigPrefix,
+  copierAliveKey,
+  copyReportKey,
+  copyReportsPrefix,
   endpointSliceKey,
   heartbeatKey,
   heldNumbersKey,
@@ -49,6 +52,7 @@ export type { Encoded } from './object-reader.ts';
 export type {
   ClusterConfigRecord,
   ClusterServiceRecord,
+  CopyReportRecord,
   EndpointSliceRecord,
   EndpointSlicesExportMode,
   HeldNumber,
@@ -81,6 +85,7 @@ export { decodeService, encodeService, keyOfService } from './service.ts';
 export { decodeEndpointSlice, encodeEndpointSlice, keyOfEndpointSlice } from './endpoint-slice.ts';
 export { decodeServiceExport, encodeServiceExport, keyOfServiceExport } from './service-export.ts';
 export { decodeTime, encodeTime } from './time-mark.ts';
+export { decodeCopyReport, encodeCopyReport, keyOfCopyReport } from './own/copy-report.ts';
 export { decodeLocalService, encodeLocalService, keyOfLocalService } from './own/local-service.ts';
 export { decodeLocalEndpoints, encodeLocalEndpoints, keyOfLocalEndpoints } from './own/local-endpoints.ts';
 export { decodeHeldNumbers, encodeHeldNumbers, keyOfHeldNumbers } from './own/held-numbers.ts';

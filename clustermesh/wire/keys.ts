@@ -123,6 +123,14 @@ export const heldNumbersPrefix = `${ownPrefix}held/`;
 /** An apiserver that begins asks here, in a word of its own, which identities are in use. */
 export const identityQuestionKey = `${ownPrefix}question/identities`;
 
+/** What the kvstoremesh that leads says of the clusters that it copies, and (`alive`) that it still does. */
+export const copyReportsPrefix = `${ownPrefix}kvstoremesh/remotes/`;
+export const copierAliveKey = `${ownPrefix}kvstoremesh/alive`;
+
+export function copyReportKey(cluster: string): string {
+  return copyReportsPrefix + segment(cluster);
+}
+
 /** Exists once the kind was really listed and every record of it is stored. */
 export function ownSyncedKey(kind: OwnKind): string {
   return ownSyncedPrefix + kind;

@@ -221,6 +221,24 @@ export interface HeldNumber {
   readonly hidden: boolean;
 }
 
+/** `isthmus/v1/kvstoremesh/remotes/<R>`: how a remote cluster is doing whose copies agents of this cluster read. */
+export interface CopyReportRecord {
+  readonly cluster: string;
+  /** Its configuration was read on the present connection. */
+  readonly connected: boolean;
+  /** Every set of it was copied on the present connection. */
+  readonly synced: boolean;
+  /** Its writer is silent or has lost its lease: the copies stay in use. */
+  readonly stale: boolean;
+  /** When its control plane was last heard; said while something is wrong. */
+  readonly lastHeartbeatMs?: number;
+  /** Failed connections in this life of the kvstoremesh. */
+  readonly failures: number;
+  readonly lastFailureMs?: number;
+  /** What is wrong, in words. */
+  readonly failure?: string;
+}
+
 /** `isthmus/v1/held/<node>`. */
 export interface HeldNumbersRecord {
   readonly node: string;

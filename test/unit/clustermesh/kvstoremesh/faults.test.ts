@@ -273,7 +273,7 @@ describe('kvstoremesh in trouble', () => {
       await rig.pass(10_000);
       expect(Object.keys(await rig.held())).toEqual(all.filter((key) => !key.includes('/west')));
       expect(mesh.status().draining).toEqual([]);
-      expect(await rig.held('isthmus/')).toEqual({});
+      expect(await rig.held('isthmus/v1/drains/')).toEqual({});
     });
 
     test('and added again within three minutes, nothing is lost but the configuration, for a moment', async () => {
@@ -287,7 +287,7 @@ describe('kvstoremesh in trouble', () => {
       await rig.pass(200_000);
       expect(losses.keys).toEqual(['cilium/cluster-config/west']);
       expect(Object.keys(await rig.held('cilium/cluster-config/'))).toEqual(['cilium/cluster-config/west']);
-      expect(await rig.held('isthmus/')).toEqual({});
+      expect(await rig.held('isthmus/v1/drains/')).toEqual({});
     });
 
     test.each([

@@ -4,18 +4,21 @@ import {
   type LocalEndpointsRecord,
   type LocalServiceRecord,
   type WorkloadRecord,
+  decodeCopyReport,
   decodeLocalEndpoints,
   decodeLocalService,
   decodeNamespace,
   decodeNodeAssignment,
   decodeTime,
   decodeWorkload,
+  encodeCopyReport,
   encodeLocalEndpoints,
   encodeLocalService,
   encodeNamespace,
   encodeNodeAssignment,
   encodeTime,
   encodeWorkload,
+  keyOfCopyReport,
   keyOfLocalEndpoints,
   keyOfLocalService,
   keyOfNamespace,
@@ -115,7 +118,30 @@ describe('Records of our own', () => {
     expect(decodeNamespace('shop', encodeNamespace(namespace))).toEqual(namespace);
   });
 
+  test('of copies have every member in the documented order, and come back equal', () => {
+    const report = {
+      cluster: 'west',
+      connected: false,
+      synced: true,
+      stale: true,
+      lastHeartbeatMs: Date.UTC(2026, 0, 15, 10, 30, 0),
+      failures: 3,
+      lastFailureMs: Date.UTC(2026, 0, 15, 10, 31, 0),
+      failure: 'Connection lost',
+    };
+    const value = encodeCopyReport(report);
+    expect(keyOfCopyReport(report)).toBe('isthmus/v1/kvstoremesh/remotes/west');
+    expect(value).toBe(
+      '{"synced":true,"stale":true,"lastHeartbeat":"2026-01-15T10:30:00Z","failures":3,' +
+        '"lastFailure":"2026-01-15T10:31:00Z","failure":"Connection lost"}',
+    );
+    expect(decodeCopyReport('west', value)).toEqual(report);
+    const nothing = { cluster: 'west', connected: false, synced: false, stale: false, failures: 0 };
+    expect(decodeCopyReport('west', '{}')).toEqual(nothing);
+  });
+
   test.each([
+    { what: 'a time that is none', read: () => decodeCopyReport('west', '{"lastHeartbeat":"yesterday"}') },
     { what: 'a key of too few segments', read: () => decodeWorkload('n1/web-1', '{}') },
     { what: 'a key with an empty segment', read: () => decodeLocalService('/web', '{}') },
     { what: 'an address that is none', read: () => decodeWorkload('n/a/b', '{"ips":["x"]}') },
