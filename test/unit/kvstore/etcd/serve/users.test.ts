@@ -285,7 +285,7 @@ describe('a store with users', () => {
     const told = new Told(rig.as(west.issue({ commonName: 'x', names: [] })));
     told.watch.send({ create: under('cilium/state/') });
     await told.until(1);
-    write('users.yaml', '');
+    write('users.yaml', 'users: []');
     expect(await told.watch.ended).toEqual(denied);
     const again = await rig.as(west.issue({ commonName: 'x', names: [] })).call(methods.range, { key: of(open) });
     expect(again.code).toBe(-1);
