@@ -3,11 +3,11 @@
  * again, and what passes then is named as unsteady, never hidden.
  *
  *     node second-look.mjs files FIRST           the files to run again, one a line; none when too many have failed
- *     node second-look.mjs total FIRST SECOND    what is unsteady, then `N passed, N failed, N skipped`
+ *     node second-look.mjs total FIRST SECOND    what is unsteady, then `N passed, N failed, N skipped`; there may be no SECOND
  *
  * FIRST and SECOND are what the reporter writes to `ISTHMUS_TEST_RESULTS`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** More failed files than this are no matter of timing. */
 export const mostFiles = 3;
@@ -34,8 +34,10 @@ export function total(first, second) {
 }
 
 const [verb, ...files] = process.argv.slice(2);
-const [first, second] =
-  verb === 'files' || verb === 'total' ? files.map((file) => JSON.parse(readFileSync(file, 'utf8'))) : [];
+const [first = [], second = []] =
+  verb === 'files' || verb === 'total'
+    ? files.filter((file) => existsSync(file)).map((file) => JSON.parse(readFileSync(file, 'utf8')))
+    : [];
 if (verb === 'files') for (const file of filesToRepeat(first)) console.log(file);
 if (verb === 'total') {
   const { passed, failed, skipped, unsteady } = total(first, second);
