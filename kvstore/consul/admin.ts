@@ -1,9 +1,12 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type Consul from 'consul';
-import { readTlsFiles } from '../../runtime/tls/index.ts';
+import { systemClock } from '../../runtime/clock/index.ts';
+import { reasonOf } from '../../runtime/files/index.ts';
+import { silentLogger } from '../../runtime/log/index.ts';
+import { TlsSource } from '../../runtime/tls/index.ts';
 import { KvStoreError, ProtocolError, UnavailableError } from '../contract/index.ts';
-import { Token, type ConsulAddress, parseAddress, statusError } from './http/index.ts';
+import { Connector, ConsulAgent, Token, type ConsulAddress, parseAddress, statusError } from './http/index.ts';
 import type { ConsulStoreOptions } from './options.ts';
 
 export interface ConsulAdminOptions extends Pick<
@@ -36,11 +39,14 @@ export class ConsulAdmin {
   readonly #options: ConsulAdminOptions;
   readonly #addresses: readonly ConsulAddress[];
   readonly #token: Token;
+  readonly #connector: Connector;
 
   constructor(options: ConsulAdminOptions) {
     this.#options = options;
     this.#addresses = options.addresses.map(parseAddress);
     this.#token = new Token(options);
+    const tls = new TlsSource(options.tls ?? {}, { clock: systemClock, log: silentLogger });
+    this.#connector = new Connector(tls, systemClock);
   }
 
   /** Address of the server that leads, as the servers name it; undefined while none does. */
@@ -90,13 +96,14 @@ export class ConsulAdmin {
     const { timeoutMs: timeout = defaultTimeoutMs } = this.#options;
     let failure: KvStoreError | undefined;
     for (const address of this.#addresses) {
-      const agent = await this.#agent(address);
+      let socket: Duplex | null = null;
+      const agent = new ConsulAgent(1, async () => (socket = await this.#connector.connect(address)));
       try {
         const token = await this.#token.current();
         const client = await clientOf(address, agent);
         return await run(client, { timeout, ...(token === undefined ? {} : { token }) });
       } catch (error) {
-        failure = storeErrorOf(error, what);
+        failure = storeErrorOf(this.#connector.explain(socket, error), what, address, this.#token.origin);
         if (!(failure instanceof UnavailableError)) throw failure;
       } finally {
         agent.destroy();
@@ -104,35 +111,21 @@ export class ConsulAdmin {
     }
     throw failure ?? new TypeError('No address of Consul is given');
   }
-
-  async #agent({ secure, socketPath }: ConsulAddress): Promise<HttpAgent> {
-    if (socketPath !== undefined) return new HttpAgent({ socketPath } as ConstructorParameters<typeof HttpAgent>[0]);
-    if (!secure) return new HttpAgent();
-    const { tls = {} } = this.#options;
-    const { ca, cert, key } = await readTlsFiles(tls);
-    return new HttpsAgent({
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: tls.insecureSkipVerify !== true,
-      ...(tls.serverName ? { servername: tls.serverName } : {}),
-      ...(ca ? { ca } : {}),
-      ...(cert ? { cert } : {}),
-      ...(key ? { key } : {}),
-    });
-  }
 }
 
-async function clientOf({ host, port, secure }: ConsulAddress, agent: HttpAgent): Promise<Consul> {
+/** The agent makes the connection, with or without TLS, so that the package is told of neither. */
+async function clientOf({ host, port }: ConsulAddress, agent: Agent): Promise<Consul> {
   const { default: Client } = await import('consul');
-  return new Client({ host: host.includes(':') ? `[${host}]` : host, port: port || 80, secure, agent });
+  return new Client({ host: host.includes(':') ? `[${host}]` : host, port: port || 80, secure: false, agent });
 }
 
 /** The package prefixes its messages and gives the status where there was an answer. */
-function storeErrorOf(error: unknown, what: string): KvStoreError {
+function storeErrorOf(error: unknown, what: string, { text }: ConsulAddress, tokenOrigin: string): KvStoreError {
   if (error instanceof KvStoreError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = reasonOf(error);
   const status = memberOf(error, 'statusCode');
-  if (typeof status === 'number') return statusError(status, message, what);
-  return new UnavailableError(`Cannot ${what}: ${message}`, { cause: error });
+  if (typeof status === 'number') return statusError(status, message, what, tokenOrigin);
+  return new UnavailableError(`Cannot ${what}: Consul at ${text}: ${message}`, { cause: error });
 }
 
 function textsOf(value: unknown, what: string): string[] {

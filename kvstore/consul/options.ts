@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
-import type { TlsFiles } from '../etcd/index.ts';
+import type { TlsFiles } from '../../runtime/tls/index.ts';
 
 /** Where Consul is, who we are there, and how much of it we use. */
 export interface ConsulStoreOptions {

@@ -1,18 +1,53 @@
-import { readFile } from 'node:fs/promises';
-import { type Socket, connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { type Socket, connect as connectTcp } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../runtime/clock/index.ts';
-import type { TlsFiles } from '../../etcd/index.ts';
+import { type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
 import type { ConsulAddress } from './address.ts';
 
 const dialTimeoutMs = 5000;
 
-/** Opens a connection. TLS files are read anew each time, so that rotated ones take effect. */
-export async function connect(address: ConsulAddress, tls: TlsFiles, clock: Clock): Promise<Socket> {
-  const socket = await open(address, tls);
+/** Opens connections, and knows what an error of one of them means. */
+export class Connector {
+  readonly #tls: TlsSource;
+  readonly #clock: Clock;
+  /** Under TLS 1.3 a server says only after the handshake that it does not like our certificate. */
+  readonly #explanations = new WeakMap<Duplex, (error: unknown) => unknown>();
+
+  /** @param tls files are read anew for each connection, so that rotated ones take effect */
+  constructor(tls: TlsSource, clock: Clock) {
+    this.#tls = tls;
+    this.#clock = clock;
+  }
+
+  async connect(address: ConsulAddress): Promise<Socket> {
+    const giveUp = new AbortController();
+    using _timer = this.#clock.timer(dialTimeoutMs, () =>
+      giveUp.abort(new Error(`no connection within ${dialTimeoutMs} ms`)),
+    );
+    const socket = await this.#open(address, giveUp.signal);
+    socket.setNoDelay(true);
+    return socket;
+  }
+
+  /** What an error of the connection means. */
+  explain(socket: Duplex | null, error: unknown): unknown {
+    return (socket && this.#explanations.get(socket))?.(error) ?? error;
+  }
+
+  async #open({ host, port, socketPath, secure }: ConsulAddress, signal: AbortSignal): Promise<Socket> {
+    if (!secure)
+      return await connected(connectTcp(socketPath === undefined ? { host, port } : { path: socketPath }), signal);
+    const { socket, explain } = await connectTls({ host, port }, await this.#tls.read(), this.#clock.now(), signal);
+    this.#explanations.set(socket, explain);
+    return socket;
+  }
+}
+
+async function connected(socket: Socket, signal: AbortSignal): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  using _timer = clock.timer(dialTimeoutMs, () => reject(new Error(`No connection within ${dialTimeoutMs} ms`)));
-  socket.once(address.secure ? 'secureConnect' : 'connect', () => resolve(undefined));
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  socket.once('connect', () => resolve(undefined));
   socket.once('error', reject);
   try {
     await promise;
@@ -20,27 +55,9 @@ export async function connect(address: ConsulAddress, tls: TlsFiles, clock: Cloc
     socket.on('error', () => undefined);
     socket.destroy();
     throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
   socket.off('error', reject);
-  socket.setNoDelay(true);
   return socket;
-}
-
-async function open(address: ConsulAddress, tls: TlsFiles): Promise<Socket> {
-  const { host, port, socketPath, secure } = address;
-  if (socketPath !== undefined) return connectTcp({ path: socketPath });
-  if (!secure) return connectTcp({ host, port });
-  const read = async (path: string | undefined): Promise<Buffer | undefined> =>
-    path === undefined ? undefined : await readFile(path);
-  const [ca, cert, key] = await Promise.all([read(tls.trustedCaFile), read(tls.certFile), read(tls.keyFile)]);
-  return connectTls({
-    host,
-    port,
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: tls.insecureSkipVerify !== true,
-    ...(tls.serverName ? { servername: tls.serverName } : isIP(host) ? {} : { servername: host }),
-    ...(ca ? { ca } : {}),
-    ...(cert ? { cert } : {}),
-    ...(key ? { key } : {}),
-  });
 }

@@ -1,7 +1,8 @@
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { type Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import type { Clock, Timer } from '../../../runtime/clock/index.ts';
+import { reasonOf } from '../../../runtime/files/index.ts';
 import { isAbort, linkedController } from '../../../runtime/tasks/index.ts';
+import { TlsSource } from '../../../runtime/tls/index.ts';
 import {
   ClosedError,
   PermissionDeniedError,
@@ -11,7 +12,8 @@ import {
 } from '../../contract/index.ts';
 import type { ConsulStoreOptions } from '../options.ts';
 import { type ConsulAddress, parseAddress } from './address.ts';
-import { connect } from './connect.ts';
+import { Connector } from './connect.ts';
+import { ConsulAgent, NotConnected } from './consul-agent.ts';
 import { NotAppliedError, statusError } from './status-errors.ts';
 import { Token } from './token.ts';
 
@@ -52,6 +54,7 @@ export class ConsulHttp implements AsyncDisposable {
   readonly #addresses: readonly ConsulAddress[];
   readonly #agents: { readonly call: Agent; readonly watch: Agent };
   readonly #token: Token;
+  readonly #connector: Connector;
   readonly #callTimeoutMs: number;
   readonly #random: () => number;
   readonly #closing = new AbortController();
@@ -66,18 +69,19 @@ export class ConsulHttp implements AsyncDisposable {
   storeId: string | undefined;
 
   constructor(options: ConsulStoreOptions) {
-    const { addresses, tls = {}, clock } = options;
+    const { addresses, tls = {}, clock, log } = options;
     if (addresses.length === 0) throw new TypeError('No address of Consul is given');
     this.#addresses = addresses.map(parseAddress);
     this.#clock = clock;
     this.#token = new Token(options);
     this.#callTimeoutMs = options.callTimeoutMs ?? 15_000;
     this.#random = options.random ?? Math.random;
+    this.#connector = new Connector(new TlsSource(tls, { clock, log }), clock);
     const agent = (maxSockets: number): Agent =>
       new ConsulAgent(maxSockets, (name) => {
         const address = this.#addresses.find(({ text }) => text === name);
         if (!address) throw new TypeError('A connection was asked for an address that is not configured');
-        return connect(address, tls, clock);
+        return this.#connector.connect(address);
       });
     this.#agents = { call: agent(maxConnections.call), watch: agent(maxConnections.watch) };
   }
@@ -210,8 +214,10 @@ export class ConsulHttp implements AsyncDisposable {
       timer = this.#clock.timer(ms, () => sent.destroy(new Error(`nothing came within ${ms} ms`)));
     };
     const onAbort = (): void => void sent.destroy(signal.reason);
-    const failed = (error: unknown): void =>
-      reject(signal.aborted ? signal.reason : new ConnectionFailure(error, !(error instanceof NotConnected)));
+    const failed = (error: unknown): void => {
+      const meant = this.#connector.explain(sent.socket, error);
+      reject(signal.aborted ? signal.reason : new ConnectionFailure(meant, address, !(error instanceof NotConnected)));
+    };
     signal.addEventListener('abort', onAbort, { once: true });
     sent.once('response', resolve);
     sent.on('error', failed);
@@ -220,10 +226,10 @@ export class ConsulHttp implements AsyncDisposable {
       sent.end(body);
       answer = await promise;
       this.#answered();
-      const chunks = received(answer, signal, () => arm(idleTimeoutMs));
+      const chunks = received(answer, address, signal, () => arm(idleTimeoutMs));
       const reply: ConsulReply = { status: answer.statusCode ?? 0, headers: answer.headers };
       if ((request.accept ?? [200]).includes(reply.status)) return await consume(reply, chunks);
-      throw statusError(reply.status, await textOf(chunks, request.what), request.what);
+      throw statusError(reply.status, await textOf(chunks, request.what), request.what, this.#token.origin);
     } finally {
       timer?.[Symbol.dispose]();
       signal.removeEventListener('abort', onAbort);
@@ -265,57 +271,22 @@ export class ConsulHttp implements AsyncDisposable {
   }
 }
 
-/** Keeps connections open between calls, and opens them in our own way. */
-class ConsulAgent extends Agent {
-  readonly #connect: (name: string) => Promise<Duplex>;
-
-  constructor(maxSockets: number, open: (name: string) => Promise<Duplex>) {
-    super({ keepAlive: true, maxSockets, maxFreeSockets: maxSockets });
-    this.#connect = open;
-  }
-
-  override createConnection(
-    options: { readonly host?: string | null },
-    callback?: (error: Error | null, stream: Duplex) => void,
-  ): undefined {
-    void this.#open(options.host ?? '', callback);
-    return undefined;
-  }
-
-  async #open(name: string, done?: (error: Error | null, stream: Duplex) => void): Promise<void> {
-    try {
-      done?.(null, await this.#connect(name));
-    } catch (error) {
-      // The stream is not looked at after an error, but the type wants one.
-      done?.(new NotConnected(error), undefined as unknown as Duplex);
-    }
-  }
-}
-
-class NotConnected extends Error {
-  constructor(cause: unknown) {
-    super(messageOf(cause), { cause });
-  }
-}
-
 class ConnectionFailure extends Error {
   /** Whether the request may have reached the server. */
   readonly sent: boolean;
 
-  constructor(cause: unknown, sent: boolean) {
-    super(messageOf(cause), { cause });
+  constructor(cause: unknown, { text }: ConsulAddress, sent: boolean) {
+    super(sent ? `Consul at ${text}: ${reasonOf(cause)}` : `cannot reach Consul at ${text}: ${reasonOf(cause)}`, {
+      cause,
+    });
     this.sent = sent;
   }
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error && error.message !== '' ? error.message : String(error);
 }
 
 /** The bytes of an answer; a cut one is an error, never an end. */
 async function* received(
   answer: IncomingMessage,
+  address: ConsulAddress,
   signal: AbortSignal,
   alive: () => void,
 ): AsyncGenerator<Buffer, void, void> {
@@ -327,7 +298,7 @@ async function* received(
     }
     if (!answer.complete) throw new Error('the answer was cut off');
   } catch (error) {
-    throw signal.aborted ? signal.reason : new ConnectionFailure(error, true);
+    throw signal.aborted ? signal.reason : new ConnectionFailure(error, address, true);
   }
 }
 

@@ -14,11 +14,12 @@ export class NotAppliedError extends UnavailableError {}
  * The error of the contract for an answer that is none of those the caller expects. Consul tells conditions apart by
  * its texts only (`agent/http.go`, `agent/structs/errors.go`).
  * @param what names operation and object
+ * @param tokenOrigin where the token comes from that may not be good enough
  */
-export function statusError(status: number, text: string, what: string): KvStoreError {
+export function statusError(status: number, text: string, what: string, tokenOrigin: string): KvStoreError {
   const said = `Cannot ${what}: ${firstLine(text) || `status ${status}`}`;
   if (status === 401 || status === 403 || /permission denied|acl not found/i.test(text))
-    return new PermissionDeniedError(said);
+    return new PermissionDeniedError(`${said.replace(/\.$/, '')}; ${tokenOrigin}`);
   if (/invalid session|session id .* not found/i.test(text)) return new LeaseNotFoundError(said);
   if (status === 429) return new NotAppliedError(said);
   if (/no cluster leader|no known consul servers|not ready to serve consistent reads/i.test(text))

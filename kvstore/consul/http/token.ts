@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { reasonOf } from '../../../runtime/files/index.ts';
 import { InvalidRequestError, PermissionDeniedError } from '../../contract/index.ts';
 
 export interface TokenSource {
@@ -16,6 +17,14 @@ export class Token {
     this.#source = source;
   }
 
+  /** Where the token comes from, for people who have to look there. */
+  get origin(): string {
+    const { tokenFile, tokenEnvironment } = this.#source;
+    if (tokenFile !== undefined) return `the token is the one in ${tokenFile}`;
+    if (tokenEnvironment === undefined) return 'no token is configured';
+    return `the token is the one in the environment variable ${tokenEnvironment}`;
+  }
+
   /** The token in use; undefined means anonymous. */
   async current(): Promise<string | undefined> {
     if (!this.#read) await this.refresh();
@@ -29,7 +38,9 @@ export class Token {
     const text =
       tokenFile !== undefined
         ? await readFile(tokenFile, 'utf8').catch((error: unknown) => {
-            throw new PermissionDeniedError(`Cannot read the token file ${tokenFile}`, { cause: error });
+            throw new PermissionDeniedError(`Cannot read the token file ${tokenFile}: ${reasonOf(error)}`, {
+              cause: error,
+            });
           })
         : tokenEnvironment !== undefined
           ? process.env[tokenEnvironment]

@@ -134,6 +134,8 @@ needs('consul')('A Consul that denies by default', () => {
     await using refused = storeWith(secret);
     const error = await refused.get('mesh/a').catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(PermissionDeniedError);
+    // Who has to mend it is told where.
+    expect((error as Error).message).toMatch(/; the token is the one in \/.*token-\d+$/);
     expect(`${(error as Error).stack} ${String((error as Error).cause)}`).not.toContain(secret);
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { type ConsulStore, UnavailableError } from '../../../../kvstore/index.ts';
-import { systemClock } from '../../../../runtime/clock/index.ts';
+import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
+import { deafToReplacement, passing } from '../../../contract/store/suite/defective-watches.ts';
 import { type ConsulProcess, startConsul } from '../../../support/consul.ts';
 import { needs } from '../../../support/probe.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
@@ -130,12 +131,74 @@ needs('consul')('A Consul in trouble', () => {
     expect(mirror.watch.counts.removes).toBe(0);
   });
 
+  test.each(['stalls', 'is reset'])(
+    'behind a line that %s at any byte loses nothing and removes nothing',
+    async (how) => {
+      const prefix = `t${++prefixes}/`;
+      await writeMany(store, `${prefix}stable/`, 40, (i) => `${i}`.padEnd(300, '.'));
+      await using proxy = await startTcpProxy({ host: '127.0.0.1', port: server.port });
+      await using through = clientOf(server, { addresses: [proxy.endpoint], callTimeoutMs: 3000 });
+      await using mirror = await synced(prefix, through);
+      // A stall takes its time to be noticed.
+      for (const bytes of how === 'stalls' ? [400, 9000] : [1, 60, 200, 400, 3000, 9000, 17_000]) {
+        if (how === 'stalls') proxy.stallAtByte(bytes);
+        else proxy.cutAtByte(bytes, { reset: true });
+        proxy.cut();
+        await store.put(`${prefix}round/${bytes}`, 'x');
+        await mirror.agreesWith(store, prefix);
+      }
+      expect(mirror.marks).toEqual(['start', 'synced']);
+      expect(mirror.watch.counts.removes).toBe(0);
+    },
+  );
+
+  test('would be found out to be another one unnoticed', async () => {
+    const prefix = `t${++prefixes}/`;
+    await writeMany(store, `${prefix}stable/`, 20);
+    const deaf = passing(store, { listAndWatch: (bytes, options) => deafToReplacement(store, bytes, options) });
+    await using mirror = new Mirror(deaf, prefix, { order: 'key' });
+    await mirror.until(() => mirror.watch.synced);
+    await using other = await synced(prefix);
+    await server.call('PUT', `/v1/kv/${prefix}.isthmus-incarnation`, 'another');
+    await other.until(() => other.marks.includes('store-replaced') && other.watch.synced);
+    await store.put(`${prefix}new`, 'x');
+    await other.agreesWith(store, prefix);
+    await expect(mirror.agreesWith(store, prefix, 500)).rejects.toThrow(/Not the state of the store: new differs/);
+  });
+
   test('that loses an address is reached at the next one', async () => {
     await using two = clientOf(server, { addresses: ['http://127.0.0.1:1', server.endpoint] });
     const key = `t${++prefixes}/a`;
     await two.put(key, 'x');
     expect(await two.get(key)).toBeDefined();
     expect(two.health().endpoint).toBe(server.endpoint);
+  });
+
+  test('and a wall clock that jumps an hour, there and back, cost nobody a lease', async () => {
+    let wallMs = 0;
+    const clock: Clock = {
+      now: () => systemClock.now() + wallMs,
+      monotonicMs: () => systemClock.monotonicMs(),
+      sleep: (ms, signal) => systemClock.sleep(ms, signal),
+      timer: (ms, run) => systemClock.timer(ms, run),
+    };
+    const prefix = `t${++prefixes}/`;
+    await using client = clientOf(server, { clock });
+    await using mirror = await synced(prefix, client);
+    const lease = await client.grantLease({ ttlSeconds: 10 });
+    await client.put(`${prefix}leased`, 'x', { lease: lease.id });
+    for (const jump of [3_600_000, -3_600_000]) {
+      wallMs = jump;
+      // A renewal comes after a third of the time.
+      await systemClock.sleep(4000);
+      await store.put(`${prefix}now/${jump}`, 'x');
+      await mirror.agreesWith(store, prefix);
+    }
+    expect(lease.lost.aborted).toBe(false);
+    expect(mirror.watch.counts.removes).toBe(0);
+    await lease.revoke();
+    await mirror.agreesWith(store, prefix);
+    expect(mirror.state.has('leased')).toBe(false);
   });
 
   test('tells the owner of a lease in time that it cannot be renewed', async () => {
