@@ -24,7 +24,7 @@ export const storeCheck = defineCommand({
   examples: ['isthmus store check http://127.0.0.1:2379 etcd:/etc/isthmus/etcd.yaml --prefix cilium/'],
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
-    await using stores = await openTwo(context, positionals, { createB: false });
+    await using stores = await openTwo(context, positionals, { createB: false, prefix: options.prefix });
     using line = new ProgressLine(context);
     const { differences, keysInA, keysInB } = await compareStores({
       a: stores.a.store,

@@ -37,7 +37,7 @@ export const storeCopy = defineCommand({
   ],
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
-    await using stores = await openTwo(context, positionals, { createB: true });
+    await using stores = await openTwo(context, positionals, { createB: true, prefix: options.prefix });
     using line = new ProgressLine(context);
     const log = createLogger(
       {
@@ -73,11 +73,11 @@ export const storeCopy = defineCommand({
 class Report {
   readonly #context: CommandContext;
   readonly #line: ProgressLine;
-  readonly #total: number;
+  readonly #total: number | undefined;
   readonly #json: boolean;
   #inStep = false;
 
-  constructor(context: CommandContext, line: ProgressLine, total: number, json: boolean) {
+  constructor(context: CommandContext, line: ProgressLine, total: number | undefined, json: boolean) {
     this.#context = context;
     this.#line = line;
     this.#total = total;

@@ -35,8 +35,9 @@ export class ProgressLine implements Disposable {
   }
 }
 
-/** `[#######-----]  58 %  5,800 of 10,000 keys` */
-export function progressBar(done: number, total: number, unit: string): string {
+/** `[#######-----]  58 %  5,800 of 10,000 keys`; without a bar where nobody knows how many there are. */
+export function progressBar(done: number, total: number | undefined, unit: string): string {
+  if (total === undefined) return `${count(done)} ${unit}`;
   const part = total <= 0 ? 1 : Math.min(1, done / total);
   const filled = Math.round(part * barWidth);
   const percent = `${Math.floor(part * 100)}`.padStart(3);

@@ -14,15 +14,15 @@ export interface TwoStores extends AsyncDisposable {
 export async function openTwo(
   context: CommandContext,
   [textA = '', textB = '']: readonly string[],
-  options: { readonly createB: boolean },
+  { createB, prefix }: { readonly createB: boolean; readonly prefix: string },
 ): Promise<TwoStores> {
   const { signal } = context;
   const [addressA, addressB] = [addressNamed(textA, 'A'), addressNamed(textB, 'B')];
   await using stack = new AsyncDisposableStack();
   const a = stack.use(await openNamed(context, addressA));
   if (textA === textB) throw same();
-  const b = stack.use(await openNamed(context, addressB, { create: options.createB }));
-  const [statusOfA, statusOfB] = await Promise.all([a.status({ signal }), b.status({ signal })]);
+  const b = stack.use(await openNamed(context, addressB, { create: createB }));
+  const [statusOfA, statusOfB] = await Promise.all([a.status({ signal, prefix }), b.status({ signal, prefix })]);
   // The id alone does not tell: etcd derives it from its configuration.
   if (statusOfA.storeId === statusOfB.storeId && statusOfA.endpoint === statusOfB.endpoint) throw same();
   const kept = stack.move();

@@ -18,7 +18,7 @@ export const storeWatch = defineCommand({
   run: async (context, { options, positionals: [prefix = ''] }) => {
     await using opened = await openNamed(context, addressFrom(options));
     // A watch waits for its store for ever; whoever named a wrong one is to learn of it.
-    await opened.status({ signal: context.signal });
+    await opened.status({ signal: context.signal, prefix });
     const printer = new ChangePrinter(context, options.output === 'json' ? jsonLine : textLine, options.list);
     for await (const batch of opened.store.listAndWatch(prefix, { signal: context.signal })) printer.print(batch);
     return 0;

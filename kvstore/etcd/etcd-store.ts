@@ -47,7 +47,6 @@ export interface EtcdStatus {
   readonly dbSize: number;
   readonly dbSizeInUse: number;
   readonly revision: number;
-  readonly keys: number;
   /** What it is alarmed about, in its own words. */
   readonly errors: readonly string[];
 }
@@ -197,13 +196,22 @@ export class EtcdStore implements Store {
     this.#session.bootstrapped();
   }
 
-  /** Maintenance/Status of the member that is connected, and how many keys there are. */
+  /** Maintenance/Status of the member that is connected. */
   async status(options: CallOptions = {}): Promise<EtcdStatus> {
     const settings = { ...settingsOf('ask for the status', options), repeatable: true };
     const { header, version, dbSize, dbSizeInUse, errors } = await this.#session.call(methods.status, {}, settings);
-    const all = { ...rangeOf(toBytes('')), countOnly: true };
-    const { count } = await this.#session.call(methods.range, all, { ...settings, what: 'count the keys' });
-    return { version, dbSize, dbSizeInUse, revision: revisionOf(header), keys: count, errors };
+    return { version, dbSize, dbSizeInUse, revision: revisionOf(header), errors };
+  }
+
+  /** How many keys begin so. */
+  async count(prefix: Bytes, options: CallOptions = {}): Promise<number> {
+    const what = `count the keys of ${nameOf(prefix)}`;
+    const question = { ...rangeOf(toBytes(prefix)), countOnly: true };
+    const { count } = await this.#session.call(methods.range, question, {
+      ...settingsOf(what, options),
+      repeatable: true,
+    });
+    return count;
   }
 
   /** Forgets what was before `revision`. @throws {CompactedError} {@link FutureRevisionError} */

@@ -1,12 +1,19 @@
 import type { ConsulStore } from '../consul/index.ts';
-import { type CallOptions, type Engine, InvalidRequestError, PermissionDeniedError } from '../contract/index.ts';
+import {
+  type CallOptions,
+  type Engine,
+  InvalidRequestError,
+  PermissionDeniedError,
+  prefixEnd,
+  toBytes,
+} from '../contract/index.ts';
 import { toStoreError } from '../engine/index.ts';
 import type { EtcdStore } from '../etcd/index.ts';
-import type { StoreStatus } from './store-status.ts';
+import type { StatusOptions, StoreStatus } from './store-status.ts';
 
 /** What a kind of store can do beyond the contract. */
 export interface Administration {
-  status(options: CallOptions): Promise<Omit<StoreStatus, 'kind' | 'endpoint' | 'storeId' | 'answerMs'>>;
+  status(options: StatusOptions): Promise<Omit<StoreStatus, 'kind' | 'endpoint' | 'storeId' | 'answerMs'>>;
   compact(revision: number, options: CallOptions): Promise<void>;
   defragment(options: CallOptions): Promise<void>;
   leaseTtl(id: bigint, options: CallOptions): Promise<number | undefined>;
@@ -14,8 +21,12 @@ export interface Administration {
 
 export function engineAdministration(engine: Engine): Administration {
   return {
-    status: async () => {
-      const { version, dbSize, dbSizeInUse, keys, problem } = await engine.status();
+    status: async ({ prefix = '' }) => {
+      const { version, dbSize, dbSizeInUse, keys: all, problem } = await engine.status();
+      const keys =
+        prefix === ''
+          ? all
+          : (await engine.range({ key: toBytes(prefix), rangeEnd: prefixEnd(toBytes(prefix)), countOnly: true })).count;
       const sizes = { sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };
       return { version, revision: engine.revision, keys, ...sizes, problem: problem?.message };
     },
@@ -33,10 +44,11 @@ export function engineAdministration(engine: Engine): Administration {
 
 export function etcdAdministration(store: EtcdStore): Administration {
   return {
-    status: async (options) => {
-      const { version, dbSize, dbSizeInUse, revision, keys, errors } = await store.status(options);
+    status: async ({ prefix = '', ...options }) => {
+      const { version, dbSize, dbSizeInUse, revision, errors } = await store.status(options);
       const problem = errors.length === 0 ? undefined : errors.join('; ');
-      return { version, revision, keys, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse, problem };
+      const counted = await countIfAllowed(store.count(prefix, options));
+      return { version, revision, ...counted, sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse, problem };
     },
     compact: (revision, options) => store.compact(revision, options),
     defragment: (options) => store.defragment(options),
@@ -46,13 +58,13 @@ export function etcdAdministration(store: EtcdStore): Administration {
 
 export function consulAdministration(store: ConsulStore): Administration {
   return {
-    status: async (options) => {
-      const keys = await store.count('', options);
+    status: async ({ prefix = '', ...options }) => {
+      const counted = await countIfAllowed(store.count(prefix, options));
       const leader = await store.admin.leader();
       return {
         // Not everybody may ask an agent what it is.
         version: await store.admin.version().catch(unlessDenied),
-        keys,
+        ...counted,
         revision: store.health().revision,
         sizeBytes: undefined,
         sizeInUseBytes: undefined,
@@ -63,6 +75,16 @@ export function consulAdministration(store: ConsulStore): Administration {
     defragment: () => refuse('Consul has no file to defragment'),
     leaseTtl: async () => undefined,
   };
+}
+
+/** Who may read a part only has a store nevertheless; who is not known at all has none. */
+async function countIfAllowed(counting: Promise<number>): Promise<Pick<StoreStatus, 'keys' | 'notCounted'>> {
+  try {
+    return { keys: await counting };
+  } catch (error) {
+    if (!(error instanceof PermissionDeniedError) || /acl not found|log in/i.test(error.message)) throw error;
+    return { keys: undefined, notCounted: error.message };
+  }
 }
 
 /** A lease that is gone has none. */

@@ -23,7 +23,7 @@ import {
 } from './administration.ts';
 import { parseConsulConfig } from './consul-config.ts';
 import { type StoreAddress, StoreAddressError, formatStoreAddress } from './store-address.ts';
-import type { StoreStatus } from './store-status.ts';
+import type { StatusOptions, StoreStatus } from './store-status.ts';
 
 export interface OpenStoreDependencies {
   readonly clock: Clock;
@@ -41,7 +41,7 @@ export interface OpenStoreOptions {
 export interface OpenStore extends AsyncDisposable {
   readonly address: StoreAddress;
   readonly store: Store;
-  status(options?: CallOptions): Promise<StoreStatus>;
+  status(options?: StatusOptions): Promise<StoreStatus>;
   /** The owner has started up: from now on the limits for steady times hold. */
   bootstrapped(): void;
   /** Forgets what was before `revision`. @throws {InvalidRequestError} where the store keeps no history. */

@@ -1,4 +1,10 @@
+import type { CallOptions } from '../contract/index.ts';
 import type { StoreKind } from './store-address.ts';
+
+export interface StatusOptions extends CallOptions {
+  /** Only keys that begin with this are counted. */
+  readonly prefix?: string;
+}
 
 /** What a store says of itself when it is asked. */
 export interface StoreStatus {
@@ -9,7 +15,10 @@ export interface StoreStatus {
   /** Version of the server, or of the API that the embedded store speaks. */
   readonly version: string | undefined;
   readonly revision: number;
-  readonly keys: number;
+  /** Undefined where counting them is not allowed. */
+  readonly keys: number | undefined;
+  /** Why they were not counted. */
+  readonly notCounted?: string;
   /** Bytes on disk, and those of them in use, where the store tells. */
   readonly sizeBytes: number | undefined;
   readonly sizeInUseBytes: number | undefined;

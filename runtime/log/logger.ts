@@ -102,11 +102,18 @@ function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }
 
+/** Messages from the outermost to the cause of all, each with its code; what an outer one quotes is not said again. */
 function errorText(value: Error): string {
-  const causes: string[] = [];
-  for (let error: unknown = value; isError(error) && causes.length < 5; error = error.cause) {
+  const parts: { readonly message: string; readonly codes: string[] }[] = [];
+  let error: unknown = value;
+  for (let depth = 0; isError(error) && depth < 5; depth++) {
+    const { message } = error;
     const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-    causes.push(code === '' || error.message.includes(code) ? error.message : `${error.message} (${code})`);
+    const codes = code === '' || message.includes(code) ? [] : [code];
+    const last = parts.at(-1);
+    if (last?.message.includes(message) === true) last.codes.push(...codes);
+    else parts.push({ message, codes });
+    error = error.cause;
   }
-  return causes.join(': ');
+  return parts.map(({ message, codes }) => message + (codes.length > 0 ? ` (${codes.join(', ')})` : '')).join(': ');
 }

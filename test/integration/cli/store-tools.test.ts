@@ -7,7 +7,7 @@ import { type EtcdStore, openEtcdStore, toText } from '../../../kvstore/index.ts
 import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
 import { consulVersion, startConsul } from '../../support/consul.ts';
-import { startEtcd } from '../../support/etcd.ts';
+import { etcdctl, startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 
 jest.setTimeout(60_000);
@@ -243,6 +243,47 @@ describeIf('moving a store', () => {
     const back = await run('store', 'copy', etcd.endpoint, url, '--once', '--overwrite');
     expect(back).toMatchObject({ code: 0, stderr: '' });
     expect(await run('store', 'check', url, etcd.endpoint)).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('serve who may read a part only, and name what may not be read', async () => {
+    await using etcd = await startEtcd();
+    const direct = client(etcd.endpoint);
+    await direct.put('mine/a', '1');
+    await direct.put('other/a', '1');
+    for (const step of [
+      'user add root:root',
+      'user grant-role root root',
+      'user add reader:hunter2',
+      'role add part',
+      'role grant-permission part read --prefix mine/',
+      'user grant-role reader part',
+      'auth enable',
+    ])
+      expect((await etcdctl(etcd.endpoint, step.split(' '))).code).toBe(0);
+    const named = async (name: string, password: string): Promise<string> => {
+      const file = join(folder, `${name}.yaml`);
+      await writeFile(file, `endpoints: [${etcd.endpoint}]\nusername: reader\npassword: ${password}\n`);
+      return `etcd:${file}`;
+    };
+    const reader = await named('reader', 'hunter2');
+    const status = await run('store', 'status', '--store', reader, '-o', 'json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ notCounted: expect.stringContaining('permission denied') });
+    const copied = `embedded:${join(folder, 'part')}`;
+    expect(await run('store', 'copy', reader, copied, '--once', '--prefix', 'mine/')).toMatchObject({ code: 0 });
+    expect(await run('store', 'check', reader, copied, '--prefix', 'mine/')).toMatchObject({
+      code: 0,
+      stdout: '0 differences; 1 keys in A, 1 in B\n',
+    });
+    expect(await run('store', 'check', reader, copied)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Cannot list "": etcdserver: permission denied'),
+    });
+    expect(await run('store', 'snapshot', join(folder, 'no'), '--store', reader)).toMatchObject({ code: 1 });
+    const watching = start('store', 'watch', 'mine/', '--store', reader);
+    await said(watching, /Watching from revision/);
+    const wrong = await run('store', 'status', '--store', await named('wrong', 'not-hunter2'));
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('Cannot log in') });
+    expect(wrong.stderr).not.toContain('hunter2');
   });
 
   test('an apiserver publishes into an etcd that is there, and serves nothing itself', async () => {

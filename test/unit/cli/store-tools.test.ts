@@ -109,5 +109,7 @@ describe('the progress line', () => {
     expect(progressBar(5, 10, 'keys')).toBe('[############------------]  50 %  5 of 10 keys');
     expect(progressBar(1234, 1000, 'keys')).toBe('[########################] 100 %  1,234 of 1,234 keys');
     expect(progressBar(0, 0, 'keys')).toContain('100 %');
+    // Where nobody may count them.
+    expect(progressBar(1234, undefined, 'keys')).toBe('1,234 keys');
   });
 });

@@ -52,6 +52,15 @@ describe('the logger', () => {
     expect(lines.join('')).toContain('error="Refused (EPERM)"');
   });
 
+  test('says once what an outer error quotes of its cause, with both codes', () => {
+    const { log, lines } = logger('text');
+    const root = Object.assign(new Error('alert 48'), { code: 'ERR_SSL' });
+    const cause = Object.assign(new Error('it is not trusted', { cause: root }), { code: 'TLS_PEER' });
+    const error = Object.assign(new Error('Cannot connect: it is not trusted', { cause }), { code: 'UNAVAILABLE' });
+    log.error('Failed', { error });
+    expect(lines[0]).toContain('error="Cannot connect: it is not trusted (UNAVAILABLE, TLS_PEER): alert 48 (ERR_SSL)"');
+  });
+
   test('quotes whatever could break a line or a terminal', () => {
     const { log, lines } = logger('text');
     log.info('Label', { a: 'x\ny', b: '', c: 'k=v', d: '\u001b[31m', e: 'plain-1.2/3' });
