@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from '../runtime/clock/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
+import type { Metrics } from '../runtime/metrics/index.ts';
 import { UsageError } from '../runtime/options/index.ts';
 import {
   type ApiServer,
@@ -9,7 +10,9 @@ import {
   type KubernetesSource,
   kubernetesSource,
   manifestSource,
+  measureSource,
   openApiServer,
+  sourceMetrics,
   streamSource,
 } from '../kubernetes/index.ts';
 
@@ -22,6 +25,7 @@ export interface OpenedSource {
 interface Deps {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -31,16 +35,18 @@ const expected = 'kubernetes, kubernetes:KUBECONFIG, manifests:DIR or stream:SOC
 export async function openSource(text: string, kinds: readonly KubernetesKind[], deps: Deps): Promise<OpenedSource> {
   const [, kind, path] = /^(kubernetes|manifests|stream)(?::(.+))?$/s.exec(text) ?? [];
   const { clock, log } = deps;
+  const metrics = sourceMetrics(deps.metrics, clock);
+  const measured = (source: KubernetesSource): OpenedSource => ({ source: measureSource(source, metrics) });
   if (kind === 'kubernetes') {
     const api = await openApi(path, deps);
-    return { source: kubernetesSource({ api, kinds, clock, log }), api };
+    return { ...measured(kubernetesSource({ api, kinds, clock, log, observer: metrics })), api };
   }
   if (path === undefined)
     throw new UsageError(`--source expects ${expected}, not ${JSON.stringify(text)}`, { option: '--source' });
-  if (kind === 'stream') return { source: streamSource({ socket: path, kinds, clock, log }) };
+  if (kind === 'stream') return measured(streamSource({ socket: path, kinds, clock, log }));
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory()) throw new UsageError(`--source: there is no folder ${path}`, { option: '--source' });
-  return { source: manifestSource({ directory: path, kinds, clock, log }) };
+  return measured(manifestSource({ directory: path, kinds, clock, log }));
 }
 
 /** By kubeconfig, or as the pod that we run in. */

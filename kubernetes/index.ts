@@ -10,6 +10,7 @@ export { type Manifests, manifestFiles, parseManifests, readManifests } from './
 export { type ManifestSourceOptions, manifestSource } from './manifests/manifest-source.ts';
 export { MemorySource } from './memory/memory-source.ts';
 export { type ServeSourceOptions, type SourceServer, serveSource } from './stream/serve-source.ts';
+export { type SourceMetrics, measureSource, sourceMetrics } from './measured/index.ts';
 export { type StreamSourceOptions, streamSource } from './stream/stream-source.ts';
 export {
   type ApiAnswer,

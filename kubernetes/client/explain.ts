@@ -1,5 +1,7 @@
-import { ApiError } from './api-error.ts';
+import type { SourceFailure } from '../objects/index.ts';
+import { ApiError, isExpired } from './api-error.ts';
 import { type Resource, ruleFor } from './resources.ts';
+import { UnreadableChangeError } from './watch.ts';
 
 /** Why a resource cannot be read, and what would cure it. */
 export interface Explained {
@@ -33,6 +35,20 @@ export function explain(error: unknown, resource: Resource): Explained {
     default:
       return { reason, lasting: false };
   }
+}
+
+const failures: Readonly<Record<number, SourceFailure>> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not-found',
+  429: 'throttled',
+};
+
+/** The same in one word. */
+export function failureOf(error: unknown): SourceFailure {
+  if (isExpired(error)) return 'expired';
+  if (error instanceof ApiError) return failures[error.status] ?? 'refused';
+  return error instanceof UnreadableChangeError || error instanceof SyntaxError ? 'unreadable' : 'unreachable';
 }
 
 function messageOf(error: unknown): string {

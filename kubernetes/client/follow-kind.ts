@@ -2,10 +2,10 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import type { Schedule } from '../../runtime/retry/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
-import type { KubernetesEvent, KubernetesKind } from '../objects/index.ts';
+import type { KubernetesEvent, KubernetesKind, SourceObserver } from '../objects/index.ts';
 import { ApiError, isExpired } from './api-error.ts';
 import type { ApiServer } from './api-server.ts';
-import { explain } from './explain.ts';
+import { explain, failureOf } from './explain.ts';
 import { KnownOfKind } from './known-of-kind.ts';
 import { listPages } from './list.ts';
 import { type Resource, resourceName, resourceOf } from './resources.ts';
@@ -19,6 +19,7 @@ export interface FollowOptions {
   readonly schedule: Schedule;
   readonly pageSize: number;
   readonly random: () => number;
+  readonly observer: SourceObserver;
 }
 
 /** A watch that ends sooner, and has told nothing, is no sign of health. */
@@ -35,7 +36,7 @@ export async function* followKind(
   unread: Unread,
   signal: AbortSignal,
 ): AsyncGenerator<readonly KubernetesEvent[], void, void> {
-  const { api, clock, log, schedule, random } = options;
+  const { api, clock, log, schedule, random, observer } = options;
   const resource = resourceOf(kind);
   const known = new KnownOfKind(kind, unread, log);
   const place: Place = { version: undefined, resourceVersion: undefined, synced: false };
@@ -45,6 +46,7 @@ export async function* followKind(
     failures = 0;
   };
   const opened = (): void => {
+    observer.contact(kind);
     unread.kindIsRead(kind);
     if (said !== '') log.info('Kubernetes objects can be read again', { kind });
     said = '';
@@ -67,6 +69,7 @@ export async function* followKind(
       }
       if (error instanceof ApiError && error.status === 401) api.refresh();
       failures += 1;
+      observer.failure(kind, failureOf(error));
       const { reason, hint, lasting } = explain(error, resource);
       if (isExpired(error)) log.info('A listing has to begin anew', { kind, [fields.error]: reason });
       else if (lasting || failures > 1) {
@@ -104,13 +107,15 @@ async function* list(
   resource: Resource,
   known: KnownOfKind,
   place: Place,
-  { api, pageSize }: FollowOptions,
+  { api, pageSize, observer }: FollowOptions,
   signal: AbortSignal,
 ): AsyncGenerator<readonly KubernetesEvent[], void, void> {
   const version = (place.version ??= await servedVersion(api, resource, signal));
+  observer.listing(resource.kind);
   known.beginListing();
   let end = '';
   for await (const page of listPages(api, resource, version, { signal, pageSize })) {
+    observer.contact(resource.kind);
     yield known.listed(page.items);
     end = page.resourceVersion;
   }
@@ -127,13 +132,14 @@ async function* watch(
   options: FollowOptions & { readonly healthy: () => void; readonly opened: () => void },
   signal: AbortSignal,
 ): AsyncGenerator<readonly KubernetesEvent[], void, void> {
-  const { api, random, healthy, opened } = options;
+  const { api, random, healthy, opened, observer } = options;
   const { version, resourceVersion } = place;
   if (version === undefined || resourceVersion === undefined) return;
   // Not all at once: watches of all kinds, and of all replicas, end at different times.
   const timeoutSeconds = 240 + Math.floor(random() * 240);
   const changes = watchChanges(api, resource, version, { signal, resourceVersion, timeoutSeconds, opened });
   for await (const batch of changes) {
+    observer.contact(resource.kind);
     const { events, resourceVersion: reached } = known.changed(batch);
     if (events.length > 0) yield events;
     place.resourceVersion = reached ?? place.resourceVersion;

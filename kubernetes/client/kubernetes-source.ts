@@ -2,7 +2,13 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import { type Schedule, exponential } from '../../runtime/retry/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
-import { type KubernetesEvent, type KubernetesKind, type KubernetesSource, kubernetesKinds } from '../objects/index.ts';
+import {
+  type KubernetesEvent,
+  type KubernetesKind,
+  type KubernetesSource,
+  type SourceObserver,
+  kubernetesKinds,
+} from '../objects/index.ts';
 import type { ApiServer } from './api-server.ts';
 import { type FollowOptions, followKind } from './follow-kind.ts';
 import { merge } from './merge.ts';
@@ -14,11 +20,15 @@ export interface KubernetesSourceOptions {
   readonly kinds?: readonly KubernetesKind[];
   readonly clock: Clock;
   readonly log?: Logger;
+  /** Learns of listings and failures. */
+  readonly observer?: SourceObserver;
   /** Objects in one answer of a listing. Default 500. */
   readonly pageSize?: number;
   readonly schedule?: Schedule;
   readonly random?: () => number;
 }
+
+const nobody: SourceObserver = { listing: () => undefined, contact: () => undefined, failure: () => undefined };
 
 /**
  * Follows an API server: each kind by itself, by paged listings and by watches with bookmarks. It never gives up. What
@@ -29,7 +39,7 @@ export interface KubernetesSourceOptions {
  */
 export function kubernetesSource(options: KubernetesSourceOptions): KubernetesSource {
   const { api, kinds = kubernetesKinds, clock, log = silentLogger, pageSize = 500 } = options;
-  const { schedule = exponential({ firstMs: 250, maxMs: 30_000 }), random = Math.random } = options;
+  const { schedule = exponential({ firstMs: 250, maxMs: 30_000 }), random = Math.random, observer = nobody } = options;
   const unread = new Unread();
   const follow: FollowOptions = {
     api,
@@ -38,6 +48,7 @@ export function kubernetesSource(options: KubernetesSourceOptions): KubernetesSo
     schedule,
     pageSize,
     random,
+    observer,
   };
   return {
     description: `kubernetes:${api.description}`,

@@ -1,6 +1,7 @@
 export type * from './object-meta.ts';
 export type * from './objects.ts';
 export type * from './cilium.ts';
+export type * from './source-observer.ts';
 export {
   type FollowedKinds,
   type SourceMode,
