@@ -15,7 +15,7 @@ export const storeCheck = defineCommand({
     '--store is elsewhere: http://HOST:PORT, etcd:FILE, consul:FILE, embedded:DIR. Revisions and leases are not compared,\n' +
     'nor the records of copiers. What differs is looked at again for a while, since a change may be on its way.',
   options: defineOptions({
-    prefix: { type: 'string', default: '', help: 'Only keys that begin with this' },
+    prefix: { type: 'list', placeholder: 'TEXT', help: 'Only keys that begin with this; may be repeated' },
     settle: { type: 'duration', default: '2s', help: 'How long a difference may take to go away; 0 for not at all' },
     limit: { type: 'number', default: 100, min: 0, help: 'Print at most this many; the sum is always right' },
     ...outputOptions,
@@ -24,17 +24,28 @@ export const storeCheck = defineCommand({
   examples: ['isthmus store check http://127.0.0.1:2379 etcd:/etc/isthmus/etcd.yaml --prefix cilium/'],
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
-    await using stores = await openTwo(context, positionals, { createB: false, prefix: options.prefix });
+    const prefixes = widest(options.prefix);
+    await using stores = await openTwo(context, positionals, { createB: false, prefix: prefixes[0] ?? '' });
     using line = new ProgressLine(context);
-    const { differences, keysInA, keysInB } = await compareStores({
-      a: stores.a.store,
-      b: stores.b.store,
-      prefix: options.prefix,
-      settleMs: options.settleMs,
-      clock,
-      signal,
-      onProgress: (compared) => line.show(progressBar(compared, stores.statusOfA.keys, 'keys')),
-    });
+    // Of several prefixes, only one is counted beforehand.
+    const total = prefixes.length === 1 ? stores.statusOfA.keys : undefined;
+    let [keysInA, keysInB] = [0, 0];
+    const differences: Difference[] = [];
+    for (const prefix of prefixes) {
+      const before = keysInA;
+      const found = await compareStores({
+        a: stores.a.store,
+        b: stores.b.store,
+        prefix,
+        settleMs: options.settleMs,
+        clock,
+        signal,
+        onProgress: (compared) => line.show(progressBar(before + compared, total, 'keys')),
+      });
+      keysInA += found.keysInA;
+      keysInB += found.keysInB;
+      differences.push(...found.differences);
+    }
     line.clear();
     const shown = differences.slice(0, options.limit);
     if (options.output === 'json')
@@ -56,6 +67,13 @@ export const storeCheck = defineCommand({
     return differences.length === 0 ? 0 : 1;
   },
 });
+
+/** Everything, unless some of it is asked for; each key once. */
+export function widest(prefixes: readonly string[]): readonly string[] {
+  if (prefixes.length === 0) return [''];
+  const sorted = [...new Set(prefixes)].toSorted();
+  return sorted.filter((prefix) => !sorted.some((other) => other !== prefix && prefix.startsWith(other)));
+}
 
 function textOf({ key, kind }: Difference): string {
   return `${words[kind]} ${shownBytes(key)}\n`;

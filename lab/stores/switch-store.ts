@@ -21,8 +21,10 @@ export interface StoreSwitch {
   readonly keys: number;
   /** Differences between both stores before the first process moved. */
   readonly before: number;
-  /** Differences of the cluster's state between the old store and the new one, after all had moved. */
+  /** Differences of the cluster's records between the old store and the new one, after all had moved. */
   readonly after: number;
+  /** Records that were compared then. */
+  readonly compared: number;
 }
 
 export interface StoreSwitchDependencies {
@@ -43,8 +45,17 @@ export interface StoreSwitchDependencies {
   readonly tellPeers: (cluster: string) => Promise<void>;
 }
 
-/** What is the same in both stores, whoever wrote it: without signs of life. */
-const statePrefix = 'cilium/state/';
+/**
+ * What is the same in both stores, whoever wrote it: all records but signs of life (heartbeat, marks, who leads, and what
+ * agents answered to an apiserver's question, which each life of one asks anew).
+ */
+const statePrefixes = [
+  'cilium/cluster-config/',
+  'cilium/state/',
+  ...['services', 'endpoints', 'namespaces', 'nodes', 'policies', 'workloads', 'identities', 'ip'].map(
+    (kind) => `isthmus/v1/${kind}/`,
+  ),
+];
 const startedWithinMs = 60_000;
 
 /**
@@ -81,12 +92,12 @@ export async function switchStore(
   if (to === 'embedded') {
     await deps.retire(`${cluster}/apiserver`);
     await copier.stop();
-    before = await differences(cluster, [oldName, newName, statePrefix], deps);
+    ({ differences: before } = await compare(cluster, [oldName, newName], deps));
     await deps.startApiserver(cluster);
     await deps.tellPeers(cluster);
     await deps.moveAgents(cluster);
   } else {
-    before = await differences(cluster, [oldName, newName, statePrefix], deps);
+    ({ differences: before } = await compare(cluster, [oldName, newName], deps));
     await deps.moveAgents(cluster);
     await deps.retire(`${cluster}/apiserver`);
     await copier.stop();
@@ -95,9 +106,9 @@ export async function switchStore(
   }
   onProgress(`${cluster}: apiserver and agents have moved`);
   const past = from === 'embedded' ? `embedded:${stores.dataDirectory(cluster, from)}` : oldName;
-  const after = await differences(cluster, [past, stores.named(cluster, to), statePrefix], deps);
+  const { differences: after, compared } = await compare(cluster, [past, stores.named(cluster, to)], deps);
   if (from !== 'embedded') await deps.retire(serverRole(cluster, from));
-  return { cluster, from, to, keys, before, after };
+  return { cluster, from, to, keys, before, after, compared };
 }
 
 /** A server answers once `isthmus store status` gets an answer, from where it runs. */
@@ -116,17 +127,22 @@ async function untilServed(
   }
 }
 
-/** How many keys two stores differ in. */
-async function differences(
+/** How many records two stores differ in, and of how many. */
+async function compare(
   cluster: string,
-  [a, b, prefix]: readonly [string, string, string],
+  [a, b]: readonly [string, string],
   deps: StoreSwitchDependencies,
-): Promise<number> {
-  const { stdout } = await tool(cluster, ['check', a, b, '--prefix', prefix, '--settle', '10s', '-o', 'json'], deps);
-  const answer = jsonOf(stdout) as { readonly differences?: unknown; readonly list?: unknown } | undefined;
-  if (typeof answer?.differences !== 'number') throw new Error(`Cannot compare the stores of ${cluster}: ${stdout}`);
-  if (answer.differences > 0) deps.onProgress(`${cluster}: ${JSON.stringify(answer.list)}`);
-  return answer.differences;
+): Promise<{ readonly differences: number; readonly compared: number }> {
+  const prefixes = statePrefixes.flatMap((prefix) => ['--prefix', prefix]);
+  const { stdout } = await tool(cluster, ['check', a, b, ...prefixes, '--settle', '10s', '-o', 'json'], deps);
+  const answer = jsonOf(stdout) as
+    | { readonly differences?: unknown; readonly keysInA?: unknown; readonly list?: unknown }
+    | undefined;
+  const { differences, keysInA: compared } = answer ?? {};
+  if (typeof differences !== 'number' || typeof compared !== 'number')
+    throw new Error(`Cannot compare the stores of ${cluster}: ${stdout}`);
+  if (differences > 0) deps.onProgress(`${cluster}: ${JSON.stringify(answer?.list)}`);
+  return { differences, compared };
 }
 
 /** Runs `isthmus store …` where the cluster's stores can be reached. */

@@ -82,7 +82,11 @@ describeIf('a running cluster that moves from one store to another', () => {
       { cluster: 'east', from: 'etcd', to: 'consul', before: 0, after: 0 },
       { cluster: 'east', from: 'consul', to: 'embedded', before: 0, after: 0 },
     ]);
-    for (const { keys } of moves) expect(keys).toBeGreaterThan(10);
+    for (const { keys, compared } of moves) {
+      expect(keys).toBeGreaterThan(10);
+      // Nodes, addresses, identities, Services in both forms, and what only the own cluster reads of them.
+      expect(compared).toBeGreaterThan(20);
+    }
     expect(await kernel()).toEqual(kernelBefore);
     await eventually(async () => expect(await mesh()).toEqual(meshBefore));
     // What the new store tells still comes through, on both sides.

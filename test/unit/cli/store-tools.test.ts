@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
 import { ownStoreAddress } from '../../../cli/own-store.ts';
 import { addressFrom } from '../../../cli/store/named-store.ts';
+import { widest } from '../../../cli/store/check.ts';
 import { ProgressLine, progressBar } from '../../../cli/store/progress-line.ts';
 import { jsonBytes, jsonEntry, shownBytes } from '../../../cli/store/shown.ts';
 import { formatBytes } from '../../../cli/store/status.ts';
@@ -112,4 +113,10 @@ describe('the progress line', () => {
     // Where nobody may count them.
     expect(progressBar(1234, undefined, 'keys')).toBe('1,234 keys');
   });
+});
+
+test('check compares each key once, whatever the prefixes overlap', () => {
+  expect(widest([])).toEqual(['']);
+  expect(widest(['b/', 'a/x', 'a/', 'a/', 'ab'])).toEqual(['a/', 'ab', 'b/']);
+  expect(widest(['', 'a/'])).toEqual(['']);
 });
