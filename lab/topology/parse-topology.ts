@@ -14,11 +14,8 @@ const objectName = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?\/[a-z0-9]([-a-z0-9.]*[a-z0-9]
  * @throws {TopologyError} naming every field that is wrong and what was expected there.
  */
 export function parseTopology(text: string, file: string): Topology {
-  const document = parseDocument(text);
-  const syntax = document.errors.map((error) => error.message.split('\n')[0] ?? 'not YAML');
-  if (syntax.length > 0) throw new TopologyError(file, syntax);
   const problems: string[] = [];
-  const root = asRecord(document.toJS(), 'the document', problems);
+  const root = asRecord(readYaml(text, file), 'the document', problems);
   onlyMembers(root, ['apiVersion', 'kind', 'clusters', 'workloads', 'services'], '', problems);
   if (root['kind'] !== undefined && root['kind'] !== 'LabTopology')
     problems.push(`kind: expected LabTopology, found ${show(root['kind'])}`);
@@ -32,6 +29,23 @@ export function parseTopology(text: string, file: string): Topology {
   problems.push(...clusterConflicts(clusters));
   if (problems.length > 0) throw new TopologyError(file, problems);
   return topology;
+}
+
+/** @throws {TopologyError} for what is no YAML, or cannot be made plain values of: aliases of nothing, of themselves, or of far too much. */
+function readYaml(text: string, file: string): unknown {
+  const document = parseDocument(text);
+  const syntax = document.errors.map(({ code, message }) =>
+    code === 'MULTIPLE_DOCS' ? 'expected one document, found several' : (message.split('\n')[0] ?? 'not YAML'),
+  );
+  if (syntax.length > 0) throw new TopologyError(file, syntax);
+  try {
+    const value: unknown = document.toJS();
+    // Whatever is wrong in it is shown as JSON, which has no end where a value holds itself.
+    JSON.stringify(value);
+    return value;
+  } catch (error) {
+    throw new TopologyError(file, [(error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '']);
+  }
 }
 
 function parseClusters(value: unknown, problems: string[]): LabCluster[] {

@@ -129,6 +129,18 @@ describe('a topology file', () => {
     { wrong: 'an unknown member', text: `${two}\nservces: {}`, says: ['servces: unknown member'] },
     { wrong: 'a list where a mapping belongs', text: '- a', says: ['the document: expected a mapping'] },
     { wrong: 'text that is no YAML', text: 'clusters: [', says: ['t.yaml:'] },
+    { wrong: 'several documents', text: `${two}\n---\n${two}`, says: ['t.yaml: expected one document, found several'] },
+    { wrong: 'an alias of nothing', text: 'clusters: *nothing', says: ['t.yaml: Unresolved alias'] },
+    {
+      wrong: 'a value that holds itself',
+      text: 'clusters: &all [*all]',
+      says: ['t.yaml: Converting circular structure'],
+    },
+    {
+      wrong: 'aliases without end',
+      text: ['a: &a [x, x]', 'b: &b [*a, *a]', ...Array.from({ length: 120 }, (_, i) => `c${i}: *b`)].join('\n'),
+      says: ['t.yaml: Excessive alias count'],
+    },
   ])('is refused with the field named when it has $wrong', ({ text, says }) => {
     const parse = (): unknown => parseTopology(text, 't.yaml');
     expect(parse).toThrow(TopologyError);
