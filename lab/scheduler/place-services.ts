@@ -1,9 +1,9 @@
 import { annotatedGlobal, isGlobalNamespace, serviceSettings } from '../../clustermesh/index.ts';
 import type { Namespace, Pod, Service } from '../../kubernetes/index.ts';
 import { matchesSelector } from '../../values/labels/index.ts';
-import { nthAddress } from '../../values/ip/index.ts';
+import { formatPrefix, nthAddress } from '../../values/ip/index.ts';
 import type { LabCluster, Topology } from '../topology/index.ts';
-import { objectPath } from './schedule.ts';
+import { PlacementError, objectPath } from './schedule.ts';
 
 const globalAnnotation = 'service.cilium.io/global';
 /** ClusterIPs start here; the ones below are left to what a person adds by hand. */
@@ -26,6 +26,7 @@ export interface PlacedServices {
 /**
  * Puts Services into clusters: a global one (never in a namespace that is not global) into every cluster, another one where its backends are (a Service without
  * any backend into the first cluster). ClusterIPs are dealt out anew from each cluster's own block.
+ * @throws {PlacementError} for a Service that finds no address left.
  */
 export function placeServices(
   topology: Topology,
@@ -98,6 +99,12 @@ function clusterIps(service: Service, cluster: LabCluster, next: Map<string, num
   if (service.spec.type === 'ExternalName') return [];
   if (service.spec.clusterIPs[0] === 'None') return ['None'];
   const number = next.get(cluster.name) ?? firstServiceNumber;
+  const { serviceCidr } = cluster;
+  const room = 2 ** (32 - serviceCidr.length) - firstServiceNumber - 1;
+  if (number >= firstServiceNumber + room)
+    throw new PlacementError(
+      `${objectPath(service)}: ${formatPrefix(serviceCidr)} of cluster ${cluster.name} has addresses for ${room} Services only; give it a larger serviceCIDR`,
+    );
   next.set(cluster.name, number + 1);
-  return [nthAddress(cluster.serviceCidr, number)];
+  return [nthAddress(serviceCidr, number)];
 }

@@ -7,7 +7,7 @@ import type { PlacedPod } from './placed-pod.ts';
 /** Pod addresses of a node start here; the ones below are the node's own. */
 const firstPodNumber = 10;
 
-/** More pods than the nodes have addresses for. */
+/** More pods or Services than there are addresses for, or two pods of one name. */
 export class PlacementError extends Error {
   override readonly name = 'PlacementError';
 }
@@ -26,7 +26,14 @@ export function nodePodCidr(cluster: LabCluster, nodeIndex: number): Prefix {
 export function schedule(topology: Topology, workloads: readonly Workload[], pods: readonly Pod[]): PlacedPod[] {
   const placed: PlacedPod[] = [];
   const used = new Map<string, number>();
-  const place = (cluster: LabCluster, pod: Pod, node?: string): void => {
+  const owners = new Map<string, string>();
+  const place = (cluster: LabCluster, pod: Pod, owner: string, node?: string): void => {
+    const path = `${cluster.name}/${objectPath(pod)}`;
+    const other = owners.get(path);
+    // A StatefulSet web and a bare pod web-0.
+    if (other !== undefined)
+      throw new PlacementError(`${path}: two pods of one name, of ${other} and of ${owner}; rename one of them`);
+    owners.set(path, owner);
     const chosen = node ?? leastLoaded(cluster, used);
     const key = `${cluster.name}/${chosen}`;
     const number = used.get(key) ?? 0;
@@ -48,13 +55,14 @@ export function schedule(topology: Topology, workloads: readonly Workload[], pod
     });
   };
   for (const [index, workload] of workloads.entries()) {
+    const owner = `${workload.kind} ${objectPath(workload)}`;
     const spread = topology.placements.get(objectPath(workload)) ?? defaultSpread(workload, index, topology.clusters);
     for (const cluster of topology.clusters) {
       const replicas = spread.get(cluster.name) ?? 0;
       if (workload.kind === 'DaemonSet') {
         if (replicas > 0)
-          for (const node of cluster.nodes) place(cluster, podOf(workload, cluster, cluster.nodes.indexOf(node)), node);
-      } else for (let i = 0; i < replicas; i++) place(cluster, podOf(workload, cluster, i));
+          for (const [i, node] of cluster.nodes.entries()) place(cluster, podOf(workload, cluster, i), owner, node);
+      } else for (let i = 0; i < replicas; i++) place(cluster, podOf(workload, cluster, i), owner);
     }
   }
   for (const [index, pod] of pods.entries()) {
@@ -63,6 +71,7 @@ export function schedule(topology: Topology, workloads: readonly Workload[], pod
       place(
         cluster,
         pod,
+        `Pod ${objectPath(pod)}`,
         cluster.nodes.find((node) => node === pod.spec.nodeName),
       );
   }

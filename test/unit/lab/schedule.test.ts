@@ -59,6 +59,16 @@ describe('the scheduler', () => {
     );
   });
 
+  test('refuses two pods of one name, naming what both are of', () => {
+    const set = workload('web', 2, 'StatefulSet');
+    expect(() => schedule(defaultTopology(), [set], [pod('web-0')])).toThrow(
+      'east/shop/web-0: two pods of one name, of StatefulSet shop/web and of Pod shop/web-0; rename one of them',
+    );
+    // In another cluster it is another pod.
+    const west = parseTopology('workloads: { shop/web: { west: 1 } }', 't.yaml');
+    expect(schedule(west, [set], [pod('web-0')]).map(podPath)).toEqual(['west/shop/web-0', 'east/shop/web-0']);
+  });
+
   test('keeps names and addresses between runs, and gives no name twice', () => {
     const workloads = [workload('a', 5), workload('b', 3)];
     const once = schedule(defaultTopology(), workloads, [pod('bare')]);
@@ -105,6 +115,17 @@ describe('Services in clusters', () => {
     expect(placeServices(topology, [service('empty')], pods).warnings).toEqual([
       'services.global: there is no Service shop/gone',
     ]);
+  });
+
+  test('more of them than a cluster has addresses for are refused, naming the Service and the block', () => {
+    const topology = parseTopology('clusters: [{ name: east, id: 1, serviceCIDR: 10.77.0.0/24 }]', 't.yaml');
+    const services = Array.from({ length: 246 }, (_, i) => service(`s${i}`));
+    expect(placeServices(topology, services.slice(1), pods).services.at(-1)?.service.spec.clusterIPs).toEqual([
+      '10.77.0.254',
+    ]);
+    expect(() => placeServices(topology, services, pods)).toThrow(
+      'shop/s245: 10.77.0.0/24 of cluster east has addresses for 245 Services only; give it a larger serviceCIDR',
+    );
   });
 
   test('a headless one stays headless and an ExternalName has no address', () => {
