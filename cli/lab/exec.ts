@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { joinCgroup, openNamespace, runInNamespace } from '../../kernel/index.ts';
+import { asTyped } from '../../lab/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { type ExitCode, defineCommand } from '../command.ts';
 import { liveLab } from './call-lab.ts';
@@ -22,12 +23,16 @@ export const exec = defineCommand({
     const [pod] = found;
     if (!pod || found.length > 1)
       throw new UsageError(`${found.length} pods of lab ${options.name} are called ${JSON.stringify(path)}`, {
-        hint: 'isthmus lab status lists them',
+        hint: `${asTyped('lab status', options.name)} lists them`,
       });
     if (command === undefined)
-      throw new UsageError('No command behind --', { hint: `isthmus lab exec ${path} -- ip addr` });
+      throw new UsageError('No command behind --', {
+        hint: `${asTyped(`lab exec ${pod.path}`, options.name)} -- ip addr`,
+      });
     if (!existsSync(`/run/netns/${pod.netns}`))
-      throw new UsageError(`Pod ${pod.path} is stopped`, { hint: `isthmus lab start ${pod.path} starts it again` });
+      throw new UsageError(`Pod ${pod.path} is stopped`, {
+        hint: `start it again: ${asTyped(`lab start ${pod.path}`, options.name)}`,
+      });
     using netns = openNamespace(pod.netns);
     // The child inherits the cgroup; this process ends right after it.
     joinCgroup(pod.cgroup);
