@@ -8,23 +8,34 @@ import { tree } from './tree.ts';
 const echoMs = 1000;
 const stopping = new AbortController();
 let stoppedAt = 0;
+function stop(reason: string): void {
+  if (stopping.signal.aborted) return;
+  stoppedAt = systemClock.monotonicMs();
+  stopping.abort(new DOMException(reason, 'AbortError'));
+}
 for (const [name, number] of [
   ['SIGINT', 2],
   ['SIGTERM', 15],
   ['SIGHUP', 1],
 ] as const)
   process.on(name, () => {
-    if (!stopping.signal.aborted) stoppedAt = systemClock.monotonicMs();
-    else if (systemClock.monotonicMs() - stoppedAt > echoMs) process.exit(128 + number);
-    stopping.abort(new DOMException(`Stopped by ${name}`, 'AbortError'));
+    if (stopping.signal.aborted && systemClock.monotonicMs() - stoppedAt > echoMs) process.exit(128 + number);
+    stop(`Stopped by ${name}`);
   });
 // A lab's processes have a pipe as standard input whose other end the lab holds: it ends however the lab ends.
 if (process.env['ISTHMUS_END_WITH_STDIN'] === '1') {
-  const stop = (): void => stopping.abort(new DOMException('The process that started this one has gone', 'AbortError'));
-  process.stdin.on('end', stop).on('error', stop).resume();
+  const ended = (): void => stop('The process that started this one has gone');
+  process.stdin.on('end', ended).on('error', ended).resume();
 }
-// `isthmus get ips | head` closes the pipe early, which is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// `isthmus get ips | head` closes the pipe early, which is no error. Nobody is there to be answered then, so the command ends,
+// in an orderly way: a lab removes what it made.
+let unwritten = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  unwritten ||= error.code !== 'EPIPE';
+  stop('Standard output takes no more');
+});
+// What is said by the way may go unheard: `npm start 2>&1 | head`, or a terminal that was closed.
+process.stderr.on('error', () => undefined);
 
 const { stdout } = process;
 const context: CommandContext = {
@@ -42,7 +53,7 @@ const context: CommandContext = {
 const code = await runCommandLine(tree, process.argv.slice(2), version(), context);
 // What a pipe has not taken yet would go with the process: 64 KiB is all that it holds.
 await new Promise<void>((resolve) => void stdout.write('', () => resolve()));
-process.exit(code);
+process.exit(code === 0 && unwritten ? 1 : code);
 
 function version(): string {
   // Beside cli/ in a checkout, two folders up from dist/cli/ in the published package.

@@ -181,6 +181,19 @@ describeIf('the life of a lab', () => {
     const code = await new Promise((resolve) => child.once('close', resolve));
     expect([code, leftovers(name)]).toEqual([0, []]);
   }, 60_000);
+
+  test('goes on when nobody reads its progress any more, and removes everything in the end', async () => {
+    const name = uniqueName('deaf');
+    const child = spawn('bin/isthmus', ['lab', 'run', '--name', name, '--once', ...smallLab], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await new Promise((resolve) => child.stderr.once('data', resolve));
+    child.stderr.destroy();
+    await eventually(async () => expect((await labStatus(name)).upMs).toBeGreaterThan(0));
+    child.kill('SIGINT');
+    expect([await ended, leftovers(name)]).toEqual([0, []]);
+  }, 60_000);
 });
 
 function isRunning(pid: number): boolean {
