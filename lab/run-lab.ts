@@ -26,6 +26,7 @@ import {
   makePrivateDirectory,
   readLabState,
   requireSocketPaths,
+  takeOver,
 } from './state/index.ts';
 import { type LabStoreKind, findStoreBinary } from './stores/index.ts';
 import { type LabSubstrate, LinuxSubstrate, MemorySubstrate } from './substrate/index.ts';
@@ -141,12 +142,14 @@ export async function checkLab(lab: Lab, signal: AbortSignal): Promise<LabReport
   };
 }
 
-/** Ends a lab that is dead already: removes what its state file lists. False when there is nothing of that name. */
-export async function cleanDead(name: string, kernel?: 'linux' | 'memory'): Promise<boolean> {
-  const state = readLabState(name);
-  if (!state) return false;
-  const cleaner: Cleaner = { deleteNamespace, removeCgroup, unmountBpffs };
-  await cleanLab(state, (kernel ?? state.kernel) === 'linux' ? cleaner : undefined);
+/**
+ * Ends a lab that is dead already: removes what its state file lists. False when there is nothing of that name.
+ * @throws {LabIsLiveError} when it lives (again), or somebody else is cleaning it.
+ */
+export async function cleanDead(name: string): Promise<boolean> {
+  if (!readLabState(name)) return false;
+  if (!takeOver(name)) throw new LabIsLiveError(name);
+  await removeLab(name);
   return true;
 }
 
@@ -168,13 +171,17 @@ async function claimName({ name, onProgress }: RunLabOptions): Promise<void> {
   const state = readLabState(name);
   if (state ? isLive(state) : await isFresh(directory)) throw new LabIsLiveError(name);
   onProgress(`cleaning what the dead lab ${name} left`);
+  if (state && !takeOver(name)) throw new LabIsLiveError(name);
   await removeLab(name);
   if (!(await claim())) throw new LabIsLiveError(name);
 }
 
-/** Also removes a directory that a lab claimed and never wrote its state into. */
+/** Removes what this process's lab made, or one that it took over; also a directory that a lab claimed and never wrote its state into. */
 async function removeLab(name: string, kernel?: 'linux' | 'memory'): Promise<void> {
-  if (!(await cleanDead(name, kernel))) await rm(labPaths(name).directory, { recursive: true, force: true });
+  const state = readLabState(name);
+  const cleaner: Cleaner = { deleteNamespace, removeCgroup, unmountBpffs };
+  if (state) await cleanLab(state, (kernel ?? state.kernel) === 'linux' ? cleaner : undefined);
+  else await rm(labPaths(name).directory, { recursive: true, force: true });
 }
 
 /** A directory without a state file is somebody who has just begun, unless it is old: then somebody died that early. */

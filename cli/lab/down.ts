@@ -2,7 +2,7 @@ import { cleanDead, isLive, readLabState } from '../../lab/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import { type ExitCode, defineCommand } from '../command.ts';
 import { requireLabName } from './call-lab.ts';
-import { nameOption } from './lab-options.ts';
+import { asUsage, nameOption } from './lab-options.ts';
 
 const waitMs = 20_000;
 
@@ -21,7 +21,9 @@ export const down = defineCommand({
         await context.clock.sleep(50, context.signal);
       }
     }
-    await cleanDead(name);
+    const left = readLabState(name);
+    // Another lab may have the name by now: it was not asked to end.
+    if (left && !isLive(left)) await asUsage(() => cleanDead(name));
     context.stdout(`Lab ${name} is down\n`);
     return 0;
   },

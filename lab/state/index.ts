@@ -20,4 +20,5 @@ export {
 } from './lab-state.ts';
 export { ForeignDirectoryError, makePrivateDirectory } from './private-directory.ts';
 export { type ProcessId, isAlive, processId, signalProcess } from './process-id.ts';
+export { takeOver } from './take-over.ts';
 export { SocketPathError, requireSocketPaths } from './socket-paths.ts';

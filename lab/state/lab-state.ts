@@ -54,7 +54,11 @@ export function writeLabStateSync(state: LabState): void {
 
 /** The state of a lab, or undefined when there is none of that name. @throws {Error} when the file is damaged. */
 export function readLabState(name: string): LabState | undefined {
-  const { stateFile } = labPaths(name);
+  return readStateFile(labPaths(name).stateFile);
+}
+
+/** @see readLabState */
+export function readStateFile(stateFile: string): LabState | undefined {
   let text: string;
   try {
     if (lstatSync(stateFile).uid !== (process.getuid?.() ?? lstatSync(stateFile).uid))
