@@ -6,6 +6,9 @@ import { formatRows, outputOptions } from './output/index.ts';
 import { type Resource, type Row, columnsFor, isResource, resources } from './resources.ts';
 import { findTargets, targetOptions } from './targets.ts';
 
+/** An agent that hangs is passed over. */
+const silenceMs = 10_000;
+
 /** `isthmus get RESOURCE`: what agents know of the mesh, winners of their merged view. */
 export const get = defineCommand({
   description: `Resources: ${resources.join(', ')}.\nNodes, identities and IPs are the same in every agent, so one is asked. Services and clusters are what each cluster\nsees: one agent of every cluster is asked.`,
@@ -46,7 +49,7 @@ interface View {
 async function viewsOf(targets: readonly { readonly socket: string }[], signal: AbortSignal): Promise<View[]> {
   const answers = await Promise.allSettled(
     targets.map(async ({ socket }) => {
-      const status = await callUnixApi(socket, { route: '/v1/status', signal });
+      const status = await callUnixApi(socket, { route: '/v1/status', silenceMs, signal });
       // The shape that `agent/api` declares; both ends are of one version.
       return { socket, status: status as AgentStatus };
     }),

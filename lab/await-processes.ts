@@ -35,7 +35,7 @@ export async function untilReady(socket: string, options: AwaitOptions): Promise
   const { clock, signal, failures } = options;
   let waitingFor = 'its first answer';
   for (const deadline = clock.monotonicMs() + readyWithinMs; ;) {
-    const status = await readiness(socket);
+    const status = await readiness(socket, signal);
     if (status?.ready === true) return;
     if (status?.waitingFor) waitingFor = status.waitingFor.join(', ');
     if (clock.monotonicMs() > deadline)
@@ -46,8 +46,8 @@ export async function untilReady(socket: string, options: AwaitOptions): Promise
 
 async function readiness(
   socket: string,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly ready?: boolean; readonly waitingFor?: readonly string[] } | undefined> {
-  return (await callUnixApi(socket, { route: '/v1/status' }).catch(() => undefined)) as Awaited<
-    ReturnType<typeof readiness>
-  >;
+  const call = { route: '/v1/status', silenceMs: readyWithinMs, ...(signal ? { signal } : {}) };
+  return (await callUnixApi(socket, call).catch(() => undefined)) as Awaited<ReturnType<typeof readiness>>;
 }

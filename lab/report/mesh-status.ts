@@ -3,6 +3,9 @@ import { type LabPaths, apiserverPaths, nodePaths } from '../state/index.ts';
 import type { Topology } from '../topology/index.ts';
 import type { ClusterReport } from './report.ts';
 
+/** A process that hangs is named rather than waited for; on a busy machine an answer takes its time. */
+const silenceMs = 10_000;
+
 /** What this file reads of a process's own store. */
 interface OwnStore {
   readonly connected?: boolean;
@@ -81,9 +84,8 @@ export async function clusterReports(
 }
 
 async function ask<T>(socket: string, signal?: AbortSignal): Promise<T | undefined> {
-  const limit = AbortSignal.timeout(2000);
   try {
-    return (await callUnixApi(socket, { route: '/v1/status', signal: signal ?? limit })) as T;
+    return (await callUnixApi(socket, { route: '/v1/status', silenceMs, ...(signal ? { signal } : {}) })) as T;
   } catch {
     return undefined;
   }

@@ -9,6 +9,8 @@ export interface UnixCall {
   readonly route: string;
   readonly body?: unknown;
   readonly signal?: AbortSignal;
+  /** A process that says nothing for this long counts as one that does not answer; without it the call waits. */
+  readonly silenceMs?: number;
 }
 
 /**
@@ -41,7 +43,7 @@ export async function* streamUnixApi(path: string, call: UnixCall): AsyncGenerat
 }
 
 function send(path: string, call: UnixCall): Promise<IncomingMessage> {
-  const { method = 'GET', route, body, signal } = call;
+  const { method = 'GET', route, body, signal, silenceMs } = call;
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const request = httpRequest({
@@ -52,7 +54,10 @@ function send(path: string, call: UnixCall): Promise<IncomingMessage> {
       headers:
         text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
       ...(signal ? { signal } : {}),
+      ...(silenceMs === undefined ? {} : { timeout: silenceMs }),
     });
+    // A process that is stopped, or hangs, is connected to like any other.
+    request.once('timeout', () => request.destroy(new Error(`it has said nothing for ${(silenceMs ?? 0) / 1000} s`)));
     request.once('response', resolve);
     request.once('error', (error: NodeJS.ErrnoException) =>
       reject(

@@ -138,6 +138,25 @@ describeIf('faults of a running mesh', () => {
     expect((await labStatus(lab)).cut).toEqual([]);
   }, 90_000);
 
+  test('an agent that hangs is named by both status commands, and others are asked in its place', async () => {
+    const pid = await pidOf(lab, 'east/node-1/agent');
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const [ofLab, ofAll, ips] = await Promise.all([
+        isthmus('lab', 'status', '--name', lab),
+        isthmus('status', '--name', lab),
+        isthmus('get', 'ips', '--name', lab),
+      ]);
+      expect([ofLab.code, ofAll.code, ips.code]).toEqual([1, 1, 0]);
+      expect(ofLab.stdout).toMatch(/^east .* node-1 does not answer/m);
+      expect(ofAll.stdout).toMatch(/node-1.*agent\.sock: it has said nothing for 10 s/);
+      expect(ips.stdout).toContain(remoteServer);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await awaitReady(lab);
+  }, 90_000);
+
   test.each([
     { words: ['lab', 'cut', 'east', 'east'], says: 'east has no link to itself' },
     { words: ['lab', 'cut', 'East', 'west'], says: 'The lab has no cluster "East"; it has east, west' },

@@ -54,6 +54,32 @@ describe('the API on a Unix socket', () => {
     ]);
   });
 
+  test('gives up on a process that says nothing, before its answer or in the middle, and only when told to', async () => {
+    const asked: (() => void)[] = [];
+    await using _server = await serve({
+      'GET /v1/silent': ({ signal }) =>
+        new Promise((resolve) => {
+          asked.push(() => resolve({ late: true }));
+          signal.addEventListener('abort', () => resolve(undefined), { once: true });
+        }),
+      'GET /v1/stuck': async function* ({ signal }) {
+        yield 1;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      },
+    });
+    const patient = callUnixApi(socket, { route: '/v1/silent' });
+    for (const [route, says] of [
+      ['/v1/silent', 'it has said nothing for 0.05 s'],
+      ['/v1/stuck', 'the process went away in the middle of its answer'],
+    ] as const)
+      await expect(callUnixApi(socket, { route, silenceMs: 50 })).rejects.toMatchObject({
+        name: 'ApiUnreachableError',
+        message: `Cannot reach ${socket}: ${says}`,
+      });
+    asked[0]?.();
+    expect(await patient).toEqual({ late: true });
+  });
+
   test('answers nothing for undefined', async () => {
     await using _server = await serve({ 'POST /v1/leave': () => undefined });
     expect(await callUnixApi(socket, { method: 'POST', route: '/v1/leave' })).toBeUndefined();
