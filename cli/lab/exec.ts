@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { joinCgroup, openNamespace, runInNamespace } from '../../kernel/index.ts';
 import { asTyped } from '../../lab/index.ts';
@@ -37,6 +37,7 @@ export const exec = defineCommand({
     // The child inherits the cgroup; this process ends right after it.
     joinCgroup(pod.cgroup);
     const child = runInNamespace(netns, () => spawn(command, words, { stdio: 'inherit' }));
+    handSignalsOn(child);
     const code = await new Promise<number>((resolve, reject) => {
       child.once('error', (error: NodeJS.ErrnoException) => reject(startError(command, pod.path, error)));
       child.once('exit', (exit) => resolve(exit ?? 1));
@@ -44,6 +45,17 @@ export const exec = defineCommand({
     return code === 0 ? 0 : 1;
   },
 });
+
+/**
+ * Ctrl-C in a terminal reaches the command by itself, which may go on, as a shell does, and this process with it. What is sent to
+ * this process alone is meant for the command.
+ */
+function handSignalsOn(child: ChildProcess): void {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.removeAllListeners(name);
+    process.on(name, () => (name === 'SIGINT' ? undefined : child.kill(name)));
+  }
+}
 
 function startError(command: string, pod: string, error: NodeJS.ErrnoException): Error {
   const reasons: Readonly<Record<string, string>> = { ENOENT: 'there is no such command', EACCES: 'permission denied' };

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { needs } from '../../support/probe.ts';
 import {
@@ -156,6 +157,22 @@ describeIf('faults of a running mesh', () => {
     }
     await awaitReady(lab);
   }, 90_000);
+
+  test('a command in a pod outlives Ctrl-C as often as it likes, and ends with what ends lab exec', async () => {
+    const words = ['lab', 'exec', client, '--name', lab, '--', 'sh', '-c', 'echo up; exec sleep 600'];
+    const child = spawn('bin/isthmus', words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.kill('SIGINT');
+    // Later it is no echo of the first any more, and would end every other command at once.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+    child.kill('SIGTERM');
+    // The pipe is closed when the command in the pod has ended, too.
+    expect(await closed).toBe(1);
+  }, 30_000);
 
   test.each([
     { words: ['lab', 'cut', 'east', 'east'], says: 'east has no link to itself' },
