@@ -1,7 +1,7 @@
 import { parseIp } from '../../values/ip/index.ts';
 import type { ContainerPort, Pod, Protocol } from '../objects/index.ts';
 import type { FieldReader } from './field-reader.ts';
-import { readMetadata } from './metadata.ts';
+import { readMetadata, readServiceAccount } from './metadata.ts';
 
 export const protocols: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
 const phases = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
@@ -28,7 +28,7 @@ export function readPod(reader: FieldReader): Pod {
 export function readPodSpec(spec: FieldReader): Pod['spec'] {
   return {
     ...spec.spread('nodeName'),
-    serviceAccountName: spec.optional('serviceAccountName') ?? spec.optional('serviceAccount') ?? 'default',
+    serviceAccountName: readServiceAccount(spec),
     hostNetwork: spec.boolean('hostNetwork'),
     ...spec.spread('hostname'),
     ports: spec.list('containers', (container) => container.list('ports', readContainerPort)).flat(),

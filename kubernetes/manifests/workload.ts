@@ -1,7 +1,7 @@
 import { type LabelRequirement, type LabelSelector, type Labels, matchesSelector } from '../../values/labels/index.ts';
 import type { KubernetesObject, Workload } from '../objects/index.ts';
 import type { FieldReader } from './field-reader.ts';
-import { readMetadata } from './metadata.ts';
+import { readLabels, readMetadata } from './metadata.ts';
 import { readPodSpec } from './pod.ts';
 
 export const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job'] as const;
@@ -16,7 +16,7 @@ const operators: readonly LabelRequirement['operator'][] = ['In', 'NotIn', 'Exis
 export function readWorkload(reader: FieldReader, kind: Workload['kind']): Workload {
   const spec = reader.object('spec');
   const template = spec.object('template');
-  const labels = template.object('metadata').textMap('labels');
+  const labels = readLabels(template.object('metadata'), 'labels');
   const count = kind === 'Job' ? 'parallelism' : 'replicas';
   const selector = readSelector(spec, labels, kind);
   if (!matchesSelector(selector, labels))

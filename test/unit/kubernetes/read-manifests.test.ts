@@ -97,6 +97,21 @@ describe('A file of several documents', () => {
       field: 'metadata.labels.v',
     },
     {
+      what: 'a label that would be two in the text of an identity',
+      yaml: 'apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: "x;k8s:role=admin"}}\n',
+      field: 'metadata.labels.app',
+    },
+    {
+      what: 'the same in the key of a label of a template',
+      yaml: 'apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {"a=b;c": d}}}}\n',
+      field: 'spec.template.metadata.labels',
+    },
+    {
+      what: 'the same in a service account',
+      yaml: 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {serviceAccountName: "x;k8s:role=admin"}\n',
+      field: 'spec.serviceAccountName',
+    },
+    {
       what: 'a port that is a string',
       yaml: service('a').replace('port: 80', 'port: "80"'),
       field: 'spec.ports[0].port',
