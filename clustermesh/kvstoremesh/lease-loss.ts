@@ -1,6 +1,6 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Operation, Store } from '../../kvstore/index.ts';
-import type { Heartbeat } from '../remote/index.ts';
+import { type Heartbeat, type WentKey, wentWithLease } from '../remote/index.ts';
 import { type Layout, type Resource, clusterConfigKey, syncedKey } from '../wire/index.ts';
 import type { RemovalJudge } from './reflector.ts';
 
@@ -24,12 +24,12 @@ const settledMs = 120_000;
  * configuration is older than it, and the writer gives signs of life.
  */
 export class LeaseLoss implements RemovalJudge {
-  readonly #store: Pick<Store, 'get' | 'transact'>;
+  readonly #store: Pick<Store, 'get' | 'transact' | 'leaseTtl'>;
   readonly #options: LeaseLossOptions;
   /** Since when the writer gives signs of life again. */
   #heardSinceMs: number | undefined;
 
-  constructor(store: Pick<Store, 'get' | 'transact'>, options: LeaseLossOptions) {
+  constructor(store: Pick<Store, 'get' | 'transact' | 'leaseTtl'>, options: LeaseLossOptions) {
     this.#store = store;
     this.#options = options;
   }
@@ -37,6 +37,10 @@ export class LeaseLoss implements RemovalJudge {
   async believedFrom(signal: AbortSignal): Promise<number | undefined> {
     if (this.#options.heartbeat.stale) return undefined;
     return await this.#createdAt(clusterConfigKey(this.#options.cluster), signal);
+  }
+
+  async wentWithLease(gone: WentKey, signal: AbortSignal): Promise<boolean> {
+    return await wentWithLease(this.#store, gone, signal);
   }
 
   async believesListing(resource: Resource, revision: number, signal: AbortSignal): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type PackedChanges, type Store, type WatchBatch, toBytes, toText } from '../../kvstore/index.ts';
+import { type WentKey, suspects } from '../remote/index.ts';
 import { type Layout, type Resource, watchPrefix } from '../wire/index.ts';
 import { cacheSuffix } from './cache-key.ts';
 import type { CacheStep, CacheWriter } from './cache-writer.ts';
@@ -11,6 +12,8 @@ import { HeldRemovals } from './held-removals.ts';
 export interface RemovalJudge {
   /** Up to which revision of the remote store removals are to be believed now; undefined: none is. */
   believedFrom(signal: AbortSignal): Promise<number | undefined>;
+  /** Whether a key went because its lease has ended. */
+  wentWithLease(gone: WentKey, signal: AbortSignal): Promise<boolean>;
   /** Whether what a complete listing lacks was deleted. */
   believesListing(resource: Resource, revision: number, signal: AbortSignal): Promise<boolean>;
 }
@@ -218,11 +221,29 @@ export class Reflector {
     }
     if (removals.size > 0) {
       const from = await judge.believedFrom(signal);
+      const withLease = await this.#endsOfLeases(removals, judge, signal);
       for (const [row, revision] of removals)
-        if (from !== undefined && revision > from) steps.set(row, this.#removal(row));
+        if (from !== undefined && revision > from && !withLease.has(revision)) steps.set(row, this.#removal(row));
         else this.#hold(row, revision);
     }
     await this.#write([...steps.values()], signal);
+  }
+
+  /** Revisions in which not somebody deleted keys, but a lease of the remote ended. */
+  async #endsOfLeases(
+    removals: ReadonlyMap<number, number>,
+    judge: RemovalJudge,
+    signal: AbortSignal,
+  ): Promise<ReadonlySet<number>> {
+    const prefix = toBytes(this.#remotePrefix);
+    const gone = [...removals].map(([row, revision]) => ({
+      key: Buffer.concat([prefix, this.#table.keyOf(row)]),
+      revision,
+    }));
+    const ends = new Set<number>();
+    for (const one of suspects(this.#remotePrefix, gone))
+      if (await judge.wentWithLease(one, signal)) ends.add(one.revision);
+    return ends;
   }
 
   async #finishListing(revision: number, judge: RemovalJudge, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,12 @@
-import type { Store, WatchBatch, WatchOptions } from '../../kvstore/index.ts';
+import { type Store, type WatchBatch, type WatchOptions, toBytes, toText } from '../../kvstore/index.ts';
 import { StoreChangedError } from './errors.ts';
+import { type WentKey, suspects } from './went-with-lease.ts';
 
-/** Throws when what is gone may not be taken for deleted. Called before anything that has gone is handed on. */
-export type ConfirmGone = () => Promise<void>;
+/**
+ * Throws when what is gone may not be taken for deleted. Called before anything that has gone is handed on, with keys that may
+ * have gone with a lease.
+ */
+export type ConfirmGone = (together: readonly WentKey[]) => Promise<void>;
 
 /**
  * What the watch stores of one cluster read from: always the store of the present connection. It ends a watch whose store turns out to have been replaced, instead of letting it list again: a store that begins anew is not complete
@@ -27,7 +31,8 @@ export class FeedSource implements Pick<Store, 'listAndWatch'> {
       if (batch.type === 'restart') {
         if (started && batch.reason === 'store-replaced') throw new StoreChangedError();
         started = true;
-      } else if (this.#confirm && (batch.type === 'synced' || hasDeletes(batch))) await this.#confirm();
+      } else if (this.#confirm && (batch.type === 'synced' || hasDeletes(batch)))
+        await this.#confirm(batch.type === 'synced' ? [] : suspects(toText(toBytes(prefix)), goneIn(batch)));
       yield batch;
     }
   }
@@ -38,4 +43,18 @@ function hasDeletes(batch: WatchBatch & { readonly type: 'changes' }): boolean {
   if (!packed) return batch.events.some(({ type }) => type === 'delete');
   for (let i = 0; i < packed.length; i++) if ((packed.spans[4 * i + 2] as number) < 0) return true;
   return false;
+}
+
+function* goneIn(batch: WatchBatch & { readonly type: 'changes' }): Generator<WentKey, void, void> {
+  const { packed } = batch;
+  if (!packed) {
+    for (const event of batch.events) if (event.type === 'delete') yield event;
+    return;
+  }
+  const { length, buffers, spans, revisions } = packed;
+  for (let i = 0; i < length; i++) {
+    if ((spans[4 * i + 2] as number) >= 0) continue;
+    const key = (buffers[i] as Uint8Array).slice(spans[4 * i] as number, spans[4 * i + 1]);
+    yield { key, revision: revisions[i] as number };
+  }
 }

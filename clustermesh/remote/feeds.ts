@@ -28,6 +28,8 @@ export interface FeedsDeps {
   readonly source: FeedSource;
   readonly refusals: Refusals;
   readonly rules: () => AddressRules;
+  /** Asked when something has gone: whether that was a deletion. */
+  readonly mayRemove: () => boolean;
   readonly log: Logger;
   /** Called with the number of records that came, changed or went. */
   readonly changed: (count: number) => void;
@@ -101,6 +103,11 @@ export class Feeds {
     return this.#all.map((feed) => (signal) => this.#follow(feed, canaries, signal));
   }
 
+  /** Lists everything anew, on the present connection. */
+  listAgain(): void {
+    for (const feed of this.#all) feed.again?.();
+  }
+
   /** Withdraws everything. Only while nothing is followed. */
   drain(): void {
     for (const { watch } of this.#all) watch.drain();
@@ -168,7 +175,7 @@ export class Feeds {
   }
 
   #feed(kind: RemoteKind, sink: KindSink): Feed {
-    const { source, refusals, log, changed, listed } = this.#deps;
+    const { source, refusals, mayRemove, log, changed, listed } = this.#deps;
     const { origin, layout } = this.options;
     const feed: Feed = {
       kind,
@@ -179,6 +186,7 @@ export class Feeds {
         store: source,
         prefix: watchPrefix(kind, origin.cluster, layout),
         log,
+        mayRemove,
         observer: {
           ...this.#rowsOf(kind, sink),
           upsert: (key, value) => this.#upsert(kind, sink, key, value),

@@ -1,3 +1,4 @@
+export { type WentKey, suspects, wentWithLease } from './went-with-lease.ts';
 export { ClusterIdConflictError, ClusterIds } from './cluster-ids.ts';
 export {
   ClusterConfigMissingError,

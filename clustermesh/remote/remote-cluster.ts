@@ -29,9 +29,11 @@ import { withLiveStore } from './live-store.ts';
 import { LostLease } from './lost-lease.ts';
 import { type FoundClusterConfig, findClusterConfig } from './read-cluster-config.ts';
 import { Refusals } from './refusals.ts';
+import { RemovalGate } from './removal-gate.ts';
 import { type RemoteCertificate, type RemoteClusterStatus, statusOf } from './status.ts';
 import { SyncMarks } from './sync-marks.ts';
 import type { SyncSlots } from './sync-slots.ts';
+import { wentWithLease } from './went-with-lease.ts';
 
 export interface RemoteClusterOptions {
   /** The name by which it is configured here; its records must bear it. */
@@ -85,6 +87,7 @@ export class RemoteCluster implements Rememberable {
   readonly #refusals = new Refusals();
   readonly #source = new FeedSource();
   readonly #lostLease: LostLease;
+  readonly #removals: RemovalGate;
   #policy: PeerPolicy = {};
   #rules: AddressRules;
   #feeds: Feeds | undefined;
@@ -112,6 +115,7 @@ export class RemoteCluster implements Rememberable {
     this.#deps = deps;
     this.#log = deps.log.child({ [fields.cluster]: options.name });
     this.#heartbeat = new Heartbeat(deps.clock);
+    this.#removals = new RemovalGate(this.#heartbeat, deps.clock);
     this.#ownSpace = deps.ownSpace ?? new OwnSpace();
     this.#rules = new AddressRules(this.#ownSpace.content());
     this.#lostLease = new LostLease(deps.clock, options.lostLeaseGraceMs ?? defaultGraceMs, () => this.#withdraw());
@@ -181,6 +185,7 @@ export class RemoteCluster implements Rememberable {
     await using tasks = new TaskGroup(signal);
     tasks.run((running) => this.#followOwnSpace(running));
     tasks.run((running) => this.#followCertificate(config, running));
+    tasks.run((running) => this.#removals.run(() => this.#feeds?.listAgain(), running));
     tasks.run((running) => this.#connectAgainAndAgain(config, running));
     await tasks.wait();
   }
@@ -281,7 +286,10 @@ export class RemoteCluster implements Rememberable {
     this.#configLeased = found.leased;
     const feeds = this.#adopt(found.config);
     const presence = new ConfigPresence(store, this.name, found, signal);
-    this.#source.use(store, () => presence.confirm());
+    this.#source.use(store, async (together) => {
+      await presence.confirm();
+      for (const one of together) if (await wentWithLease(store, one, signal)) this.#holdRemovals();
+    });
     tasks.run((watching) => presence.follow(this.#deps.clock, watching));
     const canaries = found.config.syncedCanaries ? new SyncMarks(syncedPrefix(this.name)) : undefined;
     if (canaries) tasks.run((watching) => canaries.follow(store, watching));
@@ -353,6 +361,7 @@ export class RemoteCluster implements Rememberable {
         source: this.#source,
         refusals: this.#refusals,
         rules: () => this.#rules,
+        mayRemove: () => this.#removals.believed(),
         log: this.#log,
         changed: (count) => void (this.#changes += count),
         listed: () => this.#listed(),
@@ -402,6 +411,12 @@ export class RemoteCluster implements Rememberable {
     this.#lastFailureMs = this.#deps.clock.now();
     this.#noteLostLease(error);
     this.#deps.onChange?.();
+  }
+
+  #holdRemovals(): void {
+    if (!this.#removals.held)
+      this.#log.warn('Records of a remote cluster went with a lease, which is no deletion: they are kept for now');
+    this.#removals.hold();
   }
 
   #noteLostLease(error: unknown): void {

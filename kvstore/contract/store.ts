@@ -71,6 +71,11 @@ export interface Store extends AsyncDisposable {
   transact(transaction: Transaction, options?: CallOptions): Promise<TransactionResult>;
   /** Grants a lease and keeps it alive until it is revoked, disposed of or lost. */
   grantLease(options: LeaseOptions): Promise<Lease>;
+  /**
+   * Seconds that anybody's lease has left; undefined when it is gone. Absent where the store does not tell, as Consul.
+   * @throws {PermissionDeniedError} where it is alive and none of the caller's business
+   */
+  leaseTtl?(id: bigint, options?: CallOptions): Promise<number | undefined>;
   /** Waits until this caller is the only holder of `name`. */
   lock(name: Bytes, options?: LockOptions): Promise<Lock>;
   /** What is known of the connection, without asking the store. */

@@ -125,6 +125,12 @@ export class EngineStore implements Store {
     return this.#grant(options);
   }
 
+  async leaseTtl(id: bigint, options: CallOptions = {}): Promise<number | undefined> {
+    const ask = (): ReturnType<Engine['leaseTimeToLive']> => this.#engine.leaseTimeToLive(id, false);
+    const { ttl } = await this.#call('lease', options.signal, ask);
+    return ttl < 0 ? undefined : ttl;
+  }
+
   async lock(name: Bytes, options: LockOptions = {}): Promise<Lock> {
     return acquireLock(
       {

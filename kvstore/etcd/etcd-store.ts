@@ -236,6 +236,11 @@ export class EtcdStore implements Store {
     return { ttl, grantedTtl };
   }
 
+  async leaseTtl(id: bigint, options: CallOptions = {}): Promise<number | undefined> {
+    const { ttl } = await this.leaseTimeToLive(id, options);
+    return ttl < 0 ? undefined : ttl;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#leases].map((lease) => lease[Symbol.asyncDispose]()));
     await this.#session[Symbol.asyncDispose]();

@@ -44,6 +44,7 @@ export function measureStore(store: Store, clock: Clock, metrics: StoreMetrics):
       return timed(key, kind, 'Transact', () => store.transact(transaction, options));
     },
     grantLease: (options) => timed('lease', 'set', 'AcquireLease', () => store.grantLease(options)),
+    ...leaseTtlOf(store),
     lock: (name, options) =>
       timed(name, 'set', 'Lock', () => store.lock(name, options)).catch((error: unknown) => {
         if (error instanceof UnavailableError) metrics.quorumError('lock timeout');
@@ -52,6 +53,11 @@ export function measureStore(store: Store, clock: Clock, metrics: StoreMetrics):
     health: () => store.health(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+function leaseTtlOf(store: Store): Pick<Store, 'leaseTtl'> {
+  const { leaseTtl } = store;
+  return leaseTtl ? { leaseTtl: leaseTtl.bind(store) } : {};
 }
 
 type Timed = <T>(key: Bytes, kind: 'read', action: string, call: () => Promise<T>) => Promise<T>;

@@ -12,6 +12,11 @@ export interface WatchStoreOptions {
   readonly prefix: Bytes;
   readonly observer: WatchObserver;
   readonly log: Logger;
+  /**
+   * Asked before anything that has gone is removed; while it says no, what is known stays known, beyond the end of a listing too, and the
+   * next listing that may remove does so. Whoever says no lists again later. Always yes unless given.
+   */
+  readonly mayRemove?: () => boolean;
 }
 
 /** What a watch store has seen since it was made. */
@@ -37,6 +42,7 @@ export class WatchStore {
   readonly #observer: WatchObserver;
   readonly #rows: RowObserver | undefined;
   readonly #log: Logger;
+  readonly #mayRemove: () => boolean;
   readonly #known = new KnownKeys();
   readonly #counts = { upserts: 0, removes: 0, swept: 0, restarts: 0, failures: 0 };
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -49,6 +55,7 @@ export class WatchStore {
     this.#prefix = toBytes(options.prefix);
     this.#observer = options.observer;
     this.#rows = options.observer.rows;
+    this.#mayRemove = options.mayRemove ?? (() => true);
     this.#log = options.log.child({ [fields.prefix]: toText(this.#prefix) });
   }
 
@@ -202,6 +209,7 @@ export class WatchStore {
   }
 
   #changeDelete(keyBytes: Uint8Array, keyStart: number, keyEnd: number, failures: Failures): void {
+    if (!this.#mayRemove()) return;
     if (this.#rows?.delete(keyBytes, keyStart, keyEnd)) {
       this.#counts.removes += 1;
       if (this.#known.size > 0) this.#known.forget(toText(keyBytes.subarray(keyStart, keyEnd)));
@@ -229,6 +237,13 @@ export class WatchStore {
   }
 
   #finishListing(revision: number, failures: Failures): void {
+    if (this.#mayRemove()) this.#sweep(failures);
+    this.#revision = revision;
+    this.#synced = true;
+    failures.guard('', () => this.#observer.synced?.());
+  }
+
+  #sweep(failures: Failures): void {
     for (const key of this.#known.sweep()) {
       this.#counts.swept += 1;
       this.#remove(key, failures);
@@ -236,9 +251,6 @@ export class WatchStore {
     const swept = this.#rows?.sweep() ?? 0;
     this.#counts.swept += swept;
     this.#counts.removes += swept;
-    this.#revision = revision;
-    this.#synced = true;
-    failures.guard('', () => this.#observer.synced?.());
   }
 
   #remove(key: string, failures: Failures): void {

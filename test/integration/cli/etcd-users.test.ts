@@ -3,7 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { type EtcdStore, PermissionDeniedError, openEtcdStore, parseEtcdConfig } from '../../../kvstore/index.ts';
+import { wentWithLease } from '../../../clustermesh/index.ts';
+import {
+  type EtcdStore,
+  PermissionDeniedError,
+  openEtcdStore,
+  parseEtcdConfig,
+  toBytes,
+} from '../../../kvstore/index.ts';
 import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
 import { TestAuthority, writeCertificate } from '../../support/certificates.ts';
@@ -122,6 +129,18 @@ needs('etcd')('isthmus store users, on an etcd that asks clients for certificate
     for (const key of own) await agent.put(key, '{}', { lease: lease.id });
     for (const key of ['cilium/state/nodes/v1/east/n2', 'isthmus/v1/nodes/n1', 'cilium/cluster-config/east', 'other'])
       await expect(agent.put(key, '{}')).rejects.toThrow(PermissionDeniedError);
+
+    // A reader can tell the end of a lease from a deletion, whatever else was under it.
+    const { signal } = new AbortController();
+    const [one, other] = ['cilium/state/services/v1/east/a/b', 'cilium/state/services/v1/east/a/c'];
+    const leased = await admin.grantLease({ ttlSeconds: 60 });
+    for (const key of [one, other, 'isthmus/v1/services/a/b']) await admin.put(key, '{}', { lease: leased.id });
+    const { revision: deleted } = await admin.delete(one);
+    expect(await wentWithLease(west, { key: toBytes(one), revision: deleted }, signal)).toBe(false);
+    await leased.revoke();
+    const ended = (await admin.put('other', '')).revision - 1;
+    expect(await west.get(other)).toBeUndefined();
+    expect(await wentWithLease(west, { key: toBytes(other), revision: ended }, signal)).toBe(true);
 
     await using local = await clientOf('local-east');
     expect(await local.get('cilium/cache/nodes/v1/north/x')).toBeUndefined();

@@ -203,6 +203,45 @@ describe('kvstoremesh in trouble', () => {
     });
   });
 
+  test('does not take the end of one lease of a living writer for deletions', async () => {
+    const remote = rig.remote();
+    await remote.config();
+    await remote.beat();
+    const lease = await remote.store.grantLease({ ttlSeconds: 900 });
+    await remote.records(lease.id);
+    await remote.canaries();
+    const { mesh } = await copied();
+    await using losses = await watchLosses(rig);
+    await lease.revoke();
+    await rig.until(() => (state(mesh)?.['held-removals'] ?? 0) > 0);
+    // A node that is alone in its set is not told from one that has left, and is back at once.
+    expect(losses.keys.filter((key) => !key.includes('/nodes/'))).toEqual([]);
+    await remote.put('identities', '131073', 'labels');
+    await remote.put('services', 'shop/web', 'service');
+    await remote.put('ip', '10.2.1.5', 'ip 5');
+    for (let minute = 0; minute < 3; minute++) {
+      await rig.pass(60_000);
+      await remote.beat();
+    }
+    expect(losses.keys.filter((key) => !key.includes('/nodes/'))).toEqual(['cilium/cache/ip/v1/west/10.2.1.6']);
+    expect(state(mesh)).toMatchObject({ ready: true, stale: false });
+  });
+
+  test('takes many deletions in one revision for what they are, where their lease lives', async () => {
+    const remote = rig.remote();
+    await remote.config();
+    await remote.beat();
+    const lease = await remote.store.grantLease({ ttlSeconds: 900 });
+    await remote.records(lease.id);
+    await remote.canaries();
+    const { mesh } = await copied();
+    await using losses = await watchLosses(rig);
+    const keys = ['cilium/state/ip/v1/default/10.2.1.5', 'cilium/state/ip/v1/default/10.2.1.6'];
+    await remote.store.transact({ when: [], then: keys.map((key) => ({ type: 'delete', key })) });
+    await rig.until(() => losses.keys.length === 2);
+    expect(state(mesh)).toMatchObject({ ready: true, stale: false });
+  });
+
   test('the suite sees a reflector that removes before a listing is complete', async () => {
     const remote = rig.remote();
     await remote.everything();

@@ -85,6 +85,7 @@ export class Link {
         return await inner.transact(transaction, options);
       },
       grantLease: (options) => inner.grantLease(options),
+      leaseTtl: (id, options) => inner.leaseTtl(id, options),
       lock: (name, options) => inner.lock(name, options),
       health: () => ({ ...inner.health(), connected: !this.#cut }),
       [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),

@@ -180,6 +180,116 @@ describe('a remote cluster whose writer loses its lease', () => {
     expect(side.known()).toEqual(before);
   });
 
+  describe('one of several', () => {
+    let other: bigint;
+    const beating = async (minutes: number): Promise<void> => {
+      for (let minute = 0; minute < minutes; minute++) {
+        await writer.heartbeat(side.clock.now());
+        for (let i = 0; i < 12; i++) {
+          await side.clock.advance(5_000);
+          await settle();
+        }
+      }
+    };
+    const addressesUnder = async (lease: bigint): Promise<void> => {
+      const own = writer.lease;
+      writer.lease = lease;
+      await writer.ip('10.2.1.5', '192.168.2.1');
+      await writer.ip('10.2.2.5', '192.168.2.2');
+      await writer.service('web', { '10.2.1.5': 8080 });
+      writer.lease = own;
+    };
+    const followed = async () => {
+      other = (await side.engine().leaseGrant({ id: 0n, ttl: 864_000 })).id;
+      await addressesUnder(other);
+      const remote = follow(side);
+      await until(() => remote.status().ready, 'ready');
+      before = side.known();
+      return remote;
+    };
+    const comesBackWithoutOne = async (): Promise<void> => {
+      await writer.ip('10.2.1.5', '192.168.2.1');
+      await writer.service('web', { '10.2.1.5': 8080 });
+      await settle();
+      expect(side.known()).toEqual(before);
+      await beating(3);
+      expect(side.known()).toEqual(before.filter((line) => !line.includes('10.2.2.5')));
+      expect(side.known()).toEqual(await freshlyRead());
+    };
+
+    test('and is dead, keeps what the others held, although its configuration is there for minutes more', async () => {
+      const remote = await followed();
+      const { version } = side.view;
+      // Nobody renews: a third of a lease's life lies between the ends of the first and the last one.
+      await side.clock.advance(600_000);
+      await settle();
+      await side.engine().leaseRevoke(other);
+      for (let minute = 0; minute < 5; minute++) {
+        await side.clock.advance(60_000);
+        await settle();
+        expect(side.known()).toEqual(before);
+      }
+      expect(remote.status()).toMatchObject({ ready: false, stale: true });
+      expect(remote.status()).not.toHaveProperty('lease-lost');
+      // A process that begins now keeps to what an earlier one knew as well: what it has is all there.
+      await side.engine().leaseRevoke(writer.lease);
+      await side.clock.advance(600_000);
+      await settle();
+      expect(side.known()).toEqual(before);
+      expect(remote.status()).toMatchObject({ stale: true, 'lease-lost': { withdrawn: false } });
+      expect(side.view.version).toBe(version);
+
+      writer.lease = 0n;
+      await writer.config();
+      await writer.heartbeat(side.clock.now());
+      await writer.node('w1', '192.168.2.1', '10.2.1.0/24');
+      await writer.node('w2', '192.168.2.2', '10.2.2.0/24');
+      await writer.identity(131_073);
+      await writer.ip('10.2.1.5', '192.168.2.1');
+      await writer.service('web', { '10.2.1.5': 8080 });
+      await writer.canaries();
+      await beating(4);
+      expect(side.known()).toEqual(before.filter((line) => !line.includes('10.2.2.5')));
+      expect(remote.status()).toMatchObject({ ready: true, stale: false });
+    });
+
+    test('and lives, keeps what that held until it has had time to write it again', async () => {
+      await followed();
+      await beating(3);
+      await side.engine().leaseRevoke(other);
+      await settle();
+      expect(side.known()).toEqual(before);
+      await comesBackWithoutOne();
+    });
+
+    test('and lives, while the connection is cut: the next listing removes nothing at first either', async () => {
+      const remote = await followed();
+      await side.clock.advance(121_000);
+      await settle();
+      side.cut();
+      await side.engine().leaseRevoke(other);
+      side.heal();
+      await side.clock.advance(31_000);
+      await settle();
+      expect(remote.status()).toMatchObject({ connected: true, stale: true });
+      expect(side.known()).toEqual(before);
+      await writer.heartbeat(side.clock.now());
+      await settle();
+      await comesBackWithoutOne();
+    });
+
+    test('and deletes many keys at once under a lease that is alive, loses them at once', async () => {
+      const remote = await followed();
+      await beating(1);
+      await writer.store.transact({
+        when: [],
+        then: ['10.2.1.5', '10.2.2.5'].map((ip) => ({ type: 'delete', key: ipKey(ip) })),
+      });
+      await until(() => !side.known().some((line) => line.startsWith('ip ')), 'deleted');
+      expect(remote.status()).toMatchObject({ ready: true, 'num-failures': 0 });
+    });
+  });
+
   test('and one whose keys are deleted one by one loses them at once', async () => {
     const remote = follow(side);
     await until(() => remote.status().ready, 'ready');

@@ -28,6 +28,7 @@ import {
   type Bytes,
   EngineStore,
   MemoryEngine,
+  type ReadOptions,
   type Store,
   UnavailableError,
   type WatchBatch,
@@ -61,9 +62,9 @@ export function linkTo(engine: MemoryEngine, clock: VirtualClock): Link {
   const gone = (): UnavailableError => new UnavailableError('The connection is cut');
   const store = Object.create(inner, {
     get: {
-      value: async (key: Bytes) => {
+      value: async (key: Bytes, options?: ReadOptions) => {
         if (broken.signal.aborted) throw gone();
-        return await inner.get(key);
+        return await inner.get(key, options);
       },
     },
     listAndWatch: {
@@ -73,6 +74,7 @@ export function linkTo(engine: MemoryEngine, clock: VirtualClock): Link {
         if (broken.signal.aborted && !signal.aborted) throw gone();
       },
     },
+    leaseTtl: { value: (id: bigint) => inner.leaseTtl(id) },
     health: { value: () => ({ ...inner.health(), connected: !broken.signal.aborted }) },
     [Symbol.asyncDispose]: { value: () => inner[Symbol.asyncDispose]() },
   }) as Store;
