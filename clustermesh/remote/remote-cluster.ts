@@ -115,7 +115,7 @@ export class RemoteCluster implements Rememberable {
     this.#deps = deps;
     this.#log = deps.log.child({ [fields.cluster]: options.name });
     this.#heartbeat = new Heartbeat(deps.clock);
-    this.#removals = new RemovalGate(this.#heartbeat, deps.clock);
+    this.#removals = new RemovalGate(this.#heartbeat, deps.clock, this.#log);
     this.#ownSpace = deps.ownSpace ?? new OwnSpace();
     this.#rules = new AddressRules(this.#ownSpace.content());
     this.#lostLease = new LostLease(deps.clock, options.lostLeaseGraceMs ?? defaultGraceMs, () => this.#withdraw());
@@ -225,7 +225,7 @@ export class RemoteCluster implements Rememberable {
       synced: (kind) => this.#isSynced(kind),
       failures: this.#failures,
       lastFailureMs: this.#lastFailureMs,
-      failure: failure === undefined ? undefined : wordsOf(failure),
+      failure,
       hint,
       words: this.#words(connected),
       config: this.#config,
@@ -288,7 +288,7 @@ export class RemoteCluster implements Rememberable {
     const presence = new ConfigPresence(store, this.name, found, signal);
     this.#source.use(store, async (together) => {
       await presence.confirm();
-      for (const one of together) if (await wentWithLease(store, one, signal)) this.#holdRemovals();
+      for (const one of together) if (await wentWithLease(store, one, signal)) this.#removals.hold();
     });
     tasks.run((watching) => presence.follow(this.#deps.clock, watching));
     const canaries = found.config.syncedCanaries ? new SyncMarks(syncedPrefix(this.name)) : undefined;
@@ -413,12 +413,6 @@ export class RemoteCluster implements Rememberable {
     this.#deps.onChange?.();
   }
 
-  #holdRemovals(): void {
-    if (!this.#removals.held)
-      this.#log.warn('Records of a remote cluster went with a lease, which is no deletion: they are kept for now');
-    this.#removals.hold();
-  }
-
   #noteLostLease(error: unknown): void {
     const gone = error instanceof LeaseLostError || error instanceof ClusterConfigMissingError;
     if (gone && this.#feeds) this.#lostLease.begin();
@@ -500,8 +494,4 @@ export class RemoteCluster implements Rememberable {
 
 function layoutOf(config: ClusterConfigRecord): Layout {
   return config.cached ? 'cache' : 'state';
-}
-
-function wordsOf(failure: unknown): string {
-  return failure instanceof Error ? failure.message : typeof failure === 'string' ? failure : 'Unknown failure';
 }

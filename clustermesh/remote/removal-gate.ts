@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock/index.ts';
+import type { Logger } from '../../runtime/log/index.ts';
 import { Condition } from '../../runtime/tasks/index.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
@@ -15,17 +16,14 @@ const settledMs = 120_000;
 export class RemovalGate {
   readonly #heartbeat: Pick<Heartbeat, 'stale' | 'ageMs'>;
   readonly #clock: Clock;
+  readonly #log: Logger;
   readonly #changed = new Condition();
   #held = false;
 
-  constructor(heartbeat: Pick<Heartbeat, 'stale' | 'ageMs'>, clock: Clock) {
+  constructor(heartbeat: Pick<Heartbeat, 'stale' | 'ageMs'>, clock: Clock, log: Logger) {
     this.#heartbeat = heartbeat;
     this.#clock = clock;
-  }
-
-  /** Something has gone that nobody may have deleted. */
-  get held(): boolean {
-    return this.#held;
+    this.#log = log;
   }
 
   /** Asked when something has gone. */
@@ -37,6 +35,7 @@ export class RemovalGate {
   hold(): void {
     if (this.#held) return;
     this.#held = true;
+    this.#log.info('What goes in the store of a remote cluster is kept: its writer is silent, or has lost a lease');
     this.#changed.notify();
   }
 

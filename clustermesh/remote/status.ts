@@ -111,7 +111,7 @@ export interface StatusFacts {
   readonly synced: (kind: RemoteKind) => boolean | undefined;
   readonly failures: number;
   readonly lastFailureMs: number | undefined;
-  readonly failure: string | undefined;
+  readonly failure: unknown;
   readonly hint: string | undefined;
   readonly words: string;
   readonly config: ClusterConfigRecord | undefined;
@@ -190,7 +190,7 @@ export function statusOf(facts: StatusFacts): RemoteClusterStatus {
         }),
     refused: { total: refusals.total, reasons: refusals.reasons(), keys: refusals.list() },
     ...(certificate ? { certificate } : {}),
-    ...(failure === undefined ? {} : { failure }),
+    ...(failure === undefined ? {} : { failure: wordsOf(failure) }),
     ...(hint === undefined ? {} : { hint }),
   };
 }
@@ -208,4 +208,8 @@ export function configStatus(config: ClusterConfigRecord | undefined): RemoteCon
     ...(serviceExportsEnabled === undefined ? {} : { 'service-exports-enabled': serviceExportsEnabled }),
     ...(endpointSlicesExportMode === undefined ? {} : { 'endpoint-slices-export-mode': endpointSlicesExportMode }),
   };
+}
+
+function wordsOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : typeof failure === 'string' ? failure : 'Unknown failure';
 }
