@@ -7,13 +7,3 @@ export class LeadershipLostError extends Error {
     this.name = 'LeadershipLostError';
   }
 }
-
-/** What the remote cluster says of itself has changed: the connection begins anew with it. */
-export class ClusterConfigChangedError extends Error {
-  readonly code = 'CLUSTERMESH_CONFIG_CHANGED';
-
-  constructor(cluster: string) {
-    super(`The cluster configuration of ${cluster} has changed`);
-    this.name = 'ClusterConfigChangedError';
-  }
-}

@@ -6,6 +6,7 @@ import type { Store, StoreHealth } from '../../kvstore/index.ts';
 import type { PeerConfig } from '../peers/index.ts';
 import {
   ClusterConfigMissingError,
+  ConfigChangedError,
   FeedSource,
   Heartbeat,
   SyncMarks,
@@ -26,7 +27,7 @@ import {
 } from '../wire/index.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { type ServiceMode, cachedResources, isReflected } from './cached-config.ts';
-import { ClusterConfigChangedError, LeadershipLostError } from './errors.ts';
+import { LeadershipLostError } from './errors.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { LocalMarks } from './local-marks.ts';
 import { Reflector } from './reflector.ts';
@@ -195,7 +196,7 @@ export class MirroredCluster {
       try {
         return await this.#attempt(config, signal);
       } catch (error) {
-        if (!(error instanceof ClusterConfigChangedError)) throw error;
+        if (!(error instanceof ConfigChangedError)) throw error;
         this.#log.info('A remote cluster has changed its configuration: connecting anew');
       }
   }
@@ -312,7 +313,7 @@ export class MirroredCluster {
       await this.#deps.clock.sleep(checkConfigMs, signal);
       const entry = await store.get(key, { signal });
       if (entry && encodeClusterConfig(decodeClusterConfig(key, entry.value)) !== known)
-        throw new ClusterConfigChangedError(this.name);
+        throw new ConfigChangedError(this.name);
       if (this.#configMissing === (entry === undefined)) continue;
       this.#configMissing = entry === undefined;
       if (!entry) this.#log.warn('The configuration of a remote cluster has gone: what is copied of it stays for now');

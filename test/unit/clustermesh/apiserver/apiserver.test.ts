@@ -12,28 +12,15 @@ import {
   identityQuestionKey,
   ownSetKey,
 } from '../../../../clustermesh/index.ts';
-import { type KubernetesObject, kubernetesKinds } from '../../../../kubernetes/index.ts';
+import { kubernetesKinds } from '../../../../kubernetes/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { createMetrics } from '../../../../runtime/metrics/index.ts';
-import { Harness, namespace, node, pod, service, slice, yaml } from './harness.ts';
+import { Harness, namespace, pod, service, shop, slice, yaml } from './harness.ts';
 
 const services = 'cilium/state/services/v1/east/';
 const slices = 'cilium/state/endpointslices/v1/east/';
 const identities = 'cilium/state/identities/v1/id/';
 const workloads = 'isthmus/v1/workloads/';
-const canaries = 'cilium/synced/east/cilium/state/';
-
-function shop(): KubernetesObject[] {
-  return [
-    ...namespace('shop', ', labels: {team: red}'),
-    ...node('n1'),
-    ...pod('web-1'),
-    ...pod('web-2', { ip: '10.1.0.6' }),
-    ...pod('db-1', { app: 'db', ip: '10.1.0.7' }),
-    ...service('web'),
-    ...slice('web-abc', 'web'),
-  ];
-}
 
 describe('An apiserver', () => {
   test('publishes workloads with identities that depend on what they are, not on which replica', async () => {
@@ -330,130 +317,6 @@ spec: {policyTypes: [Ingress], podSelector: {matchLabels: {b: "2", a: "1"}}, ing
     }
     for (const content of contents) expect(content).toEqual(contents[0]);
     expect(Object.keys(contents[0] ?? {}).length).toBeGreaterThan(15);
-  });
-});
-
-describe('Canaries', () => {
-  test('come each when its kind has been listed, those of nodes and addresses when the agents have said so', async () => {
-    await using it = new Harness();
-    it.add(...shop(), ...node('n2', false));
-    await it.start();
-    // Nothing is exported there, and that is certain at once.
-    expect(await it.keys(canaries)).toEqual(['serviceexports/v1']);
-    expect(it.apiserver.status().waitingFor).toContain('listing of Pod');
-    it.source.markSynced(kubernetesKinds.filter((kind) => kind !== 'Pod'));
-    await it.settle();
-    const exported = ['serviceexports/v1', 'services/v1'];
-    expect(await it.keys(canaries)).toEqual(['endpointslices/v1', ...exported]);
-    expect(await it.keys('isthmus/v1/synced/')).toEqual(['endpoints', 'namespaces', 'nodes', 'policies', 'services']);
-    it.source.markSynced(['Pod']);
-    await it.settle();
-    expect(await it.keys(canaries)).toEqual(['endpointslices/v1', 'identities/v1', ...exported]);
-    expect(it.apiserver.status()).toMatchObject({ ready: false, waitingFor: ['own-set of node n1'], silentNodes: [] });
-    await it.store.put(ownSetKey('n1'), 'now');
-    await it.settle();
-    const all = ['endpointslices/v1', 'identities/v1', 'ip/v1', 'nodes/v1', ...exported];
-    expect(await it.keys(canaries)).toEqual(all);
-    expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [] });
-  });
-
-  test('of nodes and addresses do not wait for a silent node for ever, but name it', async () => {
-    await using it = new Harness();
-    it.add(...node('n1'), ...node('n2'));
-    it.source.markSynced();
-    await it.store.put(ownSetKey('n2'), 'now');
-    await it.start({ silentNodeMs: 30_000 });
-    await it.clock.advance(29_000);
-    expect(await it.keys(canaries)).not.toContain('ip/v1');
-    expect(await it.keys(canaries)).toContain('identities/v1');
-    await it.clock.advance(1_000);
-    await it.settle();
-    expect(await it.keys(canaries)).toContain('ip/v1');
-    expect(it.apiserver.status()).toMatchObject({ ready: true, silentNodes: ['n1'] });
-  });
-
-  test('of nodes and addresses wait no longer for a node that is not ready any more, or gone', async () => {
-    await using it = new Harness();
-    it.add(...node('n1'), ...node('n2'));
-    it.source.markSynced();
-    await it.start();
-    it.add(...node('n1', false));
-    it.source.delete('Node', '', 'n2');
-    await it.settle();
-    expect(await it.keys(canaries)).toContain('nodes/v1');
-  });
-});
-
-describe('A restart', () => {
-  test('withdraws nothing, writes nothing twice over, and keeps every number', async () => {
-    await using it = new Harness();
-    it.add(...shop());
-    it.source.markSynced();
-    await it.start();
-    const before = await it.stored(workloads);
-    const deleted: string[] = [];
-    const follow = new AbortController();
-    const watching = (async () => {
-      for await (const batch of it.store.listAndWatch('', { signal: follow.signal }))
-        if (batch.type === 'changes')
-          for (const event of batch.events) if (event.type === 'delete') deleted.push(toText(event.key));
-    })();
-    await it.stop();
-    await it.clock.advance(60_000);
-    expect(await it.stored(workloads)).toEqual(before);
-    await it.start();
-    expect(await it.stored(workloads)).toEqual(before);
-    expect(deleted).toEqual([]);
-    follow.abort();
-    await watching;
-  });
-
-  test('removes what an earlier life left, once everything has been listed and not before', async () => {
-    await using it = new Harness();
-    it.add(...shop(), ...service('gone'));
-    it.source.markSynced();
-    await it.start();
-    await it.stop();
-    await it.store.put('isthmus/v1/own-set/n9', 'not ours');
-    await it.store.put('cilium/state/services/v1/west/shop/web', 'not ours');
-    const source = new (it.source.constructor as typeof import('../../../../kubernetes/index.ts').MemorySource)();
-    for (const object of shop()) if (object.metadata.name !== 'db-1') source.set(object);
-    await it.start({ source });
-    expect(await it.keys(services)).toEqual(['shop/gone', 'shop/web']);
-    expect(await it.keys(workloads)).toContain('n1/shop/db-1');
-    source.markSynced();
-    await it.settle();
-    expect(await it.keys(services)).toEqual(['shop/web']);
-    expect(await it.keys(workloads)).toEqual(['n1/shop/web-1', 'n1/shop/web-2']);
-    expect(await it.keys('cilium/state/services/v1/west/')).toEqual(['shop/web']);
-    expect(await it.keys('isthmus/v1/own-set/')).toEqual(['n9']);
-  });
-
-  test('of the source takes away what it no longer names, after it has named everything', async () => {
-    await using it = new Harness();
-    let life = 0;
-    const source = {
-      description: 'flaky',
-      kinds: kubernetesKinds,
-      async *watch(signal: AbortSignal) {
-        life++;
-        const first = life === 1;
-        for (const object of shop())
-          if (first || object.metadata.name !== 'web-2') yield { type: 'upsert' as const, object };
-        for (const kind of kubernetesKinds) yield { type: 'synced' as const, kind };
-        if (first) {
-          await it.clock.sleep(5_000, signal);
-          throw new Error('connection lost');
-        }
-        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-      },
-    };
-    await it.start({ source });
-    expect(await it.keys(workloads)).toContain('n1/shop/web-2');
-    await it.clock.advance(6_000);
-    await it.settle();
-    expect(life).toBe(2);
-    expect(await it.keys(workloads)).toEqual(['n1/shop/db-1', 'n1/shop/web-1']);
   });
 });
 

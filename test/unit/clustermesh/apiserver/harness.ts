@@ -145,3 +145,16 @@ endpoints: ${endpoints}
 ports: [{name: http, port: 8080}]
 `);
 }
+
+/** A small cluster: a namespace with three pods on a node, and a Service that is shared. */
+export function shop(): KubernetesObject[] {
+  return [
+    ...namespace('shop', ', labels: {team: red}'),
+    ...node('n1'),
+    ...pod('web-1'),
+    ...pod('web-2', { ip: '10.1.0.6' }),
+    ...pod('db-1', { app: 'db', ip: '10.1.0.7' }),
+    ...service('web'),
+    ...slice('web-abc', 'web'),
+  ];
+}
