@@ -244,7 +244,8 @@ export class RemoteCluster implements Rememberable {
     await retry((attempt) => this.#attempt(config, attempt), {
       clock: this.#deps.clock,
       signal,
-      schedule: linear({ stepMs: 1000, maxMs: 30_000 }),
+      // Many agents lose a remote at the same moment, and one agent all of its remotes: they come back one by one.
+      schedule: linear({ stepMs: 1000, maxMs: 30_000, jitter: 0.5 }),
       onFailure: (error, failures, delayMs) => {
         this.#failed(error);
         this.#log.warn('Connection to a remote cluster failed', {

@@ -11,7 +11,12 @@ export function exponential(options: {
   return (failures, random) => Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 40)) * (1 - jitter * random);
 }
 
-/** `n · step`, at most `max`: the manner of Cilium's controllers. */
-export function linear(options: { readonly stepMs: number; readonly maxMs: number }): Schedule {
-  return (failures) => Math.min(options.maxMs, failures * options.stepMs);
+/** `n · step`, at most `max`: the manner of Cilium's controllers; taken down by up to `jitter` (a part of 1; none unless told). */
+export function linear(options: {
+  readonly stepMs: number;
+  readonly maxMs: number;
+  readonly jitter?: number;
+}): Schedule {
+  const { stepMs, maxMs, jitter = 0 } = options;
+  return (failures, random) => Math.min(maxMs, failures * stepMs) * (1 - jitter * random);
 }

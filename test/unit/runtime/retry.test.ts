@@ -78,5 +78,7 @@ describe('schedules', () => {
   test('grow linearly, as those of Cilium do', () => {
     const slow = linear({ stepMs: 1000, maxMs: 3000 });
     expect([1, 2, 3, 4].map((failures) => slow(failures, 0.5))).toEqual([1000, 2000, 3000, 3000]);
+    const jittered = linear({ stepMs: 1000, maxMs: 3000, jitter: 0.5 });
+    expect([jittered(1, 0), jittered(2, 0.5), jittered(9, 1)]).toEqual([1000, 1500, 1500]);
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import {
   OwnSpace,
+  type PeerConfig,
   type PeerEvent,
   RemoteClusters,
   cacheKeyOf,
@@ -12,7 +13,15 @@ import {
   nodeKey,
   syncedKey,
 } from '../../../../clustermesh/index.ts';
-import { EngineStore, MemoryEngine, type Store, toText } from '../../../../kvstore/index.ts';
+import {
+  type Bytes,
+  EngineStore,
+  MemoryEngine,
+  type Store,
+  type WatchBatch,
+  type WatchOptions,
+  toText,
+} from '../../../../kvstore/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { clusterIdOf, identityRange } from '../../../../values/identity/index.ts';
@@ -47,13 +56,17 @@ describe('the remote clusters of an agent', () => {
     for (const stop of stops.splice(0)) await stop();
   });
 
-  const follow = (side: Side, options: { maxConnectedClusters?: 255 | 511; id?: number } = {}) => {
+  const follow = (
+    side: Side,
+    options: { maxConnectedClusters?: 255 | 511; id?: number; concurrentSyncs?: number } = {},
+    openStore = side.openStore,
+  ) => {
     const peers = new Peers();
     const { id = 1, ...others } = options;
     const clusters = new RemoteClusters(
       { own: { cluster: 'east', clusterId: id }, concurrentSyncs: 64, ...others },
       {
-        openStore: side.openStore,
+        openStore,
         view: side.view,
         services: side.services,
         ownSpace: new OwnSpace(),
@@ -109,6 +122,66 @@ describe('the remote clusters of an agent', () => {
       failure: 'clusterID 77 is already used by cluster c77',
     });
     expect(identityRange(511, 511)).toEqual({ min: 511 * 32_768, max: 512 * 32_768 - 1 });
+  }, 120_000);
+
+  test('may all come back at once, 254 of them: a few are listed at a time, and nothing is lost', async () => {
+    const side = new Side();
+    const engine = new MemoryEngine({ clock: side.clock });
+    const store = new EngineStore(engine, { clock: side.clock, endpoint: 'memory' });
+    const names = Array.from({ length: 254 }, (_, i) => `c${i + 2}`);
+    for (const [i, name] of names.entries()) {
+      side.engines.set(name, engine);
+      await copyOfSmallCluster(store, name, i + 2, 255);
+    }
+    await store.put(heartbeatKey, new Date(side.clock.now()).toISOString());
+    let listing = 0;
+    let most = 0;
+    const attempts: number[] = [];
+    const openStore = (peer: PeerConfig): Store => {
+      attempts.push(side.clock.monotonicMs());
+      const opened = side.openStore(peer);
+      const listAndWatch = async function* (prefix: Bytes, options: WatchOptions): AsyncGenerator<WatchBatch> {
+        const counts = String(prefix).startsWith('cilium/cache/');
+        let begun = false;
+        try {
+          for await (const batch of opened.listAndWatch(prefix, options)) {
+            if (counts && batch.type === 'restart' && !begun) most = Math.max(most, ++listing);
+            if (counts && batch.type === 'restart') begun = true;
+            if (begun && batch.type === 'synced') listing -= 1;
+            if (batch.type === 'synced') begun = false;
+            yield batch;
+          }
+        } finally {
+          if (begun) listing -= 1;
+        }
+      };
+      return Object.create(opened, { listAndWatch: { value: listAndWatch } }) as Store;
+    };
+    const mesh = follow(side, { concurrentSyncs: 4 }, openStore);
+    mesh.add(...names);
+    const readyOnes = (): number => mesh.clusters.statuses().filter(({ ready }) => ready).length;
+    const allReady = async (): Promise<void> => {
+      for (let turn = 0; turn < 1000 && readyOnes() < 254; turn++) {
+        await side.clock.advance(100);
+        await settle(20);
+      }
+      expect(readyOnes()).toBe(254);
+    };
+    await allReady();
+    const { counts, version } = side.view;
+    side.cut();
+    await side.clock.advance(20_000);
+    await settle();
+    expect(readyOnes()).toBe(0);
+    expect(side.view.counts).toEqual(counts);
+    attempts.length = 0;
+    side.heal();
+    await store.put(heartbeatKey, new Date(side.clock.now()).toISOString());
+    await allReady();
+    expect(side.view.version).toBe(version);
+    expect(most).toBeLessThanOrEqual(4);
+    // Not in step: a server that is back must not have all of them in the same moment.
+    expect(new Set(attempts).size).toBeGreaterThan(20);
   }, 120_000);
 
   test('keep an id to whom came first, until its configuration goes', async () => {
@@ -342,9 +415,14 @@ describe('the remote clusters of an agent', () => {
   });
 });
 
-/** A node, an address and its identity, as a kvstoremesh of a mesh of 511 keeps them. */
-async function copyOfSmallCluster(store: Store, name: string, id: number): Promise<void> {
-  const identity = id * 32_768 + 5;
+/** A node, an address and its identity, as a kvstoremesh keeps them. */
+async function copyOfSmallCluster(
+  store: Store,
+  name: string,
+  id: number,
+  maxConnectedClusters: 255 | 511 = 511,
+): Promise<void> {
+  const identity = identityRange(id, maxConnectedClusters).min + 5;
   const address = `10.${Math.floor(id / 256) + 100}.${id % 256}.1`;
   const host = `192.168.${Math.floor(id / 256)}.${id % 256}`;
   const scratch = new Map<string, string>();
@@ -361,6 +439,6 @@ async function copyOfSmallCluster(store: Store, name: string, id: number): Promi
     await store.put(syncedKey(name, kind, 'cache'), 'now');
   await store.put(
     clusterConfigKey(name),
-    encodeClusterConfig({ id, syncedCanaries: true, cached: true, maxConnectedClusters: 511 }),
+    encodeClusterConfig({ id, syncedCanaries: true, cached: true, maxConnectedClusters }),
   );
 }
