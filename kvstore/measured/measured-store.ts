@@ -56,8 +56,7 @@ export function measureStore(store: Store, clock: Clock, metrics: StoreMetrics):
 }
 
 function leaseTtlOf(store: Store): Pick<Store, 'leaseTtl'> {
-  const { leaseTtl } = store;
-  return leaseTtl ? { leaseTtl: leaseTtl.bind(store) } : {};
+  return store.leaseTtl ? { leaseTtl: async (id, options) => await store.leaseTtl?.(id, options) } : {};
 }
 
 type Timed = <T>(key: Bytes, kind: 'read', action: string, call: () => Promise<T>) => Promise<T>;

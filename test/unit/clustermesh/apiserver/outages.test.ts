@@ -4,7 +4,7 @@ import { followedKinds, kubernetesSource } from '../../../../kubernetes/index.ts
 import { EngineStore, MemoryEngine, type Store, toText } from '../../../../kvstore/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
-import { FakeApiServer, type RawObject } from '../../../support/fake-api-server.ts';
+import { FakeApiServer } from '../../../support/fake-api-server.ts';
 import { Link } from '../kvstoremesh/support.ts';
 
 const kinds = followedKinds({ mode: 'kubernetes', serviceExports: false });
@@ -37,7 +37,7 @@ function put(kind: keyof typeof paths, name: string, rest: object = {}, namespac
   const { metadata, ...more } = rest as { readonly metadata?: object };
   const scoped = kind === 'Node' || kind === 'Namespace' ? {} : { namespace };
   const apiVersion = /\/apis\/(.*)\/[a-z]+$/.exec(paths[kind])?.[1] ?? 'v1';
-  api.set(paths[kind], { apiVersion, kind, metadata: { name, ...scoped, ...metadata }, ...more } as RawObject);
+  api.set(paths[kind], { apiVersion, kind, metadata: { name, ...scoped, ...metadata }, ...more });
 }
 const pod = (name: string, ip: string, app = 'web'): void =>
   put('Pod', name, {
