@@ -156,15 +156,8 @@ export class Apiserver implements AsyncDisposable {
     for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
     if (allocator) {
       tasks.run((running) => allocator.run(running));
-      tasks.run(async (running) => {
-        meta.set(identityQuestionKey, this.#answers.question);
-        await meta.synced(running);
-        this.#asked = true;
-      });
-      tasks.run(async (running) => {
-        await this.#opening.opened(running);
-        this.#publisher.release();
-      });
+      tasks.run((running) => this.#askForIdentities(running));
+      tasks.run((running) => this.#openIdentities(running));
     }
     tasks.run((running) => this.#publisher.run(running));
     // A lease that went is rarely alone: everything is looked at.
@@ -252,6 +245,7 @@ export class Apiserver implements AsyncDisposable {
       referencePrefix: identityReferencePrefix,
       holders: { prefix: heldNumbersPrefix, read: this.#answers.read },
       opening: (signal) => this.#opening.opened(signal),
+      onReplaced: () => this.#storeReplaced(),
       ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
     });
   }
@@ -285,6 +279,33 @@ export class Apiserver implements AsyncDisposable {
       endpointSlicesExportMode:
         serviceV2 === 'only-endpointslice' ? 'endpointslices-only' : 'services-and-endpointslices',
     });
+  }
+
+  /** Asks agents which identities they use, and again whenever the store's content was replaced. */
+  async #askForIdentities(signal: AbortSignal): Promise<void> {
+    const { meta } = this.#channels;
+    for (;;) {
+      const { question } = this.#answers;
+      meta.set(identityQuestionKey, question);
+      await meta.synced(signal);
+      this.#asked = question === this.#answers.question;
+      while (question === this.#answers.question) await this.#wake.next(signal);
+    }
+  }
+
+  async #openIdentities(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#opening.opened(signal);
+      this.#publisher.release();
+      while (this.#opening.isOpen) await this.#wake.next(signal);
+    }
+  }
+
+  #storeReplaced(): void {
+    this.#answers.ask();
+    this.#asked = false;
+    this.#opening.close();
+    this.#wake.notify();
   }
 
   async #beat(signal: AbortSignal): Promise<void> {

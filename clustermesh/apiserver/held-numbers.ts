@@ -4,10 +4,10 @@ import { type HeldNumber, type RemoteOrigin, decodeHeldNumbers, decodeIdentity }
 
 /**
  * What nodes say of the identities they use, and whether they say it to us: a store that was put back to an older copy
- * also tells what was said at that time. So each life of an apiserver asks in a word of its own, and who repeats it answers.
+ * also tells what was said at that time. So we ask in a word of our own, and who repeats it answers.
  */
 export class HeldAnswers {
-  readonly question = randomUUID();
+  #question = randomUUID();
   readonly #origin: RemoteOrigin;
   readonly #answered = new Set<string>();
 
@@ -15,11 +15,21 @@ export class HeldAnswers {
     this.#origin = origin;
   }
 
+  get question(): string {
+    return this.#question;
+  }
+
+  /** Asks anew: what was answered before counts no more. */
+  ask(): void {
+    this.#question = randomUUID();
+    this.#answered.clear();
+  }
+
   /** Reads what the node `holder` says. @throws {InvalidRecordError} for those of another cluster, too */
   readonly read = (holder: string, { value }: KeyValue): readonly HeldNumber[] => {
     const { numbers, answers } = decodeHeldNumbers(holder, value);
     for (const { id, text } of numbers) decodeIdentity(String(id), text, this.#origin);
-    if (answers === this.question) this.#answered.add(holder);
+    if (answers === this.#question) this.#answered.add(holder);
     return numbers;
   };
 

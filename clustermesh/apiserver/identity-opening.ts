@@ -43,13 +43,19 @@ export class IdentityOpening {
     return this.#isOpen ? [] : (this.#missing() ?? []);
   }
 
+  /** From now on nothing is given again, until those who hold numbers have spoken anew. */
+  close(): void {
+    this.#isOpen = this.#options.longestMs === 0;
+  }
+
   /** Settles once new identities may be given. */
   async opened(signal: AbortSignal): Promise<void> {
     const { clock, wake, log, longestMs } = this.#options;
     let until: number | undefined;
     while (!this.#isOpen) {
       const missing = this.#missing();
-      if (missing && this.#options.asked()) until ??= clock.monotonicMs() + longestMs;
+      if (!this.#options.asked()) until = undefined;
+      else if (missing) until ??= clock.monotonicMs() + longestMs;
       const leftMs = until === undefined ? lookMs : until - clock.monotonicMs();
       if (missing?.length === 0 || leftMs <= 0) {
         this.#isOpen = true;

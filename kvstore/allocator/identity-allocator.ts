@@ -195,6 +195,12 @@ export class IdentityAllocator {
     }
   }
 
+  /** The store is another one, or an older one: who refers to numbers has to say so anew. */
+  #close(): void {
+    this.#opened = undefined;
+    this.#options.onReplaced?.();
+  }
+
   /** Takes over what those who refer to numbers say of them. What the store says itself is not changed by that. */
   async #learnReferences(signal: AbortSignal): Promise<void> {
     const { store, referencePrefix } = this.#options;
@@ -338,6 +344,7 @@ export class IdentityAllocator {
     const seen = new Set<number>();
     for await (const batch of this.#options.store.listAndWatch(prefix, { signal })) {
       if (batch.type === 'restart') seen.clear();
+      if (batch.type === 'restart' && batch.reason === 'store-replaced') this.#close();
       for (const id of this.#touched(batch, hidden, seen)) await this.#repair(id, signal);
     }
   }

@@ -29,10 +29,15 @@ export interface IdentityAllocatorOptions {
   /** The same for nodes that say all of it in one key each. */
   readonly holders?: HoldersOptions;
   /**
-   * New numbers are given only after this has settled: when everybody who may hold numbers of an earlier life of the store
-   * has said so. What is known is given at once.
+   * Numbers are given only after this has settled: when everybody who may hold numbers of an earlier life of the store
+   * has said so: what is known too, since it may be known from long ago.
    */
   readonly opening?: (signal: AbortSignal) => Promise<void>;
+  /**
+   * Called when the store's content was replaced while it was followed, before any of the new is looked at: {@link opening}
+   * is asked again by whoever wants a number from now on.
+   */
+  readonly onReplaced?: () => void;
   /** A lock under this prefix and the number is held while a number is deleted, as others do who collect, too. */
   readonly lockPrefix?: string;
 }

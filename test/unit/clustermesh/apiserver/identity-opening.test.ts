@@ -9,6 +9,8 @@ import {
 } from '../../../../clustermesh/index.ts';
 import { IdentityOpening } from '../../../../clustermesh/apiserver/identity-opening.ts';
 import { Wake } from '../../../../clustermesh/apiserver/wake.ts';
+import type { RestartReason, Store, WatchBatch } from '../../../../kvstore/index.ts';
+import { passing } from '../../../contract/store/suite/defective-watches.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 import { Harness, namespace, node, pod, service } from './harness.ts';
@@ -50,6 +52,29 @@ const identityOf = async (it: Harness, name: string, on: string): Promise<number
   const value = (await it.stored(workloads))[`${on}/shop/${name}`];
   return value === undefined ? undefined : decodeWorkload(`${on}/shop/${name}`, value).identity;
 };
+
+/** A store whose watches can be told that its content was replaced. */
+class ReplaceableLink {
+  readonly store: Store;
+  #cut = new AbortController();
+
+  constructor(store: Store) {
+    this.store = passing(store, { listAndWatch: (prefix, options) => this.#follow(store, prefix, options) });
+  }
+
+  replace(): void {
+    this.#cut.abort();
+    this.#cut = new AbortController();
+  }
+
+  async *#follow(store: Store, ...[prefix, options]: Parameters<Store['listAndWatch']>): AsyncGenerator<WatchBatch> {
+    for (let reason: RestartReason = 'start'; !options.signal.aborted; reason = 'store-replaced') {
+      const signal = AbortSignal.any([options.signal, this.#cut.signal]);
+      for await (const batch of store.listAndWatch(prefix, { ...options, signal }))
+        yield batch.type === 'restart' ? { ...batch, reason } : batch;
+    }
+  }
+}
 
 describe('New identities', () => {
   test('wait for what the agents of all ready nodes say they use; everything else does not', async () => {
@@ -126,6 +151,35 @@ describe('New identities', () => {
     await says(it, 'n1', [{ id: a ?? 0, text: natural.a.text, hidden: false }]);
     await it.clock.advance(1_000);
     expect(it.apiserver.status().errors).toEqual([]);
+  });
+
+  test('wait anew when the store is put back while they are given', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    const link = new ReplaceableLink(it.store);
+    await it.start({ ...patient, store: link.store });
+    const contested = natural.a.id + 9;
+    const gone = { id: contested, text: natural.a.text.replace('app=a', 'app=gone'), hidden: false };
+    await says(it, 'n1', [gone]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
+    // In the copy, that number means what a new pod is about to need, and nobody has said otherwise yet.
+    const earlier = (await it.stored(identityQuestionKey))[''] ?? '';
+    await says(it, 'n1', [], earlier);
+    await it.clock.advance(1_000);
+    link.replace();
+    await it.store.put(`${identities}${contested}`, natural.a.text.replace('app=a', 'app=c'));
+    it.add(...pod('c', { app: 'c', ip: '10.1.0.9' }));
+    await it.clock.advance(5_000);
+    expect(await it.keys(workloads)).toEqual(['n1/shop/a', 'n2/shop/b']);
+    expect(it.apiserver.status().waitingFor).toContain('identities that node n1 uses');
+    await says(it, 'n1', [gone]);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await identityOf(it, 'c', 'n1')).toBeGreaterThan(0);
+    expect(await identityOf(it, 'c', 'n1')).not.toBe(contested);
+    expect(it.apiserver.status().errors).toEqual([expect.objectContaining({ object: `identity ${contested}` })]);
   });
 
   test('wait from when the question is in the store, however long that takes', async () => {
