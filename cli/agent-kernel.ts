@@ -1,7 +1,8 @@
 import { makeDirectory } from '../runtime/files/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
+import { UsageError } from '../runtime/options/index.ts';
 import type { ApiRoutes } from '../runtime/serve/index.ts';
-import { type Kernel, MemoryKernel, openLinuxKernel } from '../kernel/index.ts';
+import { type Kernel, KernelError, MemoryKernel, openLinuxKernel } from '../kernel/index.ts';
 
 export interface AgentKernelOptions {
   readonly kernel: 'linux' | 'memory';
@@ -16,12 +17,20 @@ export interface AgentKernel {
   readonly apiRoutes?: (own: ApiRoutes) => ApiRoutes;
 }
 
-/** The kernel that an agent drives: this machine's, or one in memory that sends no packet. */
+/** The kernel that an agent drives: this machine's, or one in memory that sends no packet. @throws {UsageError} without the rights. */
 export async function openAgentKernel(options: AgentKernelOptions, log: Logger): Promise<AgentKernel> {
   if (options.kernel === 'memory') return await memoryKernel(options);
-  const kernel = await openLinuxKernel({ tcMode: options.tcMode, log });
-  makeDirectory(options.bpfDir, 0o700);
-  return { kernel };
+  try {
+    const kernel = await openLinuxKernel({ tcMode: options.tcMode, log });
+    makeDirectory(options.bpfDir, 0o700);
+    return { kernel };
+  } catch (error) {
+    if (!(error instanceof KernelError && (error.code === 'EPERM' || error.code === 'EACCES'))) throw error;
+    throw new UsageError(`This process may not drive the kernel: ${error.message}`, {
+      hint: 'run it as root, with CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN; without packets: --kernel memory',
+      cause: error,
+    });
+  }
 }
 
 async function memoryKernel({ nodeIp, tcMode }: AgentKernelOptions): Promise<AgentKernel> {

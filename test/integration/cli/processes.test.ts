@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openEmbeddedEngine } from '../../../kvstore/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
+import { needs } from '../../support/probe.ts';
 
 const isthmus = join(import.meta.dirname, '../../../bin/isthmus');
 
@@ -131,6 +132,24 @@ describe('isthmus store serve', () => {
     const get = async (path: string): Promise<string> => await (await fetch(`http://127.0.0.1:${port}${path}`)).text();
     expect([await get('/healthz'), await get('/readyz')]).toEqual(['ok\n', 'ok\n']);
     expect(await get('/metrics')).toContain('process_resident_memory_bytes ');
+  });
+});
+
+needs('root', 'libbpf')('isthmus agent', () => {
+  test('says what it needs where it may not drive the kernel, and exits 2', async () => {
+    const config = join(folder, 'store.yaml');
+    await writeFile(config, 'endpoints: [http://127.0.0.1:1]\n');
+    const own = ['--cluster-name=east', '--cluster-id=1', '--node-name=n', '--node-ip=192.0.2.1'];
+    const files = [`--state-dir=${folder}/state`, `--api-socket=${folder}/run/agent.sock`, `--bpf-dir=${folder}/bpf`];
+    const words = ['agent', ...own, ...files, '--store=etcd', `--store-config=${config}`];
+    // Still root, with no right beyond those of an owner of files.
+    const run = spawnSync('setpriv', ['--bounding-set=-all', '--inh-caps=-all', isthmus, ...words], {
+      encoding: 'utf8',
+    });
+    expect([run.status, run.stdout]).toEqual([2, '']);
+    expect(run.stderr).toMatch(
+      /This process may not drive the kernel: .*: EPERM\n {2}run it as root, with CAP_NET_ADMIN/,
+    );
   });
 });
 
