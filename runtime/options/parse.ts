@@ -25,12 +25,14 @@ export function parseOptions<const S extends OptionSpecs>(specs: S, input: Parse
   const { given, positionals, rest } = split(specs, input.argv);
   const values: Record<string, unknown> = {};
   for (const [flag, spec] of Object.entries(specs)) {
-    const texts = given.get(flag);
+    const required = 'required' in spec && spec.required;
+    // An empty text is nothing where something has to be given: `--data-dir "$UNSET"`.
+    const texts = required && given.get(flag)?.every((text) => text === '') ? undefined : given.get(flag);
     const fromEnv = input.env?.[environmentName(flag)];
     const name = valueName(flag, spec);
     if (texts) values[name] = readValue(`--${flag}`, spec, texts);
     else if (fromEnv !== undefined && fromEnv !== '') values[name] = readValue(environmentName(flag), spec, [fromEnv]);
-    else if ('required' in spec && spec.required)
+    else if (required)
       throw new UsageError(`--${flag} is required: ${spec.help}`, {
         option: `--${flag}`,
         hint: `give --${flag} or set ${environmentName(flag)} (${expectation(spec)})`,

@@ -86,6 +86,8 @@ describe('parsing options', () => {
 
   test.each([
     { argv: [], message: '--data-dir is required: Where the data is' },
+    { argv: ['--data-dir', ''], message: '--data-dir is required: Where the data is' },
+    { argv: ['--data-dir='], message: '--data-dir is required: Where the data is' },
     { argv: ['--data-dir'], message: '--data-dir expects a text' },
     { argv: ['--data-dir', '--insecure'], message: '--data-dir expects a text' },
     {
