@@ -1,5 +1,5 @@
 import type { Clock } from '../../runtime/clock/index.ts';
-import { type Bytes, type KeyValue, type Store } from '../contract/index.ts';
+import { type Bytes, InvalidRequestError, type KeyValue, type Store } from '../contract/index.ts';
 import { isCopyRecord } from './copier-leases.ts';
 import { keyTextOf } from './wish.ts';
 
@@ -126,8 +126,16 @@ async function getAll(
   signal: AbortSignal,
 ): Promise<readonly (KeyValue | undefined)[]> {
   const then = keys.map((key) => ({ type: 'get', key }) as const);
-  const { results } = await store.transact({ when: [], then }, { signal });
-  return results.map((result) => (result.type === 'get' ? result.entry : undefined));
+  try {
+    const { results } = await store.transact({ when: [], then }, { signal });
+    return results.map((result) => (result.type === 'get' ? result.entry : undefined));
+  } catch (error) {
+    if (!(error instanceof InvalidRequestError)) throw error;
+    // A key that this store cannot hold is not in it; which one that is has to be found out.
+    if (keys.length <= 1) return [undefined];
+    const half = keys.length >> 1;
+    return [...(await getAll(store, keys.slice(0, half), signal)), ...(await getAll(store, keys.slice(half), signal))];
+  }
 }
 
 function stateOf(entry: KeyValue | undefined): string {
