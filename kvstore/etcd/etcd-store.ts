@@ -109,7 +109,7 @@ export class EtcdStore implements Store {
           batchSize: options.pageSize ?? defaultBatch,
           ...maxPageOf(options.pageSize, this.#options.maxPage),
           revision: options.revision ?? 0,
-          serializable: false,
+          withoutQuorum: false,
           lent: false,
         });
         for await (const { entries, revision, last } of parts) {

@@ -101,7 +101,7 @@ async function* finishListing(
     what: `list ${name}`,
     revision: position.listRevision,
     after: position.lastKey,
-    serializable: true,
+    withoutQuorum: true,
     lent: true,
   });
   for await (const { entries, header, revision } of parts) {

@@ -3,7 +3,7 @@ import { linkedController } from '../../../runtime/tasks/index.ts';
 import { ProtocolError, toText } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { PageRoom } from '../http2/index.ts';
-import { GrpcError } from '../session/index.ts';
+import { GrpcError, hasNoQuorum } from '../session/index.ts';
 import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
 import type { ChangeColumns } from './change-columns.ts';
 import { PageSizer } from './page-sizer.ts';
@@ -27,8 +27,8 @@ export interface ListSettings {
   readonly after?: Uint8Array | undefined;
   /** What entries lie in may be used again as soon as the next part is asked for. */
   readonly lent: boolean;
-  /** Answered by the very server we are connected to, which may be behind others: for who goes on watching there. */
-  readonly serializable: boolean;
+  /** Where the members have lost their quorum, what the one we are connected to knows will do: no more can be had. */
+  readonly withoutQuorum: boolean;
 }
 
 /** Why nothing more is read. Made once: an error's stack costs as much as a small listing. */
@@ -45,6 +45,9 @@ export interface ListPart {
 /**
  * Reads a prefix at one revision over one connection, page by page. The next page is asked for before the consumer gets
  * this one: the server prepares it meanwhile, which takes it as long as we take to work on a page. At least one part comes.
+ *
+ * A member that lags behind the others could answer without what was acknowledged elsewhere, so the first page is read
+ * through the leader (linearizable). Behind it the member has caught up, and the pages that follow are its own affair.
  */
 export async function* listParts(
   session: EtcdSession,
@@ -54,18 +57,24 @@ export async function* listParts(
   using reading = linkedController(settings.signal);
   const slice = new TimeSlice(settings.clock);
   const sizer = new PageSizer();
-  const read = (from: Pick<ListSettings, 'revision' | 'after'>): Promise<WholePage> => {
-    const page = wholePage(session, connection, { ...settings, ...from, signal: reading.signal }, sizer);
+  const read = (from: Pick<ListSettings, 'revision' | 'after'>, serializable: boolean): Promise<WholePage> => {
+    const wanted = { ...settings, ...from, serializable, signal: reading.signal };
+    const page = wholePage(session, connection, wanted, sizer);
     // Whoever waits for it learns of a failure; nobody may.
     page.catch(() => undefined);
     return page;
   };
-  let next: Promise<WholePage> | undefined = read(settings);
+  const readFirst = (): Promise<WholePage> =>
+    read(settings, false).catch((error: unknown) => {
+      if (!settings.withoutQuorum || !hasNoQuorum(error)) throw error;
+      return read(settings, true);
+    });
+  let next: Promise<WholePage> | undefined = readFirst();
   try {
     while (next) {
       const { parts, revision, after, more, failure, room }: WholePage = await next;
       using _room = room;
-      next = more && !failure ? read({ revision, after }) : undefined;
+      next = more && !failure ? read({ revision, after }, true) : undefined;
       for (const [i, part] of parts.entries()) {
         yield { ...part, revision, last: !more && i === parts.length - 1 };
         await slice.giveWay();
@@ -77,6 +86,10 @@ export async function* listParts(
     reading.abort(listed);
     (await next?.catch(() => undefined))?.room?.[Symbol.dispose]();
   }
+}
+
+interface PageSettings extends ListSettings {
+  readonly serializable: boolean;
 }
 
 interface WholePage {
@@ -94,7 +107,7 @@ interface WholePage {
 async function wholePage(
   session: EtcdSession,
   connection: Connection,
-  settings: ListSettings,
+  settings: PageSettings,
   sizer: PageSizer,
 ): Promise<WholePage> {
   const limit = Math.min(sizer.limit, settings.maxPage ?? Number.MAX_SAFE_INTEGER);
@@ -143,7 +156,7 @@ interface PagePart {
 async function* page(
   session: EtcdSession,
   connection: Connection,
-  settings: ListSettings,
+  settings: PageSettings,
   { revision, after, limit, reader, slice, room }: PageRequest,
 ): AsyncGenerator<PagePart, void, void> {
   const { prefix, signal, batchSize, serializable } = settings;

@@ -4,4 +4,4 @@ export type { RequestLimits } from './limiter.ts';
 export { type Endpoint, parseEndpoint } from './endpoint.ts';
 export type { EtcdSessionOptions, EtcdTarget } from './options.ts';
 export { type CallSettings, EtcdSession } from './session.ts';
-export { GrpcError, NotSentError, isStaleToken, storeError } from './store-errors.ts';
+export { GrpcError, NotSentError, hasNoQuorum, isStaleToken, storeError } from './store-errors.ts';

@@ -34,6 +34,15 @@ export function isStaleToken(error: unknown): boolean {
   );
 }
 
+/** A member has said that too few of the others are there to ask: etcd's `ErrNoLeader`, and `ErrTimeout` of a linearizable read. */
+export function hasNoQuorum(error: unknown): boolean {
+  return (
+    error instanceof UnavailableError &&
+    error.cause instanceof GrpcError &&
+    /etcdserver: (no leader|request timed out)/.test(error.cause.message)
+  );
+}
+
 /**
  * The error of the contract for a status. etcd's texts decide where its codes are shared by several conditions
  * (`etcd-io/etcd:api/v3rpc/rpctypes/error.go`).
