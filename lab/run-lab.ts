@@ -10,7 +10,7 @@ import {
   unmountBpffs,
 } from '../kernel/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
-import { linkedController } from '../runtime/tasks/index.ts';
+import { abortReason, linkedController } from '../runtime/tasks/index.ts';
 import { checkConnectivity, checkFailover, checkServices, surveyServices, unasked } from './checks/index.ts';
 import { binary } from './as-typed.ts';
 import { serveControl } from './control/index.ts';
@@ -41,6 +41,9 @@ export interface RunLabOptions extends LabPlanInput {
   /** One line for each step. */
   readonly onProgress: (line: string) => void;
 }
+
+/** Longer than any step of a lab takes that goes on after it was asked to end. */
+const patienceMs = 10_000;
 
 /** Whoever is not us may not ask; elsewhere than on Linux the modes of directory and socket protect alone. */
 const peerCheck = process.platform === 'linux' ? { checkPeer: checkPeerUid } : {};
@@ -83,7 +86,7 @@ export async function withLab<T>(
     const lab = createLab(plan, options);
     requireUnmade(lab.substrate.resources().namespaces);
     try {
-      await lab.up(ending.signal);
+      await unlessHung(lab.up(ending.signal), ending.signal);
       await using control = await serveControl({
         lab,
         log: options.log,
@@ -91,7 +94,7 @@ export async function withLab<T>(
         onDown: () => ending.abort(new DOMException('The lab was asked to end', 'AbortError')),
       });
       void control;
-      result = await use(lab, ending.signal);
+      result = await unlessHung(use(lab, ending.signal), ending.signal);
     } finally {
       downStarted = performance.now();
       await lab[Symbol.asyncDispose]();
@@ -100,6 +103,26 @@ export async function withLab<T>(
     await removeLab(options.name, options.kernel);
   }
   return { result, downMs: performance.now() - downStarted };
+}
+
+/**
+ * What `work` gives. When the signal aborts it may end in its own time, but not wait for ever for a process of the lab that
+ * hangs. @throws the signal's reason then.
+ */
+async function unlessHung<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const hung = Promise.withResolvers<never>();
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = (): void => {
+    timer = setTimeout(() => hung.reject(abortReason(signal)), patienceMs);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, hung.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 /** Checks everything once: state, every pair of pods, every Service, failover of every global Service. */

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import type { LabReport } from '../../../lab/index.ts';
 import { needs } from '../../support/probe.ts';
-import { eventually, isthmus, labStatus, leftovers, smallLab, succeed, uniqueName } from './isthmus.ts';
+import { eventually, isthmus, labStatus, leftovers, pidOf, smallLab, succeed, uniqueName } from './isthmus.ts';
 
 const describeIf = needs('root', 'netns', 'libbpf', 'bpf', 'cgroup2');
 
@@ -180,6 +180,20 @@ describeIf('the life of a lab', () => {
     child.kill('SIGINT');
     const code = await new Promise((resolve) => child.once('close', resolve));
     expect([code, leftovers(name)]).toEqual([0, []]);
+  }, 60_000);
+
+  test('Ctrl-C ends a lab in which a process hangs, and removes everything', async () => {
+    const name = uniqueName('hung');
+    const child = spawn('bin/isthmus', ['lab', 'run', '--name', name, '--once', ...smallLab], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    await new Promise<void>((resolve) =>
+      child.stderr.on('data', (text: Buffer) => text.toString().includes('mesh is up') && resolve()),
+    );
+    process.kill(await pidOf(name, 'west/node-1/pods'), 'SIGSTOP');
+    child.kill('SIGINT');
+    expect([await ended, leftovers(name)]).toEqual([0, []]);
   }, 60_000);
 
   test('goes on when nobody reads its progress any more, and removes everything in the end', async () => {
