@@ -2,7 +2,7 @@ import { StoreDirectoryError } from './directory-error.ts';
 import { damaged } from './table-file.ts';
 
 /** `lmdb.h`: pages or heads that are not what they must be. */
-const damage = new Set([-30_797, -30_796, -30_795, -30_793]);
+const damage = new Set([-30_797, -30_796, -30_795, -30_793, -30_779]);
 /** Of a file system that cannot map or lock files: ENODEV, EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP. */
 const unable = new Set([19, 22, 37, 38, 95]);
 
@@ -10,7 +10,7 @@ const unable = new Set([19, 22, 37, 38, 95]);
 export function isDamage(error: unknown): boolean {
   return (
     damage.has(codeOf(error)) ||
-    (error instanceof Error && /^MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|PANIC)/.test(error.message))
+    (error instanceof Error && /^MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|PANIC|PROBLEM)/.test(error.message))
   );
 }
 

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { StoreDirectoryError } from './directory-error.ts';
 
 /** The two files of LMDB (`mdb_env_open`). */
-const fileName = 'data.mdb';
+export const fileName = 'data.mdb';
 const lockName = 'lock.mdb';
 
 /** Where LMDB 0.9.9x keeps what in a page that begins a snapshot (`MDB_page_header`, `MDB_meta` in its `mdb.c`). */
-const at = { flags: 18, magic: 24, version: 28, pageSize: 48, freeRoot: 88, mainRoot: 136, lastPage: 144, txn: 152 };
+const at = { flags: 18, magic: 24, version: 28, pageSize: 48, free: 48, main: 96, lastPage: 144, txn: 152 };
+/** … and in what describes a tree (`MDB_db`). */
+const inTree = { depth: 6, branches: 8, leaves: 16, overflows: 24, entries: 32, root: 40 };
+export const treeBytes = 48;
 const headBytes = 168;
 const metaFlag = 0x08;
 const magic = 0xbe_ef_c0_de;
@@ -45,13 +48,10 @@ export function checkTableFile(directory: string, sealed: boolean): void {
       unlinkSync(path);
       return;
     }
-    const heads = [readHead(file, 0)];
-    if (heads[0]) heads.push(readHead(file, heads[0].pageSize));
-    const [first, second] = heads;
-    if (!first || !second) throw damaged(directory, `its ${fileName} does not begin as one`);
-    const newest = second.txn > first.txn ? second : first;
-    const pages = Math.floor(size / first.pageSize);
-    for (const root of newest.roots)
+    const newest = readNewestHead(file);
+    if (!newest) throw damaged(directory, `its ${fileName} does not begin as one`);
+    const pages = Math.floor(size / newest.pageSize);
+    for (const { root } of [newest.free, newest.main])
       if (root !== noRoot && (root > newest.lastPage || root < 2n))
         throw damaged(directory, `its ${fileName} contradicts itself`);
     // Before it was sealed an older isthmus may have written it, which did not keep the file as long as its pages reach.
@@ -70,11 +70,43 @@ function blank(file: number): boolean {
   return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, 0)).every((byte) => byte === 0);
 }
 
-interface Head {
+/** A tree of pages, as a root describes it. */
+export interface Tree {
+  readonly depth: number;
+  readonly branches: bigint;
+  readonly leaves: bigint;
+  readonly overflows: bigint;
+  readonly entries: bigint;
+  readonly root: bigint;
+}
+
+/** What begins a snapshot. */
+export interface Head {
   readonly pageSize: number;
-  readonly roots: readonly bigint[];
+  readonly free: Tree;
+  readonly main: Tree;
   readonly lastPage: bigint;
   readonly txn: bigint;
+}
+
+export function readTree(bytes: Buffer, start: number): Tree {
+  const number = (place: number): bigint => bytes.readBigUInt64LE(start + place);
+  return {
+    depth: bytes.readUInt16LE(start + inTree.depth),
+    branches: number(inTree.branches),
+    leaves: number(inTree.leaves),
+    overflows: number(inTree.overflows),
+    entries: number(inTree.entries),
+    root: number(inTree.root),
+  };
+}
+
+/** The newer of the two, which is the one that LMDB takes; undefined where one is none. */
+export function readNewestHead(file: number): Head | undefined {
+  const first = readHead(file, 0);
+  const second = first && readHead(file, first.pageSize);
+  if (!first || !second) return undefined;
+  return second.txn > first.txn ? second : first;
 }
 
 function readHead(file: number, position: number): Head | undefined {
@@ -83,8 +115,8 @@ function readHead(file: number, position: number): Head | undefined {
   const pageSize = bytes.readUInt32LE(at.pageSize);
   if ((bytes.readUInt16LE(at.flags) & metaFlag) === 0 || bytes.readUInt32LE(at.magic) !== magic) return undefined;
   if (pageSize < 256 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) return undefined;
-  const roots = [at.freeRoot, at.mainRoot].map((place) => bytes.readBigUInt64LE(place));
-  return { pageSize, roots, lastPage: bytes.readBigUInt64LE(at.lastPage), txn: bytes.readBigUInt64LE(at.txn) };
+  const [free, main] = [readTree(bytes, at.free), readTree(bytes, at.main)];
+  return { pageSize, free, main, lastPage: bytes.readBigUInt64LE(at.lastPage), txn: bytes.readBigUInt64LE(at.txn) };
 }
 
 /**

@@ -10,10 +10,12 @@ import { decodeTimes } from './lease-times.ts';
 import { explained } from './lmdb-error.ts';
 import { metaKeys, metaRevision, revisionBytes } from './meta.ts';
 import { readLogKey } from './row-codec.ts';
+import { checkPages } from './page-check.ts';
 import { recordsLeft } from './records-left.ts';
 import { RowArena } from './row-arena.ts';
 import { TableFile, checkTableFile, damaged } from './table-file.ts';
 import type { Table, Tables, Walk } from './table-types.ts';
+import { hasLog } from './wal/index.ts';
 
 /** lmdb-js on pages of 4 KiB. */
 export const maxKeyBytes = 1978;
@@ -36,6 +38,8 @@ export async function openTables(directory: string, clock?: Clock): Promise<Tabl
   try {
     const sealed = markDirectory(directory);
     checkTableFile(directory, sealed !== undefined);
+    // An orderly stop leaves no log. What has one was killed, died over a page, or was copied while it was written.
+    if (sealed !== undefined && hasLog(directory)) await checkPages(directory);
     return await openLocked(directory, lock, sealed);
   } catch (error) {
     await lock[Symbol.asyncDispose]();

@@ -179,6 +179,11 @@ export function lacks(directory: string, owner: string): string | undefined {
   return undefined;
 }
 
+/** Whether the last process that had the store did not end in an orderly way. */
+export function hasLog(directory: string): boolean {
+  return logsIn(directory).length > 0;
+}
+
 /** Forgets the logs of earlier processes; the tables must have all that is in them. */
 export function removeLogs(directory: string, except: string): void {
   const kept = join(directory, `${namePrefix}${except}.`);

@@ -1,0 +1,187 @@
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Engine } from '../../../../kvstore/contract/index.ts';
+import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
+import { checkPages } from '../../../../kvstore/embedded/page-check.ts';
+import { systemClock as clock } from '../../../../runtime/clock/index.ts';
+import { Random } from '../../../../runtime/random/index.ts';
+
+const pageSize = 4096;
+const none = 0xffff_ffff_ffff_ffffn;
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'isthmus-page-check-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const open = (): Promise<Engine> => openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
+const name = (i: number): Buffer => Buffer.from(`k${String(i).padStart(5, '0')}`);
+const tables = (): string => join(directory, 'data.mdb');
+
+/** Three levels of pages, long values among them, and pages that are free. */
+async function fill(engine: Engine, value = 'x'): Promise<void> {
+  for (let i = 0; i < 4000; i++)
+    void engine.put({ key: name(i), value: Buffer.alloc(i % 100 === 0 ? 9000 : 300, value) });
+  for (let i = 0; i < 4000; i += 7) void engine.deleteRange({ key: name(i) });
+  await engine.put({ key: name(4000), value: Buffer.from(value) });
+  await engine.compact(engine.revision - 100);
+}
+
+/** The newest head and every page that its trees consist of, found in another way than by walking down. */
+function pagesInUse(bytes: Buffer): number[] {
+  const txns = [0, pageSize].map((start) => bytes.readBigUInt64LE(start + 152));
+  const head = (txns[1] ?? 0n) > (txns[0] ?? 0n) ? pageSize : 0;
+  const found: number[] = [];
+  const waiting = [head + 88, head + 136].map((place) => bytes.readBigUInt64LE(place));
+  for (let page = waiting.pop(); page !== undefined; page = waiting.pop()) {
+    if (page === none) continue;
+    found.push(Number(page));
+    const at = Number(page) * pageSize;
+    const flags = bytes.readUInt16LE(at + 18);
+    if (flags & 4) continue;
+    for (let i = 0; i < bytes.readUInt16LE(at + 20); i += 2) {
+      const node = at + 24 + bytes.readUInt16LE(at + 24 + i);
+      const data = node + 8 + bytes.readUInt16LE(node + 6);
+      const kind = bytes.readUInt16LE(node + 4);
+      if (flags & 1) waiting.push(BigInt(bytes.readUInt32LE(node)) | (BigInt(kind) << 32n));
+      else if (kind & 1) waiting.push(bytes.readBigUInt64LE(data));
+      else if (kind & 2) waiting.push(bytes.readBigUInt64LE(data + 40));
+    }
+  }
+  return found;
+}
+
+/** Leaves, and no page above them: keys in between stand in those as well. */
+function blankPagesOf(key: Buffer): void {
+  const bytes = readFileSync(tables());
+  for (const page of pagesInUse(bytes)) {
+    const content = bytes.subarray(page * pageSize, (page + 1) * pageSize);
+    if (content.readUInt16LE(18) & 2 && content.includes(key)) content.fill(0);
+  }
+  writeFileSync(tables(), bytes);
+}
+
+describe('the pages of a store', () => {
+  test('are found good, whatever was written, deleted and compacted, and however it ended', async () => {
+    const random = new Random(7);
+    const below = (limit: number): number => random.int(limit);
+    for (let round = 0; round < 6; round++) {
+      await using engine = await open();
+      for (let i = 0; i < 600; i++) {
+        // Keys of which one begins with another, of zeros, and as long as they may be.
+        const key = Buffer.alloc(1 + below(i % 50 === 0 ? 1900 : 6), below(3));
+        key[key.length - 1] = below(256);
+        if (below(4) === 0)
+          void engine.deleteRange({ key, rangeEnd: Buffer.from([below(256)]) }).catch(() => undefined);
+        else void engine.put({ key, value: Buffer.alloc(below(i % 20 === 0 ? 30_000 : 500)) });
+      }
+      await engine.put({ key: name(0), value: Buffer.from('x') });
+      if (round % 2 === 1) await engine.compact(engine.revision - below(300));
+      // As a kill would leave them: LMDB is always at some commit.
+      const copy = mkdtempSync(join(directory, '..', 'isthmus-page-check-'));
+      copyFileSync(tables(), join(copy, 'data.mdb'));
+      await checkPages(copy);
+      rmSync(copy, { recursive: true });
+    }
+    await checkPages(directory);
+  });
+
+  test('are each missed when one is blank, another one, or from another time', async () => {
+    {
+      await using engine = await open();
+      await fill(engine);
+    }
+    const whole = readFileSync(tables());
+    const pages = pagesInUse(whole);
+    expect(pages.length).toBeGreaterThan(500);
+    await checkPages(directory);
+    const unnoticed: string[] = [];
+    const file = openSync(tables(), 'r+');
+    const harm = async (what: string, page: number, change: (bytes: Buffer) => void): Promise<void> => {
+      const good = whole.subarray(page * pageSize, (page + 1) * pageSize);
+      const bad = Buffer.from(good);
+      change(bad);
+      writeSync(file, bad, 0, pageSize, page * pageSize);
+      const error: unknown = await checkPages(directory).catch((thrown: unknown) => thrown);
+      if (!(error instanceof StoreDirectoryError && error.problem === 'damaged')) unnoticed.push(`${what}: ${page}`);
+      writeSync(file, good, 0, pageSize, page * pageSize);
+    };
+    const random = new Random(8);
+    for (let i = 0; i < 40; i++) {
+      const page = pages[random.int(pages.length)] ?? 0;
+      const other = pages[random.int(pages.length)] ?? 0;
+      await harm('blank', page, (bytes) => bytes.fill(0));
+      await harm('noise', page, (bytes) => bytes.forEach((_, at) => (bytes[at] = random.int(256))));
+      await harm('younger', page, (bytes) => bytes.writeBigUInt64LE(1_000_000n, 8));
+      if (other === page || whole.readUInt16LE(other * pageSize + 18) & 4) continue;
+      // Even under its own number.
+      await harm('another', page, (bytes) => {
+        whole.copy(bytes, 8, other * pageSize + 8, (other + 1) * pageSize);
+      });
+    }
+    closeSync(file);
+    expect(unnoticed).toEqual([]);
+    await checkPages(directory);
+  });
+
+  test('of a copy that was made while the store was written are refused at the start, with the cure', async () => {
+    const copied: Buffer[] = [];
+    for (const value of ['x', 'y', 'z']) {
+      {
+        await using engine = await open();
+        await fill(engine, value);
+      }
+      copied.push(readFileSync(tables()));
+    }
+    // What an orderly stop would have removed.
+    writeFileSync(join(directory, 'writes-left.0'), '');
+    const [before = Buffer.alloc(0), , after = Buffer.alloc(0)] = copied;
+    // The heads and some pages were copied before, the others later.
+    const torn = Buffer.from(after);
+    before.copy(torn, 0, 0, 20 * pageSize);
+    writeFileSync(tables(), torn);
+    const opening = open();
+    await expect(opening).rejects.toMatchObject({ problem: 'damaged', code: 'KVSTORE_DIRECTORY' });
+    await expect(opening).rejects.toThrow(/page \d+ of its data.mdb .*isthmus store restore/);
+    expect(readFileSync(tables()).equals(torn)).toBe(true);
+  });
+
+  test('over which a process died are named when it is started again', async () => {
+    {
+      await using engine = await open();
+      await fill(engine);
+    }
+    blankPagesOf(name(1500));
+    const face = new URL('../../../../kvstore/embedded/index.ts', import.meta.url).href;
+    const clockFace = new URL('../../../../runtime/clock/index.ts', import.meta.url).href;
+    const program = `import { openEmbeddedEngine } from '${face}'; import { systemClock as clock } from '${clockFace}';
+      const engine = await openEmbeddedEngine({ directory: ${JSON.stringify(directory)}, clock });
+      await engine.range({ key: Buffer.from([0]), rangeEnd: Buffer.from([0]) });`;
+    const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
+    expect(signal).toBe('SIGABRT');
+    await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
+  });
+
+  test('are not read at the start after an orderly stop', async () => {
+    {
+      await using engine = await open();
+      await fill(engine);
+    }
+    blankPagesOf(name(1500));
+    await using engine = await open();
+    expect((await engine.range({ key: name(1) })).kvs).toHaveLength(1);
+  });
+});
