@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { etcdRemoteStores } from '../../../agent/index.ts';
 import { KvstoreMesh, encodeTime, watchPeers } from '../../../clustermesh/index.ts';
-import { type EtcdStore, type Store, toText } from '../../../kvstore/index.ts';
+import { type Store, toText } from '../../../kvstore/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
+import { startConsul } from '../../support/consul.ts';
 import { needs } from '../../support/probe.ts';
 import { startTcpProxy } from '../../support/tcp-proxy.ts';
+import { clientOf as consulClientOf } from '../kvstore/consul/support.ts';
 import { type Subject, clientOf, embeddedSubject, etcdSubject } from '../kvstore/etcd/subjects.ts';
 
 jest.setTimeout(120_000);
@@ -31,7 +33,7 @@ describe('kvstoremesh between real stores', () => {
     open.push(one);
     return one;
   };
-  const start = (local: EtcdStore): KvstoreMesh => {
+  const start = (local: Store): { readonly mesh: KvstoreMesh; readonly stop: () => Promise<void> } => {
     const stopping = new AbortController();
     const deps = { clock: systemClock, log: silentLogger };
     const mesh = new KvstoreMesh(
@@ -44,13 +46,12 @@ describe('kvstoremesh between real stores', () => {
       },
     );
     const done = mesh.run(stopping.signal).catch(() => undefined);
-    keep({
-      [Symbol.asyncDispose]: async () => {
-        stopping.abort();
-        await done;
-      },
-    });
-    return mesh;
+    const stop = async (): Promise<void> => {
+      stopping.abort();
+      await done;
+    };
+    keep({ [Symbol.asyncDispose]: stop });
+    return { mesh, stop };
   };
   const peer = async (endpoint: string): Promise<void> => {
     // As a whole, or not at all.
@@ -59,19 +60,19 @@ describe('kvstoremesh between real stores', () => {
   };
   const ready = (mesh: KvstoreMesh): boolean => mesh.clusters()[0]?.ready === true;
 
-  const scenarios = (startRemote: () => Promise<Subject>, startLocal: () => Promise<Subject>): void => {
+  const scenarios = (startRemote: () => Promise<Subject>, startLocal: () => Promise<Local>): void => {
     const scene = async () => {
       const remoteSubject = keep(await startRemote());
       const localSubject = keep(await startLocal());
       const proxy = keep(await startTcpProxy(remoteSubject));
       const remote = keep(clientOf(remoteSubject));
-      const local = keep(clientOf(localSubject));
+      const local = keep(localSubject.open());
       for (const { key, value } of lines('cilium-state-sample.jsonl')) await remote.put(key, value);
       await remote.put('cilium/.heartbeat', encodeTime(Date.now()));
       await peer(proxy.endpoint);
-      const mesh = start(keep(clientOf(localSubject)));
+      const { mesh, stop } = start(keep(localSubject.open()));
       await until(() => ready(mesh));
-      return { remote, local, proxy, mesh };
+      return { remote, local, proxy, mesh, stop, localSubject };
     };
 
     test('the sample of a real cluster comes out as the real one makes it', async () => {
@@ -79,6 +80,21 @@ describe('kvstoremesh between real stores', () => {
       const expected = lines('cilium-cache-sample.jsonl').filter(({ key }) => key.startsWith('cilium/cache/'));
       const own = expected.filter(({ key }) => key.includes('/cluster3/'));
       expect(await contents(local, 'cilium/cache/')).toEqual(own.map(({ key, value }) => [key, value.toString('hex')]));
+    });
+
+    test('the next one leads when the first has stopped, and the first not again; neither writes what is there', async () => {
+      const { local, remote, mesh: first, stop, localSubject } = await scene();
+      const before = await contents(local, 'cilium/cache/');
+      const { mesh: second } = start(keep(localSubject.open()));
+      expect([first.leader, second.leader]).toEqual([true, false]);
+      await stop();
+      await until(() => second.leader && ready(second));
+      expect(await contents(local, 'cilium/cache/')).toEqual(before);
+      await remote.delete('cilium/state/nodes/v1/cluster3/worker-1');
+      await remote.put('cilium/state/nodes/v1/cluster3/late', 'late');
+      await until(async () =>
+        (await valuesOf(local, 'cilium/cache/nodes/v1/cluster3/')).some(([key]) => key === 'late'),
+      );
     });
 
     test('after a network that broke in every way it holds what the remote holds', async () => {
@@ -118,12 +134,32 @@ describe('kvstoremesh between real stores', () => {
   };
 
   describe('of ours, over the wire', () => {
-    scenarios(embeddedSubject, embeddedSubject);
+    scenarios(embeddedSubject, overEtcd(embeddedSubject));
   });
   needs('etcd')('from etcd into etcd', () => {
-    scenarios(etcdSubject, etcdSubject);
+    scenarios(etcdSubject, overEtcd(etcdSubject));
+  });
+  needs('etcd', 'consul')('from etcd into Consul', () => {
+    scenarios(etcdSubject, consulLocal);
   });
 });
+
+/** The own cluster's store, which each process opens for itself. */
+interface Local extends AsyncDisposable {
+  open(): Store;
+}
+
+function overEtcd(start: () => Promise<Subject>): () => Promise<Local> {
+  return async () => {
+    const subject = await start();
+    return { open: () => clientOf(subject), [Symbol.asyncDispose]: () => subject[Symbol.asyncDispose]() };
+  };
+}
+
+async function consulLocal(): Promise<Local> {
+  const consul = await startConsul();
+  return { open: () => consulClientOf(consul), [Symbol.asyncDispose]: () => consul[Symbol.asyncDispose]() };
+}
 
 function lines(name: string): { key: string; value: Buffer }[] {
   return readFileSync(new URL(name, fixtures), 'utf8')
