@@ -3,8 +3,8 @@ import { Agent, type RequestOptions } from 'node:https';
 import { dirname, isAbsolute, join } from 'node:path';
 // The one file that imports it: kubeconfigs, and every way to prove who one is.
 import { KubeConfig } from '@kubernetes/client-node';
-import { parse } from 'yaml';
 import type { Clock } from '../../runtime/clock/index.ts';
+import { parseQuietYaml } from '../../runtime/files/index.ts';
 import type { ApiServer } from './api-server.ts';
 import { ConfigError } from './config-error.ts';
 import { send } from './send.ts';
@@ -114,7 +114,7 @@ function readConfig(path: string): string {
 function fromText(text: string, path: string): KubeConfig {
   const config = new KubeConfig();
   try {
-    config.loadFromString(JSON.stringify(withTokenFiles(parse(text), dirname(path))));
+    config.loadFromString(JSON.stringify(withTokenFiles(parseQuietYaml(text), dirname(path))));
   } catch (cause) {
     // Not the error of the parser itself: it may quote a credential.
     throw new ConfigError(`${path} is no kubeconfig`, { cause: cause instanceof ConfigError ? cause : undefined });

@@ -1,4 +1,4 @@
-import { parse } from 'yaml';
+import { parseQuietYaml } from '../../runtime/files/index.ts';
 import type { TlsFiles } from '../../runtime/tls/index.ts';
 import { type EtcdTarget, parseEndpoint } from './session/index.ts';
 
@@ -60,11 +60,9 @@ export function parseEtcdConfig(yamlText: string, fileName: string): EtcdConfig 
 function parseDocument(text: string, fileName: string): Readonly<Record<string, unknown>> {
   let document: unknown;
   try {
-    document = parse(text);
+    document = parseQuietYaml(text);
   } catch (error) {
-    // The parser quotes the lines around the error, which may hold a password.
-    const first = error instanceof Error ? error.message.split('\n')[0] : '';
-    throw new EtcdConfigError(fileName, undefined, `not YAML: ${first}`);
+    throw new EtcdConfigError(fileName, undefined, error instanceof Error ? error.message : String(error));
   }
   if (typeof document !== 'object' || document === null || Array.isArray(document))
     throw new EtcdConfigError(fileName, undefined, 'expected a mapping with the field endpoints');

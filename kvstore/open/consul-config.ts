@@ -1,4 +1,4 @@
-import { parse } from 'yaml';
+import { parseQuietYaml } from '../../runtime/files/index.ts';
 import type { ConsulStoreOptions } from '../consul/index.ts';
 
 /** What a Consul configuration file says. */
@@ -84,11 +84,9 @@ export function parseConsulConfig(yamlText: string, fileName: string): ConsulCon
 function documentOf(text: string, fail: Fail): Document {
   let document: unknown;
   try {
-    document = parse(text);
+    document = parseQuietYaml(text);
   } catch (error) {
-    // The parser quotes the lines around the error, which may hold a secret.
-    const first = error instanceof Error ? error.message.split('\n')[0] : '';
-    throw fail(undefined, `not YAML: ${first}`);
+    throw fail(undefined, error instanceof Error ? error.message : String(error));
   }
   if (typeof document !== 'object' || document === null || Array.isArray(document))
     throw fail(undefined, 'expected a mapping with the field addresses');

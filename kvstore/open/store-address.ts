@@ -38,7 +38,6 @@ export function parseStoreAddress(text: string): StoreAddress {
       return { kind: 'etcd', endpoint: endpointOf(text) };
     case 'etcd':
     case 'consul':
-      if (rest.startsWith('//') && rest.includes('@')) throw credentials();
       return { kind: scheme.toLowerCase() === 'etcd' ? 'etcd' : 'consul', configFile: pathOf(rest, scheme, 'FILE') };
     case 'embedded':
       return { kind: 'embedded', directory: pathOf(rest, scheme, 'DIR') };
@@ -60,7 +59,10 @@ export function storeAddressOf(options: {
     if (dataDirectory !== undefined) return { kind, directory: dataDirectory };
     throw new StoreAddressError('--data-dir is required for the embedded store', 'give --data-dir DIR');
   }
-  if (configFile !== undefined) return { kind, configFile };
+  if (configFile !== undefined) {
+    refuseUrl(configFile);
+    return { kind, configFile };
+  }
   throw new StoreAddressError(
     `--store-config is required for ${kind}`,
     `give --store-config FILE, how ${kind} is reached`,
@@ -83,8 +85,19 @@ function endpointOf(text: string): string {
 }
 
 function pathOf(rest: string, scheme: string, what: string): string {
+  // A URL in the place of a file may hold a secret, and would be repeated as the name of a file that is missing.
+  if (what === 'FILE') refuseUrl(rest);
   if (rest !== '') return rest;
   throw new StoreAddressError(`${JSON.stringify(`${scheme}:`)} names no store`, `expected ${scheme}:${what}`);
+}
+
+function refuseUrl(configFile: string): void {
+  if (!/^([a-z][a-z\d+.-]*:)?\/\//i.test(configFile)) return;
+  if (configFile.includes('@')) throw credentials();
+  throw new StoreAddressError(
+    'A URL stands where a configuration file is expected',
+    'write it into a file and name that',
+  );
 }
 
 function credentials(): StoreAddressError {

@@ -1,3 +1,4 @@
 export { MakeDirectoryError, makeDirectory } from './make-directory.ts';
+export { parseQuietYaml } from './parse-quiet-yaml.ts';
 export { replaceFile } from './replace-file.ts';
 export { reasonOf, systemReason } from './system-reason.ts';

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { EtcdConfigError, parseEtcdConfig } from '../../../../kvstore/index.ts';
 import { parseEndpoint } from '../../../../kvstore/etcd/session/index.ts';
 
@@ -99,4 +99,16 @@ describe('an endpoint', () => {
   test('has an IPv6 host without brackets', () => {
     expect(parseEndpoint('http://[fd00::1]:2379', false)).toMatchObject({ host: 'fd00::1', port: 2379, secure: false });
   });
+
+  test.each(['*s3cret', '|s3cret', '>s3cret', '!s3cret', '!!s3cret x', '"a"s3cret', '{a: *s3cret}', '!s3cret!x'])(
+    'whose password %s had to be quoted is refused without a word of it, or of the lines around',
+    (password) => {
+      const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      const { message } = failure(`endpoints: ["http://h:1"]\nusername: root\npassword: ${password}\n`);
+      expect(message).toMatch(/^\/etc\/mesh\/west: not YAML: /);
+      expect(message).not.toContain('s3cret');
+      expect(warn).not.toHaveBeenCalled();
+      warn.mockRestore();
+    },
+  );
 });

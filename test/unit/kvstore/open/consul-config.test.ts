@@ -40,6 +40,9 @@ datacenter: dc1
     { text: 'addresses: ["http://h:1"]\ntoken-file: /t\ntoken-environment: T', field: 'token-environment' },
     { text: '- s3cret', field: undefined },
     { text: 'addresses: [s3cret', field: undefined },
+    { text: 'token: *s3cret', field: undefined },
+    { text: 'token: |s3cret', field: undefined },
+    { text: 'token: !s3cret x', field: undefined },
   ])('$text is refused with file and field, and without its secrets', ({ text, field }) => {
     let error: unknown;
     try {

@@ -44,6 +44,8 @@ describe('the address of a store', () => {
     'https://s3cret@host',
     'etcd://root:s3cret@host',
     'root:s3cret@host:2379',
+    'etcd:https://root:s3cret@host:2379',
+    'consul:http://root:s3cret@host:8500',
   ])('a secret in %j is refused without being repeated', (text) => {
     const error = errorOf(() => parseStoreAddress(text));
     expect(error.message).toMatch(/credentials/);
@@ -62,6 +64,21 @@ describe('the address of a store', () => {
     expect(error.message + error.hint).not.toMatch(/s3cret/);
     if (!text.startsWith('host')) expect(() => parseEndpoint(text, false)).toThrow(/host:/);
   });
+
+  test.each(['http://host:8500?token=s3cret', '//host:8500/s3cret', 'https://s3cret@host'])(
+    'a URL %j in the place of a configuration file is refused without being repeated',
+    (configFile) => {
+      for (const kind of ['etcd', 'consul'] as const)
+        for (const read of [
+          () => parseStoreAddress(`${kind}:${configFile}`),
+          () => storeAddressOf({ kind, configFile, dataDirectory: undefined }),
+        ]) {
+          const error = errorOf(read);
+          expect(error.hint).toMatch(/configuration file|into a file/);
+          expect(error.message + error.hint).not.toMatch(/s3cret/);
+        }
+    },
+  );
 
   test.each([
     { options: { kind: 'embedded', dataDirectory: '/d' }, address: { kind: 'embedded', directory: '/d' } },
