@@ -86,7 +86,7 @@ export class ConsulStore implements Store {
     const name = keyText(key);
     const settings = await this.#begin(`read ${JSON.stringify(name)}`, options);
     const { entry, index } = await readKey(this.#http, name, settings);
-    await checkRevision(this.#http, options.revision, entry?.modRevision ?? index, { ...settings, name });
+    await checkRevision(this.#http, options.revision, entry?.modRevision ?? index, settings);
     this.#http.saw(entry?.modRevision ?? index);
     return entry;
   }
@@ -147,7 +147,7 @@ export class ConsulStore implements Store {
         };
       },
     });
-    await checkRevision(this.#http, options.revision, index, { ...settings, name });
+    await checkRevision(this.#http, options.revision, index, settings);
     this.#http.saw(index);
     // Whatever the store had reached before it was asked is in its answer.
     const revision = options.revision || Math.max(index, floor);

@@ -145,12 +145,12 @@ export async function checkRevision(
   http: ConsulHttp,
   asked: number | undefined,
   found: number,
-  settings: ReadSettings & { readonly name: string },
+  settings: ReadSettings,
 ): Promise<void> {
   if (asked === undefined || asked === 0) return;
   if (asked > http.revision && asked > (await tableIndex(http, settings)))
     throw new FutureRevisionError(`Cannot ${settings.what}: revision ${asked} does not exist yet`);
-  if (asked < found) throw new CompactedError(settings.name, found);
+  if (asked < found) throw new CompactedError(settings.what, found);
 }
 
 function refuseFiltered(reply: ConsulReply, what: string): void {

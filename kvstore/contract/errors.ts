@@ -33,8 +33,9 @@ export class CompactedError extends KvStoreError {
   readonly retry = 'relist';
   readonly compactRevision: number;
 
+  /** @param what operation and object: `read cilium/state/…` */
   constructor(what: string, compactRevision: number, options?: ErrorOptions) {
-    super(`Cannot read ${what}: revisions before ${compactRevision} are compacted`, options);
+    super(`Cannot ${what}: revisions before ${compactRevision} are compacted`, options);
     this.compactRevision = compactRevision;
   }
 }

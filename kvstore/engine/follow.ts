@@ -73,7 +73,7 @@ async function* follow(
       paused = true;
       watcher.pause();
     },
-    compacted: (compactRevision) => queue.end(new CompactedError('watched prefix', compactRevision)),
+    compacted: (compactRevision) => queue.end(new CompactedError('watch a prefix', compactRevision)),
   });
   const onAbort = (): void => queue.end();
   const onClosing = (): void => queue.end(closing.reason);

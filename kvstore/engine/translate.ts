@@ -30,7 +30,7 @@ export function toStoreError(error: unknown, what: string, compactRevision: numb
     case 8:
       return new NoSpaceError(error.message, options);
     case 11:
-      if (error.message.includes('compacted')) return new CompactedError(what, compactRevision, options);
+      if (error.message.includes('compacted')) return new CompactedError(`read ${what}`, compactRevision, options);
       if (error.message.includes('future'))
         return new FutureRevisionError(`Cannot read ${what}: ${error.message}`, options);
       return new InvalidRequestError(error.message, options);

@@ -216,13 +216,14 @@ export class EtcdStore implements Store {
 
   /** Forgets what was before `revision`. @throws {CompactedError} {@link FutureRevisionError} */
   async compact(revision: number, options: CallOptions = {}): Promise<void> {
-    const settings = { ...settingsOf(`compact to revision ${revision}`, options), revision };
+    // What is refused as compacted is at the compaction point or before it, where a reading is before it.
+    const settings = { ...settingsOf(`compact to revision ${revision}`, options), revision: revision - 1 };
     await this.#session.call(methods.compact, { revision }, settings);
   }
 
   /** Gives free pages of the member that is connected back to its disk; it answers nothing else meanwhile. */
   async defragment(options: CallOptions = {}): Promise<void> {
-    const settings = { ...settingsOf('defragment', options), timeoutMs: defragmentTimeoutMs };
+    const settings = { ...settingsOf('defragment', options), timeoutMs: defragmentTimeoutMs, headless: true };
     await this.#session.call(methods.defragment, {}, settings);
   }
 

@@ -37,6 +37,8 @@ export interface CallSettings {
   readonly timeoutMs?: number;
   /** Neither waits for the limits nor counts for them: what must not be late. */
   readonly unlimited?: boolean;
+  /** Of a call that etcd answers without a header. */
+  readonly headless?: boolean;
 }
 
 const callTimeoutMs = 10_000;
@@ -171,7 +173,8 @@ export class EtcdSession implements AsyncDisposable {
         const call = await this.open(connection, method.path);
         token = connection.token;
         const answer = decode(method.response, await ended(call, frame, settings.signal));
-        this.observe(answer.header, settings.what);
+        if (answer.header || settings.headless !== true) this.observe(answer.header, settings.what);
+        else this.contact();
         return answer;
       } catch (error) {
         if (!(error instanceof GrpcError)) throw error;

@@ -245,6 +245,25 @@ describeIf('moving a store', () => {
     expect(await run('store', 'check', url, etcd.endpoint)).toMatchObject({ code: 0, stderr: '' });
   });
 
+  test('compact and defragment a real etcd, and say what is compacted', async () => {
+    await using etcd = await startEtcd();
+    const store = client(etcd.endpoint);
+    for (const value of ['1', '2', '3']) await store.put('a', value);
+    const at = ['--store', etcd.endpoint];
+    expect(await run('store', 'compact', '3', ...at)).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('store', 'compact', '3', ...at)).toMatchObject({
+      code: 1,
+      stderr: 'isthmus: Cannot compact to revision 3: revisions before 3 are compacted\n',
+    });
+    expect(await run('store', 'get', 'a', '--revision', '2', ...at)).toMatchObject({
+      code: 1,
+      stderr: 'isthmus: Cannot read "a": revisions before 3 are compacted\n',
+    });
+    expect(await run('store', 'get', 'a', '--revision', '3', ...at)).toMatchObject({ code: 0, stdout: '2\n' });
+    // etcd's answer has no header.
+    expect(await run('store', 'defrag', ...at)).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('serve who may read a part only, and name what may not be read', async () => {
     await using etcd = await startEtcd();
     const direct = client(etcd.endpoint);

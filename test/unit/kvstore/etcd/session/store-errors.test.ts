@@ -28,8 +28,13 @@ describe('a status of etcd', () => {
   });
 
   test('bounds the compaction point by the revision that was asked for', () => {
-    const error = storeError(new GrpcError(11, 'etcdserver: mvcc: required revision has been compacted'), 'read', 41);
+    const error = storeError(
+      new GrpcError(11, 'etcdserver: mvcc: required revision has been compacted'),
+      'read "a"',
+      41,
+    );
     expect(error).toBeInstanceOf(CompactedError);
     expect((error as CompactedError).compactRevision).toBe(42);
+    expect(error.message).toBe('Cannot read "a": revisions before 42 are compacted');
   });
 });
