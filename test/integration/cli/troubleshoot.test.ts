@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
 import { runCommandLine } from '../../../cli/run.ts';
@@ -233,6 +234,23 @@ describe('isthmus troubleshoot', () => {
       expect(cause).toContain(fingerprintOf(ours.cert));
     } finally {
       await other[Symbol.asyncDispose]();
+    }
+  });
+
+  test('a server whose time is over', async () => {
+    const old = { notBeforeMs: Date.now() - 2 * day, notAfterMs: Date.now() - day };
+    const { cert, key } = ours.issue({ commonName: 'store', names: ['127.0.0.1'], ...old });
+    const server = createTlsServer({ cert, key }, (socket) => socket.on('error', () => undefined).end());
+    server.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      peer(at((server.address() as AddressInfo).port) + trusting() + client('remote'));
+      const { broken, cause, findings } = await diagnose();
+      expect(broken).toBe('tls');
+      expect(findings.at(-1)?.facts?.problem).toBe('expired');
+      expect(cause).toContain('has expired on');
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
     }
   });
 
