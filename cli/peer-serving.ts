@@ -127,6 +127,6 @@ export async function openPeerServing(
 function revocationOf(store: string): PeerServingStatus['revocation'] {
   if (store !== 'etcd') return { withinSeconds: 5 };
   const gap =
-    'etcd knows none: whoever reaches it directly reads until his certificate expires; the mirror ends it within 5 s';
+    'etcd knows none: whom isthmus store users --prune takes out may ask nothing more, but what he has open goes on, until his certificate expires if it is never done; the mirror ends it within 5 s';
   return { withinSeconds: 5, gap };
 }

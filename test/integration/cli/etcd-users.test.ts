@@ -10,12 +10,14 @@ import {
   openEtcdStore,
   parseEtcdConfig,
   toBytes,
+  toText,
 } from '../../../kvstore/index.ts';
 import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
 import { TestAuthority, writeCertificate } from '../../support/certificates.ts';
 import { type EtcdProcess, etcdctl, startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
+import { until } from '../../support/until.ts';
 
 jest.setTimeout(120_000);
 
@@ -160,9 +162,24 @@ needs('etcd')('isthmus store users, on an etcd that asks clients for certificate
     await writeFile(join(folder, 'empty.yaml'), 'users: []\n');
     const unasked = await run('admin-east', '--users-file', join(folder, 'empty.yaml'));
     expect(unasked).toMatchObject({ code: 0, stdout: expect.stringContaining('Nothing is missing') });
+    const seen: string[] = [];
+    const ending = new AbortController();
+    const following = (async () => {
+      for await (const batch of west.listAndWatch('cilium/state/nodes/', { signal: ending.signal }))
+        if (batch.type === 'synced') seen.push('synced');
+        else if (batch.type === 'changes')
+          for (const event of batch.events) if (event.type === 'put') seen.push(toText(event.entry.value));
+    })().catch(() => undefined);
+    await until(() => seen.includes('synced'));
     const pruned = await run('admin-east', '--users-file', join(folder, 'empty.yaml'), '--prune', '--apply');
     expect(pruned).toMatchObject({ code: 0, stdout: expect.stringContaining('etcdctl user delete remote-west\n') });
     await expect(west.get('cilium/state/nodes/v1/east/n2')).rejects.toThrow(PermissionDeniedError);
+    // The gap that status names: what was open goes on.
+    await using admin = await clientOf('admin-east');
+    await admin.put('cilium/state/nodes/v1/east/n2', 'later');
+    await until(() => seen.includes('later'));
+    ending.abort();
+    await following;
     const users = await etcdctl(String(endpoints), [...flags, 'user', 'list']);
     expect(users.stdout.trim().split('\n')).toEqual([
       'admin-east',
