@@ -30,6 +30,8 @@ export function checkDelete(request: DeleteRangeRequest): void {
 
 export function checkTxn(request: TxnRequest, limits: Limits): void {
   checkTxnShape(request, limits, limits.maxTxnOps);
+  // As many as one without nested ones may have: a branch full of them, and as many comparisons.
+  if (rangesIn(request) > 2 * limits.maxTxnOps) throw engineErrors.tooManyOperations();
   checkOverlaps(request.success);
   checkOverlaps(request.failure);
 }
@@ -79,6 +81,23 @@ function checkTxnShape(request: TxnRequest, limits: Limits, allowed: number): vo
     else if (op.type === 'delete') checkDelete(op.request);
     else checkTxnShape(op.request, limits, allowed - count);
   }
+}
+
+/**
+ * Walks over ranges that can run together, nested ones included. etcd bounds operations by branch and depth only, so that
+ * nesting multiplies them; but here a transaction runs in one go, and everybody else waits.
+ */
+function rangesIn({ compare, success, failure }: TxnRequest): number {
+  const ofBranch = (ops: readonly RequestOp[]): number =>
+    ops.reduce((sum, op) => {
+      if (op.type === 'txn') return sum + rangesIn(op.request);
+      return sum + (op.type === 'put' ? 0 : isRange(op.request));
+    }, 0);
+  return compare.reduce((sum, one) => sum + isRange(one), Math.max(ofBranch(success), ofBranch(failure)));
+}
+
+function isRange({ rangeEnd }: { readonly rangeEnd?: Uint8Array }): number {
+  return rangeEnd !== undefined && rangeEnd.length > 0 ? 1 : 0;
 }
 
 interface Written {

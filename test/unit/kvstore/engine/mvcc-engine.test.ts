@@ -105,6 +105,35 @@ describe('an engine', () => {
     expect((await engine.range({ key: bytes('b') })).kvs[0]?.value).toEqual(bytes('was absent'));
   });
 
+  test('bounds the ranges of nested transactions together, which all run in one go', async () => {
+    await using engine = open();
+    const range: RequestOp = { type: 'range', request: { key: bytes('a'), rangeEnd: bytes('z'), countOnly: true } };
+    const single: RequestOp = { type: 'range', request: { key: bytes('a') } };
+    const ranged: EngineCompare = {
+      key: bytes('a'),
+      rangeEnd: bytes('z'),
+      target: 'version',
+      result: 'equal',
+      version: 1,
+    };
+    const many = <T>(count: number, what: T): T[] => Array.from({ length: count }, () => what);
+    // What has nothing nested is never too much, and what reads single keys is not.
+    const flat = { compare: many(128, ranged), success: many(128, range), failure: many(128, range) };
+    await expect(engine.txn(flat)).resolves.toMatchObject({ succeeded: false });
+    await expect(engine.txn(txn(many(60, nested(many(60, single)))))).resolves.toBeDefined();
+    await expect(engine.txn(txn(many(4, nested(many(64, range)))))).resolves.toBeDefined();
+    for (const request of [
+      txn(many(5, nested(many(64, range)))),
+      txn(many(5, nested([], many(64, range)))),
+      txn(many(5, nested([], [], many(64, ranged)))),
+      txn(many(64, nested([nested(many(5, remove('a', 'z')))]))),
+    ])
+      await expect(engine.txn(request)).rejects.toMatchObject({
+        grpcCode: 3,
+        message: 'etcdserver: too many operations in txn request',
+      });
+  });
+
   test('counts the operations of nested transactions against the limit', async () => {
     await using engine = new MemoryEngine({ clock: new VirtualClock(), maxTxnOps: 3 });
     const puts = (prefix: string, count: number): RequestOp[] =>
