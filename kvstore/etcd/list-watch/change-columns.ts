@@ -6,6 +6,7 @@ import {
   type WatchBatch,
   type WatchEvent,
 } from '../../contract/index.ts';
+import { widened } from '../../tables/index.ts';
 import { ProtoReader, keyValue } from '../wire/index.ts';
 
 // Tags of `mvccpb.KeyValue`: field number and wire type in one byte.
@@ -114,6 +115,12 @@ export class ChangeColumns implements PackedChanges {
     return taken;
   }
 
+  /** Gives its memory back at once instead of to a collection. Nobody may look at it any more. */
+  release(): void {
+    this.buffers.length = 0;
+    for (const column of [this.spans, this.revisions, this.#messages]) column.buffer.transfer(0);
+  }
+
   keyAt(i: number): Uint8Array {
     return (this.buffers[i] as Uint8Array).subarray(this.spans[4 * i], this.spans[4 * i + 1]);
   }
@@ -153,14 +160,9 @@ export class ChangeColumns implements PackedChanges {
   }
 
   #widen(room: number): void {
-    const { spans, revisions } = this;
-    const messages = this.#messages;
-    this.spans = new Int32Array(4 * room);
-    this.spans.set(spans);
-    this.revisions = new Float64Array(room);
-    this.revisions.set(revisions);
-    this.#messages = new Int32Array(3 * room);
-    this.#messages.set(messages);
+    this.spans = widened(this.spans, 4 * room);
+    this.revisions = widened(this.revisions, room);
+    this.#messages = widened(this.#messages, 3 * room);
   }
 
   /** A number from 0 to 2⁵³ − 1. */

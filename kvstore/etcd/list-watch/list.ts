@@ -77,6 +77,7 @@ export async function* listParts(
       next = more && !failure ? read({ revision, after }, true) : undefined;
       for (const [i, part] of parts.entries()) {
         yield { ...part, revision, last: !more && i === parts.length - 1 };
+        if (settings.lent) part.entries.release();
         await slice.giveWay();
       }
       if (failure) throw failure.error;
