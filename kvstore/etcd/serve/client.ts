@@ -19,6 +19,8 @@ export interface LastingStream {
 /** Reads of ranges on one connection at a time. They are work for one thread: more would only hold more memory. */
 const wideReads = 4;
 const denied = permissionDenied();
+/** No user is called so. */
+const nobody = '';
 /** Statuses that were sent need a moment to go out before the connection is closed. */
 const farewellMs = 1000;
 
@@ -40,7 +42,7 @@ export class Client {
   unsentPushes = 0;
   /** Watches that are open. */
   watches = 0;
-  /** What its user has open, under the name it came with. */
+  /** What its user has open, under the name it came with. Where there are users, nobodies share what one may have. */
   readonly tallied: string | undefined;
   readonly tally: Tally;
 
@@ -49,7 +51,7 @@ export class Client {
     this.#certificate = certificate;
     this.#guarded = new GuardedEngine(server.engine, () => this.rights ?? noRights);
     this.#identity = this.#identify();
-    this.tallied = this.user;
+    this.tallied = this.refused === undefined ? this.user : nobody;
     this.tally = server.clients.tallyOf(this.tallied);
   }
 

@@ -50,9 +50,11 @@ export class Clients implements Iterable<Connected> {
   /** False for one connection too many of a user; it is not added then. */
   add(client: Connected): boolean {
     const { tally } = client;
-    if (tally.connections >= this.#limits.maxConnectionsPerUser && client.user !== undefined) {
+    if (tally.connections >= this.#limits.maxConnectionsPerUser && client.tallied !== undefined) {
       this.#seldom.run(() =>
-        this.#log.warn('A connection of an etcd client is refused, its user has too many', { user: client.user }),
+        this.#log.warn('A connection of an etcd client is refused, its user has too many', {
+          user: client.user ?? 'none',
+        }),
       );
       return false;
     }

@@ -271,6 +271,13 @@ describe('a bad client', () => {
       expect((await third.call(methods.range, { key: of('a') })).code).toBe(-1);
       await using other = new RawEtcd(rig.port, as('other'));
       expect((await other.call(methods.range, { key: of('a') })).code).toBe(0);
+      // Whoever is nobody takes no more than one user could, under whatever names it comes.
+      await using nobody = new RawEtcd(rig.port, as('mallory'));
+      await using nobodyElse = new RawEtcd(rig.port, as('trudy'));
+      for (const one of [nobody, nobodyElse]) expect((await one.call(methods.range, { key: of('a') })).code).toBe(7);
+      await using tooMany = new RawEtcd(rig.port, as('eve'));
+      expect((await tooMany.call(methods.range, { key: of('a') })).code).toBe(-1);
+      expect((await other.call(methods.range, { key: of('a') })).code).toBe(0);
       await another[Symbol.asyncDispose]();
       await until(async () => {
         await using again = new RawEtcd(rig.port, as('root'));
