@@ -3,6 +3,7 @@ import { createLogger } from '../../runtime/log/index.ts';
 import { defineOptions } from '../../runtime/options/index.ts';
 import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
+import { leaseSeconds } from './lease-seconds.ts';
 import { ProgressLine, count, progressBar } from './progress-line.ts';
 import { openTwo } from './two-stores.ts';
 
@@ -37,6 +38,7 @@ export const storeCopy = defineCommand({
   ],
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
+    const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);
     await using stores = await openTwo(context, positionals, { createB: true, prefix: options.prefix });
     using line = new ProgressLine(context);
     const log = createLogger(
@@ -57,7 +59,7 @@ export const storeCopy = defineCommand({
         from: stores.a.store,
         to: stores.b.store,
         prefix: options.prefix,
-        leaseTtlSeconds: Math.ceil(options.leaseTtlMs / 1000),
+        leaseTtlSeconds,
         once: options.once,
         overwrite: options.overwrite,
         onProgress: (progress) => report.tell(progress),

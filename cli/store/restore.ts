@@ -3,6 +3,7 @@ import { createLogger } from '../../runtime/log/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
+import { leaseSeconds } from './lease-seconds.ts';
 import { ProgressLine, count } from './progress-line.ts';
 
 /** `isthmus store restore FILE --data-dir DIR` */
@@ -25,12 +26,13 @@ export const storeRestore = defineCommand({
   run: async (context, { options, positionals: [file = ''] }) => {
     const { clock, signal } = context;
     const { dataDir: directory } = options;
+    const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);
     const log = createLogger({ level: 'warn', format: 'text', clock, write: context.stderr }, { component: 'store' });
     using line = new ProgressLine(context);
     const restored = await restoreSnapshot({
       file,
       directory,
-      leaseTtlSeconds: Math.ceil(options.leaseTtlMs / 1000),
+      leaseTtlSeconds,
       clock,
       log,
       signal,

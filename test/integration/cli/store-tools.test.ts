@@ -213,6 +213,23 @@ describe('the tools of one store', () => {
 const describeIf = needs('etcd');
 
 describeIf('moving a store', () => {
+  test('into itself under another address is refused, and leaves nothing there', async () => {
+    const { url, store } = await served('itself');
+    await store.put('a', '1');
+    const other = url.replace('127.0.0.1', 'localhost');
+    expect(await run('store', 'copy', url, other, '--once')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('A and B are the same store'),
+    });
+    expect((await run('store', 'list', '--store', url)).stdout.trim().split('\n')).toHaveLength(2);
+  });
+
+  test('under leases that end at once is a mistake of the caller', async () => {
+    const { url } = await served('a');
+    const copied = await run('store', 'copy', url, `embedded:${join(folder, 'b')}`, '--lease-ttl', '0s');
+    expect(copied).toMatchObject({ code: 2, stderr: expect.stringContaining('--lease-ttl') });
+  });
+
   test('from embedded to real etcd and back while it is written leaves no difference', async () => {
     const { url, store } = await served('a');
     await using etcd = await startEtcd();
