@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { StoreDirectoryError } from './directory-error.ts';
 import { type Head, type Tree, damaged, fileName, readNewestHead, readTree, treeBytes } from './table-file.ts';
 
 /** LMDB 0.9.9x, `MDB_page_header`: what lies where in a page. Places of entries count from the end of the header. */
@@ -30,13 +31,23 @@ export async function checkPages(directory: string): Promise<void> {
   try {
     const head = readNewestHead(file);
     if (!head) throw damaged(directory, `its ${fileName} does not begin as one`);
-    await new PageCheck(file, head).run();
-  } catch (error) {
-    if (!(error instanceof WrongPage)) throw error;
-    throw damaged(directory, `page ${error.page} of its ${fileName} ${error.message}`);
+    await new PageCheck(file, head).run().catch((error: unknown) => {
+      if (!(error instanceof WrongPage)) throw error;
+      // Somebody whose lock was removed by hand lives on: pages that change under the reader are no damage.
+      if (readNewestHead(file)?.txn !== head.txn) throw written(directory);
+      throw damaged(directory, `page ${error.page} of its ${fileName} ${error.message}`);
+    });
   } finally {
     closeSync(file);
   }
+}
+
+function written(directory: string): StoreDirectoryError {
+  return new StoreDirectoryError(
+    'in-use',
+    directory,
+    `Store in ${directory} is written by another process, whose lock was removed; stop it first or choose another data directory`,
+  );
 }
 
 class WrongPage extends Error {

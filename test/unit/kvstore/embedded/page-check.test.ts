@@ -175,6 +175,24 @@ describe('the pages of a store', () => {
     await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
   });
 
+  test('that change while they are read are no damage: another process writes them', async () => {
+    {
+      await using engine = await open();
+      for (let i = 0; i < 9000; i++) void engine.put({ key: name(i), value: Buffer.alloc(900) });
+      await engine.put({ key: name(9000), value: Buffer.from('x') });
+    }
+    const bytes = readFileSync(tables());
+    const checking = checkPages(directory);
+    // It has read a part in one go, and continues with the next turn.
+    const newest = bytes.readBigUInt64LE(152) > bytes.readBigUInt64LE(pageSize + 152) ? 0 : pageSize;
+    bytes.writeBigUInt64LE(bytes.readBigUInt64LE(newest + 152) + 1n, newest + 152);
+    for (const page of pagesInUse(bytes)) bytes.writeBigUInt64LE(1_000_000n, page * pageSize + 8);
+    const file = openSync(tables(), 'r+');
+    writeSync(file, bytes);
+    closeSync(file);
+    await expect(checking).rejects.toMatchObject({ problem: 'in-use' });
+  });
+
   test('are not read at the start after an orderly stop', async () => {
     {
       await using engine = await open();
