@@ -14,7 +14,7 @@ import type { JournalWriter } from '../journal/index.ts';
 import { type ReadSettings, keysUnder } from '../read.ts';
 import { type State, compileAgainst, compileDirectly } from './compile.ts';
 import { holds } from './conditions.ts';
-import { type Prepared, type Step, maxOperations, maxValueBytes, prepare } from './prepare.ts';
+import { type Condition, type Prepared, type Step, maxOperations, maxValueBytes, prepare } from './prepare.ts';
 import { type Outcome, type WireOperation, put, readKeys, sizeOf, submit } from './wire.ts';
 
 export interface TransactDependencies {
@@ -74,7 +74,8 @@ async function attemptOnce(
   const { operations, release } = compileAgainst(state, steps, guards);
   if (steps.every(({ type, key }) => type === 'get' || (type === 'delete' && !state.get(key))))
     return { succeeded, revision: deps.http.revision, results: resultsOf(steps, state, 0) };
-  if (release.length > 0) {
+  const required = new Set(failing ? [] : when.filter(isLostByLettingGo).map(({ key }) => key));
+  if (release.length > 0 && !release.some((key) => required.has(key))) {
     await letGo(deps, state, release, settings);
     return undefined;
   }
@@ -84,6 +85,11 @@ async function attemptOnce(
     );
   const done = await write(deps, operations, steps, state, settings);
   return done && { ...done, succeeded };
+}
+
+/** Letting a key go of its lease is a write: what the caller asked of it would not hold any more, through us alone. */
+function isLostByLettingGo({ compare: { target } }: Condition): boolean {
+  return target === 'mod' || target === 'lease' || target === 'version';
 }
 
 async function write(

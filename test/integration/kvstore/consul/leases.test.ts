@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { type ConsulStore, type KeyValue, SyncStore, toText } from '../../../../kvstore/index.ts';
+import { type ConsulStore, InvalidRequestError, type KeyValue, SyncStore, toText } from '../../../../kvstore/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
 import { type ConsulProcess, startConsul } from '../../../support/consul.ts';
@@ -47,6 +47,23 @@ needs('consul')('Leases on Consul', () => {
     expect(mirror.watch.counts.removes).toBe(0);
     await later.revoke();
     expect(await all('moved/')).toEqual([]);
+  });
+
+  test('keys under a condition on their revision are not let go of their lease beforehand: too many are refused', async () => {
+    const keys = Array.from({ length: 60 }, (_, i) => `guarded/${i}`);
+    const earlier = await store.grantLease({ ttlSeconds: 30 });
+    await using later = await store.grantLease({ ttlSeconds: 30 });
+    const puts = (lease: bigint) => keys.map((key) => ({ type: 'put', key, value: 'x', lease }) as const);
+    const { revision } = await store.transact({ when: [], then: puts(earlier.id) });
+    const guarded = (count: number) => ({
+      when: keys.slice(0, count).map((key) => ({ key, target: 'mod', result: 'equal', value: revision }) as const),
+      then: puts(later.id).slice(0, count),
+    });
+    await expect(store.transact(guarded(60))).rejects.toThrow(InvalidRequestError);
+    expect((await all('guarded/')).every(({ lease }) => lease === earlier.id)).toBe(true);
+    expect(await store.transact(guarded(42))).toMatchObject({ succeeded: true });
+    await earlier.revoke();
+    expect(await all('guarded/')).toHaveLength(42);
   });
 
   test('a put without lease frees a key from its lease for good', async () => {

@@ -132,6 +132,29 @@ describeConsul('copying into real Consul and back', () => {
     expect(await differences(a, c, 0)).toEqual([]);
   });
 
+  test('a second copier takes over every key that a lease of the first one holds', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { store: a } = storeInMemory(stack);
+    const consul = stack.use(await startConsul());
+    const b = stack.use(openConsulStore({ addresses: [consul.endpoint], clock, log }));
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    const keys = 300;
+    for (let i = 0; i < keys; i++) await a.put(`k/${i}`, 'x'.repeat(i), { lease: lease.id });
+    const leasesOf = async (): Promise<bigint[]> => {
+      const found: bigint[] = [];
+      for await (const { entries } of b.list('k/')) found.push(...entries.map((entry) => entry.lease));
+      return found;
+    };
+    const { signal } = new AbortController();
+    const options = { from: a, to: b, prefix: '', leaseTtlSeconds: 60, once: true };
+    await mirror(options, { clock, log }, signal);
+    const first = new Set(await leasesOf());
+    expect(await mirror(options, { clock, log }, signal)).toMatchObject({ written: keys, kept: 0 });
+    const second = await leasesOf();
+    expect(second).toHaveLength(keys);
+    expect(second.filter((id) => id === 0n || first.has(id))).toEqual([]);
+  });
+
   test('brings what Consul can hold, and counts what it cannot', async () => {
     await using stack = new AsyncDisposableStack();
     const { store: a } = storeInMemory(stack);
