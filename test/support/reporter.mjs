@@ -10,8 +10,13 @@ export default class SummaryLine {
     const text = summary(results);
     const file = process.env['ISTHMUS_TEST_RESULTS'];
     if (file) writeFileSync(file, JSON.stringify(results.testResults.map(countsOf)));
-    // jest adds its own summary after every other reporter: only the end of the process comes later.
-    process.once('exit', () => process.stdout.write(text));
+    // jest adds its own summary after every other reporter: only the end of the process comes later. It is made an end at
+    // once: what tests have left of Node's handles can keep Node busy for ever in taking down its environment.
+    process.once('exit', (code) => {
+      process.stdout.write(text);
+      // jest sets its exit code in a listener behind this one.
+      process.exit(results.success ? code : 1);
+    });
   }
 }
 
