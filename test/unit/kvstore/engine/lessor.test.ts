@@ -60,13 +60,17 @@ describe('leases by an injected clock', () => {
     expect(await engine.leaseTimeToLive(7n, true)).toMatchObject({ ttl: -1, grantedTtl: 0, keys: [] });
   });
 
-  test('a step of the wall clock changes nothing', async () => {
+  test.each([3_600_000, -3_600_000])('a step of the wall clock by %d ms changes nothing', async (step) => {
     const clock = new VirtualClock();
     await using engine = new MemoryEngine({ clock });
     const { id } = await engine.leaseGrant({ id: 0n, ttl: 10 });
-    clock.stepWall(3_600_000);
+    await engine.put({ key: Buffer.from('k'), value: Buffer.from('x'), lease: id });
+    clock.stepWall(step);
     await clock.advance(5_000);
     expect((await engine.leaseTimeToLive(id, false)).ttl).toBe(5);
+    await clock.advance(5_000);
+    expect((await engine.leaseTimeToLive(id, false)).ttl).toBe(-1);
+    expect((await engine.range({ key: Buffer.from('k') })).kvs).toEqual([]);
   });
 
   test('many leases end in the order of their deadlines, each in its own revision', async () => {
