@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../runtime/clock/index.ts';
@@ -62,12 +63,14 @@ const storeMarker = 'isthmus-store.json';
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoredStore> {
   const { directory } = options;
-  makeDirectory(directory, 0o700);
-  const found = (await readdir(directory)).filter((name) => name !== 'lost+found');
+  const isThere = existsSync(directory);
+  const found = isThere ? (await readdir(directory)).filter((name) => name !== 'lost+found') : [];
   if (found.length > 0) throw new RestoreDirectoryError(directory, found);
+  const read = await leasesIn(options);
+  makeDirectory(directory, 0o700);
   const work = join(directory, workName);
   try {
-    const restored = await fill(work, options);
+    const restored = await fill(work, read, options);
     const names = await readdir(work);
     for (const name of names) if (name !== storeMarker) await rename(join(work, name), join(directory, name));
     await syncDirectory(directory);
@@ -81,9 +84,8 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<Restored
   }
 }
 
-async function fill(work: string, options: RestoreOptions): Promise<RestoredStore> {
+async function fill(work: string, { header, ttlOf }: ReadBefore, options: RestoreOptions): Promise<RestoredStore> {
   const { file, clock, log, signal } = options;
-  const { header, ttlOf } = await leasesIn(options);
   const seconds = Math.max(0, (clock.now() - Date.parse(header.taken)) / 1000);
   await raiseRevision(work, header.revision + bump + Math.ceil(seconds) * bumpPerSecond);
   await using engine = await openEmbeddedEngine({ directory: work, clock, log });
@@ -112,11 +114,13 @@ async function fill(work: string, options: RestoreOptions): Promise<RestoredStor
   return { storeId: clusterId.toString(16), revision, keys, leases: ttlOf.size, from: header };
 }
 
-/** Reads the file to its end once, so that a damaged one is found before anything is made; gives what comes last in it. */
-async function leasesIn({ file, signal, leaseTtlSeconds }: RestoreOptions): Promise<{
+interface ReadBefore {
   readonly header: SnapshotHeader;
   readonly ttlOf: ReadonlyMap<bigint, number>;
-}> {
+}
+
+/** Reads the file to its end once, so that a damaged one is found before anything is made; gives what comes last in it. */
+async function leasesIn({ file, signal, leaseTtlSeconds }: RestoreOptions): Promise<ReadBefore> {
   const ttlOf = new Map<bigint, number>();
   let header: SnapshotHeader | undefined;
   for await (const line of readSnapshot(file, signal)) {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -148,7 +149,7 @@ describe('a damaged snapshot', () => {
     const failure = restore();
     await expect(failure).rejects.toThrow(SnapshotFileError);
     await expect(failure).rejects.toThrow(problem);
-    expect(await readdir(join(folder, 'new'))).toEqual([]);
+    expect(existsSync(join(folder, 'new'))).toBe(false);
   });
 
   test.each([0, 1, 300, 511, 512, 5000])(
