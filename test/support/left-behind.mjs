@@ -10,6 +10,7 @@
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 /** Caches of programs, of which the tests are not the owners. */
 const caches = /^(jest|node-compile-cache|v8-compile-cache|go-build|npm-)/;
@@ -79,7 +80,10 @@ if (basename(script ?? '') === 'left-behind.mjs') {
   if (verb === 'look') writeFileSync(file, JSON.stringify(state(mark)));
   if (verb === 'compare') {
     const before = new Set(JSON.parse(readFileSync(file, 'utf8')));
-    const left = state(mark).filter((line) => !before.has(line));
+    const come = () => state(mark).filter((line) => !before.has(line));
+    // What is about to end may take a moment to be gone.
+    if (come().length > 0) await setTimeout(3000);
+    const left = come();
     for (const line of left) console.log(`left behind: ${line}`);
     for (const { pid } of markedProcesses(mark)) process.kill(pid, 'SIGKILL');
     if (left.length > 0) process.exitCode = 1;
