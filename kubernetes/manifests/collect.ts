@@ -69,7 +69,7 @@ function duplicate({ object, place }: FoundObject, first: FoundObject, equal: bo
     document,
     line,
     field,
-    message: `${field}: ${what} stands in ${where} already, ${equal ? 'word for word' : 'and differs: remove one of the two'}`,
+    message: `${field}: ${what} stands in ${where} already, ${equal ? 'the same in all that matters here' : 'and differs: remove one of the two'}`,
     about: { kind, name, namespace },
   };
 }

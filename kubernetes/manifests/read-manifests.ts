@@ -15,7 +15,7 @@ export interface Manifests {
   /** Kinds that play no role, with how many objects of each there were. */
   readonly skipped: ReadonlyMap<string, number>;
   readonly errors: readonly ManifestProblem[];
-  /** What is odd and harms nothing: an object that is there twice, word for word. */
+  /** What is odd and harms nothing: an object that is there twice, the same in all that is read. */
   readonly notes: readonly ManifestProblem[];
   /** Where each object and workload stands, by {@link objectId}. */
   readonly places: ReadonlyMap<string, ManifestPlace>;

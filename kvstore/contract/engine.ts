@@ -172,6 +172,8 @@ export interface EngineStatus {
   readonly version: string;
   readonly dbSize: number;
   readonly dbSizeInUse: number;
+  /** Bytes in use from which on puts are refused; undefined where there is no such bound. */
+  readonly dbSizeQuota?: number;
   readonly keys: number;
   /** What is wrong with it now. */
   readonly problem?: EngineProblem;

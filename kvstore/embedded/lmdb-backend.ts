@@ -143,11 +143,11 @@ export class LmdbBackend implements Backend {
     return this.#full;
   }
 
-  sizes(): { readonly total: number; readonly inUse: number; readonly keys: number } {
+  sizes(): { readonly total: number; readonly inUse: number; readonly quota: number; readonly keys: number } {
     const { total, inUse } = environmentSize(this.#tables);
     const keys = keysIn(this.#tables.cur) + this.#latest.difference(new Span(everyKey));
     const { bytes } = this.#applier;
-    return { total: total + bytes, inUse: inUse + bytes, keys };
+    return { total: total + bytes, inUse: inUse + bytes, quota: this.#quotaBytes, keys };
   }
 
   snapshot(): Snapshot {

@@ -18,7 +18,7 @@ export interface Backend extends AsyncDisposable {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   /** Bytes on disk and in use, as etcd's `Maintenance/Status` reports them. */
-  sizes(): { readonly total: number; readonly inUse: number; readonly keys: number };
+  sizes(): BackendSizes;
   /** True when no further put may be accepted. */
   readonly full: boolean;
   /** True while it is full, or the disk has no room for what it was last given. */
@@ -52,4 +52,13 @@ export interface Backend extends AsyncDisposable {
   onRollback(listener: () => void): void;
   /** Called once, when nothing can be written any more until the store is opened anew. */
   onBroken(listener: (error: Error) => void): void;
+}
+
+/** In bytes, and how many keys there are. */
+export interface BackendSizes {
+  readonly total: number;
+  readonly inUse: number;
+  /** Bytes in use from which on puts are refused. */
+  readonly quota?: number;
+  readonly keys: number;
 }

@@ -208,9 +208,16 @@ export class MvccEngine implements Engine {
 
   async status(): Promise<EngineStatus> {
     this.#assertOpen();
-    const { total, inUse, keys } = this.#backend.sizes();
+    const { total, inUse, quota, keys } = this.#backend.sizes();
     const problem = this.#problem();
-    return { version, dbSize: total, dbSizeInUse: inUse, keys, ...(problem ? { problem } : {}) };
+    return {
+      version,
+      dbSize: total,
+      dbSizeInUse: inUse,
+      ...(quota === undefined ? {} : { dbSizeQuota: quota }),
+      keys,
+      ...(problem ? { problem } : {}),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,12 @@
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
 /** Where the labs of this user keep their state: `/run/isthmus/lab` for root, else below the runtime directory. */
-export function labsRoot(): string {
-  const uid = process.getuid?.() ?? 0;
+export function labsRoot(uid = process.getuid?.() ?? 0, env: NodeJS.ProcessEnv = process.env): string {
   if (uid === 0 && process.platform === 'linux') return '/run/isthmus/lab';
-  return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `isthmus-${uid}`, 'lab');
+  const runtime = env['XDG_RUNTIME_DIR'] ?? '';
+  // Empty is not set, and relative is to be ignored (XDG Base Directory Specification): a lab is found from any directory.
+  return join(isAbsolute(runtime) ? runtime : tmpdir(), `isthmus-${uid}`, 'lab');
 }
 
 /** Every path of one lab. */

@@ -12,7 +12,7 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
     members: [{ id: engine.memberId, name: memberName, peerUrls: [], clientUrls }],
   })),
   unaryCall(methods.status, async ({ engine, header }) => {
-    const { dbSize, dbSizeInUse, problem } = await engine.status();
+    const { dbSize, dbSizeInUse, dbSizeQuota = 0, problem } = await engine.status();
     const { revision } = engine;
     const answer = header(revision);
     return {
@@ -21,6 +21,7 @@ export const clusterCalls: readonly [string, UnaryCall][] = [
       // `etcdctl endpoint status` divides by it.
       dbSize: Math.max(dbSize, 1),
       dbSizeInUse,
+      dbSizeQuota,
       leader: engine.memberId,
       // There is no raft log; what stands in for its index only has to grow with every write.
       raftIndex: BigInt(revision),

@@ -71,6 +71,7 @@ describe('the embedded engine', () => {
       autoCompaction: { mode: 'off' },
     } as const;
     await using engine = await openEmbeddedEngine(options);
+    expect(await engine.status()).toMatchObject({ dbSizeQuota: 6 * 1024 * 1024 });
     const value = 'v'.repeat(100_000);
     const fill = async (): Promise<void> => {
       for (let i = 0; i < 200; i++) await put(engine, `big/${i}`, value);
