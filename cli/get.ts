@@ -1,13 +1,10 @@
 import type { AgentStatus } from '../agent/index.ts';
 import { UsageError, closest, defineOptions } from '../runtime/options/index.ts';
-import { ApiError, callUnixApi } from '../runtime/serve/index.ts';
+import { ApiError, callUnixApi, hangsAfterMs } from '../runtime/serve/index.ts';
 import { defineCommand } from './command.ts';
 import { formatRows, outputOptions } from './output/index.ts';
 import { type Resource, type Row, columnsFor, isResource, resources } from './resources.ts';
 import { findTargets, targetOptions } from './targets.ts';
-
-/** An agent that hangs is passed over. */
-const silenceMs = 10_000;
 
 /** `isthmus get RESOURCE`: what agents know of the mesh, winners of their merged view. */
 export const get = defineCommand({
@@ -49,7 +46,7 @@ interface View {
 async function viewsOf(targets: readonly { readonly socket: string }[], signal: AbortSignal): Promise<View[]> {
   const answers = await Promise.allSettled(
     targets.map(async ({ socket }) => {
-      const status = await callUnixApi(socket, { route: '/v1/status', silenceMs, signal });
+      const status = await callUnixApi(socket, { route: '/v1/status', silenceMs: hangsAfterMs, signal });
       // The shape that `agent/api` declares; both ends are of one version.
       return { socket, status: status as AgentStatus };
     }),

@@ -1,13 +1,11 @@
 import { defineOptions } from '../runtime/options/index.ts';
-import { callUnixApi } from '../runtime/serve/index.ts';
+import { callUnixApi, hangsAfterMs } from '../runtime/serve/index.ts';
 import { defineCommand } from './command.ts';
 import { formatJson, outputOptions } from './output/index.ts';
 import { type StatusAnswer, statusText } from './status-text.ts';
 import { type Target, findTargets, targetOptions } from './targets.ts';
 
 const askAgainMs = 500;
-/** Longer than a busy machine takes, and less than a person who wonders what hangs would wait. */
-const silenceMs = 10_000;
 
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({
@@ -40,7 +38,11 @@ async function ask(targets: readonly Target[], signal: AbortSignal): Promise<Sta
   const answers = await Promise.all(
     targets.map(async ({ role, socket }): Promise<StatusAnswer> => {
       try {
-        return { role, socket, status: await callUnixApi(socket, { route: '/v1/status', silenceMs, signal }) };
+        return {
+          role,
+          socket,
+          status: await callUnixApi(socket, { route: '/v1/status', silenceMs: hangsAfterMs, signal }),
+        };
       } catch (error) {
         return { role, socket, error: error instanceof Error ? error.message : String(error) };
       }

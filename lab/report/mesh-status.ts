@@ -1,10 +1,7 @@
-import { callUnixApi } from '../../runtime/serve/index.ts';
+import { callUnixApi, hangsAfterMs } from '../../runtime/serve/index.ts';
 import { type LabPaths, apiserverPaths, nodePaths } from '../state/index.ts';
 import type { Topology } from '../topology/index.ts';
 import type { ClusterReport } from './report.ts';
-
-/** A process that hangs is named rather than waited for; on a busy machine an answer takes its time. */
-const silenceMs = 10_000;
 
 /** What this file reads of a process's own store. */
 interface OwnStore {
@@ -85,7 +82,11 @@ export async function clusterReports(
 
 async function ask<T>(socket: string, signal?: AbortSignal): Promise<T | undefined> {
   try {
-    return (await callUnixApi(socket, { route: '/v1/status', silenceMs, ...(signal ? { signal } : {}) })) as T;
+    return (await callUnixApi(socket, {
+      route: '/v1/status',
+      silenceMs: hangsAfterMs,
+      ...(signal ? { signal } : {}),
+    })) as T;
   } catch {
     return undefined;
   }

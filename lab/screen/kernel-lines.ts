@@ -1,5 +1,5 @@
 import { readableMaps } from '../../datapath/index.ts';
-import { callUnixApi } from '../../runtime/serve/index.ts';
+import { callUnixApi, hangsAfterMs } from '../../runtime/serve/index.ts';
 import type { Lab } from '../lab.ts';
 import { nodePaths } from '../state/index.ts';
 
@@ -23,7 +23,7 @@ function nodesOf(lab: Lab): { readonly cluster: string; readonly node: string }[
 
 async function linesOf(lab: Lab, cluster: string, node: string): Promise<string[]> {
   const socket = nodePaths(lab.paths, cluster, node).apiSocket;
-  const answer = await callUnixApi(socket, { route: '/v1/kernel', silenceMs: 10_000 }).catch(() => undefined);
+  const answer = await callUnixApi(socket, { route: '/v1/kernel', silenceMs: hangsAfterMs }).catch(() => undefined);
   const text = typeof answer === 'object' && answer !== null && 'text' in answer ? String(answer.text) : '';
   const state = text === '' ? ['its agent does not answer'] : readableMaps(text.trimEnd()).split('\n');
   return [`kernel state of ${cluster}/${node} (in memory: no packet is sent):`, ...state];

@@ -2,6 +2,9 @@ import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { abortReason } from '../tasks/index.ts';
 import { ApiError, ApiUnreachableError } from './api-error.ts';
 
+/** How long a process that is asked how it is may say nothing: more than a busy machine needs, less than a person would wait. */
+export const hangsAfterMs = 10_000;
+
 export interface UnixCall {
   /** GET unless told. */
   readonly method?: string;
