@@ -6,6 +6,7 @@ export type { StoreHealth } from './health.ts';
 export type { Lease, LeaseOptions, Lock, LockOptions } from './lease.ts';
 export type * from './key-value.ts';
 export { RenewedLease } from './renewed-lease.ts';
+export { leaseTtlOf } from './lease-ttl.ts';
 export type * from './store.ts';
 export type * from './transaction.ts';
 export type * from './watch.ts';

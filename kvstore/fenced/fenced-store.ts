@@ -10,6 +10,7 @@ import {
   type Transaction,
   type TransactionResult,
   type WriteResult,
+  leaseTtlOf,
 } from '../contract/index.ts';
 
 /** A key and the revision that it has for as long as its writer leads, see {@link claimTerm}. */
@@ -36,6 +37,7 @@ export function fencedStore(store: Store, fence: Fence, broken: (error: FencedEr
     listAndWatch: (prefix, options) => store.listAndWatch(prefix, options),
     transact: (transaction, options) => writer.transact(transaction, options),
     grantLease: (options) => store.grantLease(options),
+    ...leaseTtlOf(store),
     lock: (name, options) => store.lock(name, options),
     health: () => store.health(),
     [Symbol.asyncDispose]: () => Promise.resolve(),

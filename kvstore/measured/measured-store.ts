@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { isAbort } from '../../runtime/tasks/index.ts';
 import type { Bytes, Operation, Store, WatchBatch } from '../contract/index.ts';
-import { UnavailableError } from '../contract/index.ts';
+import { UnavailableError, leaseTtlOf } from '../contract/index.ts';
 import { scopeOf } from './scope-of.ts';
 import type { EventAction, StoreMetrics, StoreOperation } from './store-metrics.ts';
 
@@ -53,10 +53,6 @@ export function measureStore(store: Store, clock: Clock, metrics: StoreMetrics):
     health: () => store.health(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
-}
-
-function leaseTtlOf(store: Store): Pick<Store, 'leaseTtl'> {
-  return store.leaseTtl ? { leaseTtl: async (id, options) => await store.leaseTtl?.(id, options) } : {};
 }
 
 type Timed = <T>(key: Bytes, kind: 'read', action: string, call: () => Promise<T>) => Promise<T>;
