@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../runtime/clock/index.ts';
 import {
   type Backend,
+  type BackendSizes,
   type Change,
   type CommitListener,
   type Row,
@@ -143,7 +144,7 @@ export class LmdbBackend implements Backend {
     return this.#full;
   }
 
-  sizes(): { readonly total: number; readonly inUse: number; readonly quota: number; readonly keys: number } {
+  sizes(): BackendSizes {
     const { total, inUse } = environmentSize(this.#tables);
     const keys = keysIn(this.#tables.cur) + this.#latest.difference(new Span(everyKey));
     const { bytes } = this.#applier;

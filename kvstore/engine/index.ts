@@ -1,4 +1,4 @@
-export type { Backend, CommitListener, StoredLease } from './backend.ts';
+export type { Backend, BackendSizes, CommitListener, StoredLease } from './backend.ts';
 export { type AutoCompaction, compactAutomatically } from './auto-compaction.ts';
 export { engineErrors } from './engine-errors.ts';
 export { EngineStore, type EngineStoreDependencies } from './engine-store.ts';

@@ -1,5 +1,6 @@
 import {
   type Backend,
+  type BackendSizes,
   type Change,
   type CommitListener,
   type Row,
@@ -71,7 +72,7 @@ export class MemoryBackend implements Backend {
     return this.latest;
   }
 
-  sizes(): { readonly total: number; readonly inUse: number; readonly keys: number } {
+  sizes(): BackendSizes {
     return { total: 0, inUse: 0, keys: this.#live };
   }
 
