@@ -5,7 +5,9 @@ import { type KeyValue, type WatchBatch, toText } from '../contract/index.ts';
 import { hash } from './hash.ts';
 import { Holders } from './holders.ts';
 import type { NumberConflict } from './number-holder.ts';
+import { NumberKeys } from './number-keys.ts';
 import type { IdentityAllocatorOptions } from './options.ts';
+import { lookAt, putBack } from './put-back.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
 import { type Reference, listReferences } from './references.ts';
 
@@ -29,6 +31,7 @@ interface Entry {
  */
 export class IdentityAllocator {
   readonly #options: IdentityAllocatorOptions;
+  readonly #keys: NumberKeys;
   readonly #graceMs: number;
   readonly #byText = new Map<string, Entry>();
   readonly #byId = new Map<number, Entry>();
@@ -48,6 +51,7 @@ export class IdentityAllocator {
 
   constructor(options: IdentityAllocatorOptions) {
     this.#options = options;
+    this.#keys = new NumberKeys(options);
     this.#graceMs = options.graceMs ?? 600_000;
     this.#holders = options.holders && new Holders(options.holders, options.store, options.log);
   }
@@ -80,7 +84,7 @@ export class IdentityAllocator {
 
   /** Reads what is in the store; to be done once, before the first {@link allocate}. */
   async load(signal: AbortSignal): Promise<void> {
-    for (const [prefix, hidden] of this.#prefixes())
+    for (const [prefix, hidden] of this.#keys.prefixes)
       for await (const page of this.#options.store.list(prefix, { signal }))
         for (const entry of page.entries) this.#learn(entry, hidden);
     await this.#holders?.load(signal);
@@ -120,15 +124,23 @@ export class IdentityAllocator {
   async setHidden(text: string, hidden: boolean, signal: AbortSignal): Promise<void> {
     const entry = this.#byText.get(text);
     if (!entry || entry.hidden === hidden) return;
-    const from = this.#key(entry);
+    const from = this.#keys.of(entry);
     // First here: whoever sees the deletion meanwhile knows that it is no loss.
     entry.hidden = hidden;
     try {
-      const then = [
-        { type: 'put', key: this.#key(entry), value: text },
-        { type: 'delete', key: from },
-      ] as const;
-      entry.revision = (await this.#options.store.transact({ when: [], then }, { signal })).revision;
+      const { succeeded, revision } = await this.#options.store.transact(
+        {
+          when: [{ key: from, target: 'value', result: 'equal', value: text }],
+          then: [
+            { type: 'put', key: this.#keys.of(entry), value: text },
+            { type: 'delete', key: from },
+          ],
+        },
+        { signal },
+      );
+      if (succeeded) entry.revision = revision;
+      // Somebody has deleted or overwritten it just now.
+      else await this.#repair(entry.id, signal);
     } catch (error) {
       entry.hidden = !hidden;
       throw error;
@@ -162,7 +174,7 @@ export class IdentityAllocator {
         [fields.delayMs]: Math.round(delayMs),
       });
     await using tasks = new TaskGroup(signal);
-    for (const [prefix, hidden] of this.#prefixes())
+    for (const [prefix, hidden] of this.#keys.prefixes)
       tasks.run((running) =>
         retry((attempt) => this.#follow(prefix, hidden, attempt), { clock, signal: running, schedule, onFailure }),
       );
@@ -223,8 +235,8 @@ export class IdentityAllocator {
 
   /** True when it contests what the store says. */
   async #learnReference({ id, text, holder, hidden = false }: Reference, signal: AbortSignal): Promise<boolean> {
-    const { range, log } = this.#options;
-    if (id < range.min || id > range.max) return false;
+    const { log } = this.#options;
+    if (!this.#keys.has(id)) return false;
     const known = this.#byId.get(id) ?? (await this.#restore(id, text, hidden, signal));
     if (known.text === text || this.#conflicts.has(id)) return false;
     this.#conflicts.set(id, { id, ours: known.text, theirs: text, holder });
@@ -273,12 +285,12 @@ export class IdentityAllocator {
     hidden: boolean,
     signal: AbortSignal,
   ): Promise<{ readonly revision: number } | { readonly learnt: Entry }> {
-    const prefixes = this.#prefixes();
+    const prefixes = this.#keys.prefixes;
     for (;;) {
       const result = await this.#options.store.transact(
         {
           when: prefixes.map(([prefix]) => ({ key: `${prefix}${id}`, target: 'create', result: 'equal', value: 0 })),
-          then: [{ type: 'put', key: this.#key({ id, hidden }), value: text }],
+          then: [{ type: 'put', key: this.#keys.of({ id, hidden }), value: text }],
           otherwise: prefixes.map(([prefix]) => ({ type: 'get', key: `${prefix}${id}` })),
         },
         { signal },
@@ -322,7 +334,7 @@ export class IdentityAllocator {
   }
 
   #learn(stored: KeyValue, hidden: boolean): Entry | undefined {
-    const id = this.#idOf(stored.key, hidden);
+    const id = this.#keys.idIn(stored.key, hidden);
     if (id === undefined) return undefined;
     const text = toText(stored.value);
     const known = this.#byId.get(id);
@@ -357,7 +369,7 @@ export class IdentityAllocator {
       seen.clear();
     } else if (batch.type === 'changes') {
       for (const event of batch.events) {
-        const id = this.#idOf(event.type === 'put' ? event.entry.key : event.key, hidden);
+        const id = this.#keys.idIn(event.type === 'put' ? event.entry.key : event.key, hidden);
         if (id === undefined) continue;
         seen.add(id);
         // Of a number that is kept under the other prefix, this one says nothing.
@@ -370,27 +382,30 @@ export class IdentityAllocator {
 
   /** Somebody deleted or overwrote a key. The meaning that was published first stays, if anybody still refers to it. */
   async #repair(id: number, signal: AbortSignal): Promise<void> {
-    const entry = this.#byId.get(id);
-    if (!entry) return;
-    const key = this.#key(entry);
-    if (entry.references === 0) {
-      this.#forget(entry);
-      const [found] = (await this.#options.store.transact({ when: [], then: [{ type: 'get', key }] }, { signal }))
-        .results;
-      if (found?.type === 'get' && found.entry) this.#learn(found.entry, entry.hidden);
+    const { store, log } = this.#options;
+    for (;;) {
+      const seen = await lookAt(store, this.#keys, id, signal);
+      const entry = this.#byId.get(id);
+      if (!entry) return;
+      const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
+      const elsewhere = seen.find(({ hidden }) => hidden !== entry.hidden)?.stored;
+      if (entry.references === 0) {
+        this.#forget(entry);
+        if (here) this.#learn(here, entry.hidden);
+        return;
+      }
+      const result = await putBack(store, entry, seen, signal);
+      if (result === 'in place') return;
+      if (result === 'changed') continue;
+      entry.revision = result.revision;
+      log.warn('An identity was changed by somebody else and put back', {
+        [fields.key]: this.#keys.of(entry),
+        ...(here ? { stored: toText(here.value) } : {}),
+        held: entry.text,
+        ...(elsewhere ? { elsewhere: toText(elsewhere.value) } : {}),
+      });
       return;
     }
-    const result = await this.#options.store.transact(
-      {
-        when: [{ key, target: 'value', result: 'equal', value: entry.text }],
-        then: [],
-        otherwise: [{ type: 'put', key, value: entry.text }],
-      },
-      { signal },
-    );
-    if (result.succeeded) return;
-    entry.revision = result.revision;
-    this.#options.log.warn('An identity was changed by somebody else and put back', { [fields.key]: key });
   }
 
   async #collectForever(signal: AbortSignal): Promise<void> {
@@ -441,7 +456,7 @@ export class IdentityAllocator {
   }
 
   async #delete(entry: Entry, signal: AbortSignal): Promise<void> {
-    const key = this.#key(entry);
+    const key = this.#keys.of(entry);
     try {
       await this.#options.store.transact(
         {
@@ -455,31 +470,5 @@ export class IdentityAllocator {
       this.#add(entry.id, entry.text, entry.hidden, entry.revision);
       throw error;
     }
-  }
-
-  /** Each prefix, and whether it is the hidden one. */
-  #prefixes(): (readonly [prefix: string, hidden: boolean])[] {
-    const { prefix, hiddenPrefix } = this.#options;
-    return hiddenPrefix === undefined
-      ? [[prefix, false]]
-      : [
-          [prefix, false],
-          [hiddenPrefix, true],
-        ];
-  }
-
-  #key({ id, hidden }: Pick<Entry, 'id' | 'hidden'>): string {
-    const { prefix, hiddenPrefix } = this.#options;
-    if (hidden && hiddenPrefix === undefined) throw new TypeError('There is no prefix for hidden texts');
-    return `${hidden ? hiddenPrefix : prefix}${id}`;
-  }
-
-  /** The number in a key; keys outside the range are somebody else's. */
-  #idOf(key: Uint8Array, hidden: boolean): number | undefined {
-    const { prefix, hiddenPrefix = '' } = this.#options;
-    const digits = toText(key).slice((hidden ? hiddenPrefix : prefix).length);
-    if (!/^[1-9]\d{0,9}$/.test(digits)) return undefined;
-    const id = Number(digits);
-    return id >= this.#options.range.min && id <= this.#options.range.max ? id : undefined;
   }
 }

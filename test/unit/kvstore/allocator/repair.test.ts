@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  IdentityAllocator,
+  type IdentityAllocatorOptions,
+  type AllocatorStore,
+} from '../../../../kvstore/allocator/index.ts';
+import { type Store, type Transaction, toText } from '../../../../kvstore/contract/index.ts';
+import { EngineStore } from '../../../../kvstore/engine/index.ts';
+import { claimTerm, fencedStore } from '../../../../kvstore/fenced/index.ts';
+import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
+import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { createLogger } from '../../../../runtime/log/index.ts';
+
+const prefix = 'ids/';
+const hiddenPrefix = 'hidden/';
+
+let clock: VirtualClock;
+let engine: MemoryEngine;
+let store: Store;
+let stop: AbortController;
+let said: string;
+beforeEach(() => {
+  clock = new VirtualClock();
+  engine = new MemoryEngine({ clock });
+  store = new EngineStore(engine, { clock, endpoint: 'memory' });
+  stop = new AbortController();
+  said = '';
+});
+afterEach(async () => {
+  stop.abort();
+  await store[Symbol.asyncDispose]();
+  await engine[Symbol.asyncDispose]();
+});
+
+/** An allocator that looks after its numbers, and its end. */
+async function running(
+  options: Partial<IdentityAllocatorOptions> = {},
+): Promise<AsyncDisposable & { readonly allocator: IdentityAllocator }> {
+  const log = createLogger({ level: 'info', format: 'text', clock, write: (text) => (said += text) });
+  const range = { min: 100, max: 1_099 };
+  const allocator = new IdentityAllocator({ store, prefix, hiddenPrefix, range, clock, log, ...options });
+  await allocator.load(stop.signal);
+  const ended = new AbortController();
+  const runs = allocator.run(ended.signal).catch(() => undefined);
+  return {
+    allocator,
+    [Symbol.asyncDispose]: async () => {
+      ended.abort();
+      await runs;
+    },
+  };
+}
+
+/** The store as it is for somebody to whom something happens just before one of his transactions. */
+function interrupted(on: (transaction: Transaction) => Promise<void> | undefined): AllocatorStore {
+  return {
+    list: (from, options) => store.list(from, options),
+    listAndWatch: (from, options) => store.listAndWatch(from, options),
+    transact: async (transaction, options) => {
+      await on(transaction);
+      return await store.transact(transaction, options);
+    },
+  };
+}
+
+const writes = ({ then, otherwise = [] }: Transaction): boolean =>
+  [...then, ...otherwise].some(({ type }) => type === 'put');
+
+async function content(): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const from of [prefix, hiddenPrefix])
+    for await (const page of store.list(from))
+      for (const { key, value } of page.entries) found[toText(key)] = toText(value);
+  return found;
+}
+
+describe('The key of a number that somebody refers to', () => {
+  test('is put back by an apiserver that leads, too: its store is fenced', async () => {
+    const fence = await claimTerm(
+      {
+        store,
+        key: 'term',
+        election: { status: () => ({ identity: 'x', leading: true }), confirm: async () => true },
+        clock,
+      },
+      stop.signal,
+    );
+    await using here = await running({ store: fencedStore(store, fence, () => undefined) });
+    const id = await here.allocator.allocate('a', stop.signal);
+    await clock.advance(1);
+    await store.delete(`${prefix}${id}`);
+    await clock.advance(1);
+    expect(await content()).toEqual({ [`${prefix}${id}`]: 'a' });
+    await store.put(`${prefix}${id}`, 'other');
+    await clock.advance(1);
+    expect(await content()).toEqual({ [`${prefix}${id}`]: 'a' });
+  });
+
+  test('is not written over what another allocator put there meanwhile, but after it was looked at and named', async () => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    await using here = await running({
+      store: interrupted((transaction) => {
+        if (!writes(transaction)) return undefined;
+        const happens = meanwhile;
+        meanwhile = undefined;
+        return happens?.();
+      }),
+    });
+    const id = await here.allocator.allocate('a', stop.signal);
+    await clock.advance(1);
+    // The repair has found it absent; before it writes, somebody creates it as allocators do.
+    meanwhile = async () => {
+      const key = `${prefix}${id}`;
+      const absent = { key, target: 'create', result: 'equal', value: 0 } as const;
+      const { succeeded } = await store.transact({ when: [absent], then: [{ type: 'put', key, value: 'taken' }] });
+      expect(succeeded).toBe(true);
+    };
+    await store.delete(`${prefix}${id}`);
+    await clock.advance(1);
+    expect(await content()).toEqual({ [`${prefix}${id}`]: 'a' });
+    // Who took it is told by its watch; people are told by both meanings.
+    expect(said).toMatch(/put back.*taken.*held=a/);
+  });
+
+  test('does not come back in sight of everybody when it was hidden in the middle of a repair', async () => {
+    const hiding: Promise<void>[] = [];
+    let armed = false;
+    await using here = await running({
+      store: interrupted((transaction) => {
+        if (!armed || !writes(transaction)) return undefined;
+        armed = false;
+        hiding.push(here.allocator.setHidden('a', true, stop.signal));
+        return hiding[0];
+      }),
+    });
+    const id = await here.allocator.allocate('a', stop.signal);
+    await clock.advance(1);
+    armed = true;
+    await store.put(`${prefix}${id}`, 'other');
+    await clock.advance(1);
+    await Promise.all(hiding);
+    await clock.advance(1);
+    const found = await content();
+    expect([found[`${hiddenPrefix}${id}`], found[`${prefix}${id}`]]).toEqual(['a', undefined]);
+  });
+});
+
+test('A number that somebody took while its text is hidden is his no more, and both meanings are named', async () => {
+  let armed = false;
+  await using here = await running({
+    store: interrupted((transaction) => {
+      if (!armed || !writes(transaction)) return undefined;
+      armed = false;
+      return store.put(`${prefix}${id}`, 'taken').then(() => undefined);
+    }),
+  });
+  const id: number = await here.allocator.allocate('a', stop.signal);
+  await clock.advance(1);
+  armed = true;
+  await here.allocator.setHidden('a', true, stop.signal);
+  expect(await content()).toEqual({ [`${hiddenPrefix}${id}`]: 'a' });
+  expect(said).toMatch(/put back.*held=a.*elsewhere=taken/);
+});
