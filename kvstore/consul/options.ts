@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { TlsFiles } from '../../runtime/tls/index.ts';
@@ -30,5 +31,7 @@ export interface ConsulStoreOptions {
   readonly maxShards?: number;
   /** Whether our writes are told, and those of others read, by the journal; true unless told. */
   readonly journal?: boolean;
+  /** Turns an address's name into addresses, anew for every connection; the system does unless told. */
+  readonly lookup?: LookupFunction | undefined;
   readonly random?: () => number;
 }

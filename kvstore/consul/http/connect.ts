@@ -1,4 +1,4 @@
-import { type Socket, connect as connectTcp } from 'node:net';
+import { type LookupFunction, type Socket, connect as connectTcp } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
@@ -10,13 +10,18 @@ const dialTimeoutMs = 5000;
 export class Connector {
   readonly #tls: TlsSource;
   readonly #clock: Clock;
+  readonly #byName: { readonly lookup?: LookupFunction };
   /** Under TLS 1.3 a server says only after the handshake that it does not like our certificate. */
   readonly #explanations = new WeakMap<Duplex, (error: unknown) => unknown>();
 
-  /** @param tls files are read anew for each connection, so that rotated ones take effect */
-  constructor(tls: TlsSource, clock: Clock) {
+  /**
+   * @param tls files are read anew for each connection, so that rotated ones take effect
+   * @param lookup names are looked up anew for each connection, too
+   */
+  constructor(tls: TlsSource, clock: Clock, lookup?: LookupFunction) {
     this.#tls = tls;
     this.#clock = clock;
+    this.#byName = lookup ? { lookup } : {};
   }
 
   async connect(address: ConsulAddress): Promise<Socket> {
@@ -35,9 +40,9 @@ export class Connector {
   }
 
   async #open({ host, port, socketPath, secure }: ConsulAddress, signal: AbortSignal): Promise<Socket> {
-    if (!secure)
-      return await connected(connectTcp(socketPath === undefined ? { host, port } : { path: socketPath }), signal);
-    const { socket, explain } = await connectTls({ host, port }, await this.#tls.read(), this.#clock.now(), signal);
+    const target = { host, port, ...this.#byName };
+    if (!secure) return await connected(connectTcp(socketPath === undefined ? target : { path: socketPath }), signal);
+    const { socket, explain } = await connectTls(target, await this.#tls.read(), this.#clock.now(), signal);
     this.#explanations.set(socket, explain);
     return socket;
   }

@@ -76,7 +76,7 @@ export class ConsulHttp implements AsyncDisposable {
     this.#token = new Token(options);
     this.#callTimeoutMs = options.callTimeoutMs ?? 15_000;
     this.#random = options.random ?? Math.random;
-    this.#connector = new Connector(new TlsSource(tls, { clock, log }), clock);
+    this.#connector = new Connector(new TlsSource(tls, { clock, log }), clock, options.lookup);
     const agent = (maxSockets: number): Agent =>
       new ConsulAgent(maxSockets, (name) => {
         const address = this.#addresses.find(({ text }) => text === name);

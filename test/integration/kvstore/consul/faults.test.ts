@@ -1,11 +1,13 @@
+import type { LookupFunction } from 'node:net';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { type ConsulStore, UnavailableError } from '../../../../kvstore/index.ts';
 import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
 import { deafToReplacement, passing } from '../../../contract/store/suite/defective-watches.ts';
 import { type ConsulProcess, startConsul } from '../../../support/consul.ts';
+import { MovingName, keepingTheFirst } from '../../../support/moving-name.ts';
 import { needs } from '../../../support/probe.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
-import { Mirror, writeMany } from '../etcd/mirror.ts';
+import { Mirror, withPatience, writeMany } from '../etcd/mirror.ts';
 import { clientOf } from './support.ts';
 
 jest.setTimeout(90_000);
@@ -172,6 +174,13 @@ needs('consul')('A Consul in trouble', () => {
     expect(two.health().endpoint).toBe(server.endpoint);
   });
 
+  test('whose name is given to another address is found there, and waited for while the name has none', () =>
+    renamed(server));
+
+  test('would be found out to be looked for only where it was first', async () => {
+    await expect(withPatience(3000, () => renamed(server, keepingTheFirst))).rejects.toThrow(/host name is not known/);
+  });
+
   test('and a wall clock that jumps an hour, there and back, cost nobody a lease', async () => {
     let wallMs = 0;
     const clock: Clock = {
@@ -213,6 +222,37 @@ needs('consul')('A Consul in trouble', () => {
     await lease[Symbol.asyncDispose]();
   });
 });
+
+/** Consul's name is given to another address, and for a while to none; `client` looks it up in its own way. */
+async function renamed(server: ConsulProcess, client = (lookup: LookupFunction) => lookup): Promise<void> {
+  const target = { host: '127.0.0.1', port: server.port };
+  await using direct = clientOf(server);
+  await using here = await startTcpProxy(target, { host: '127.0.0.2' });
+  await using there = await startTcpProxy(target, { host: '127.0.0.3', port: here.port });
+  const name = new MovingName('consul.mesh.example', '127.0.0.2');
+  const addresses = [`http://${name.name}:${here.port}`];
+  await using store = clientOf(server, { addresses, lookup: client(name.lookup) });
+  const prefix = 'renamed/';
+  await direct.deletePrefix(prefix);
+  await writeMany(direct, `${prefix}stable/`, 20);
+  await using mirror = new Mirror(store, prefix, { order: 'key' });
+  await mirror.until(() => mirror.watch.synced);
+  expect([here.connections > 0, there.connections]).toEqual([true, 0]);
+  // The old address is gone before the name is changed, and for a while there is none at all.
+  await here.set('refuse');
+  here.cut();
+  name.address = undefined;
+  await direct.put(`${prefix}new/1`, 'x');
+  await mirror.until(() => store.health().error?.includes('host name is not known') === true);
+  expect(mirror.state.size).toBe(20);
+  name.address = '127.0.0.3';
+  await mirror.agreesWith(direct, prefix);
+  expect(there.connections).toBeGreaterThan(0);
+  await store.put(`${prefix}new/2`, 'x');
+  await mirror.agreesWith(direct, prefix);
+  expect(mirror.marks).toEqual(['start', 'synced']);
+  expect(mirror.watch.counts.removes).toBe(0);
+}
 
 async function saved(server: ConsulProcess): Promise<Buffer> {
   const answer = await fetch(`${server.endpoint}/v1/snapshot`);

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
 import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
+import { MovingName, keepingTheFirst } from '../../../support/moving-name.ts';
 import { needs } from '../../../support/probe.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
@@ -126,20 +127,14 @@ describe('an etcd client with several ways to its store', () => {
 });
 
 /** The store's name is given to another address, and for a while to none; `client` looks it up in its own way. */
-async function renamed(client: (lookup: LookupFunction) => LookupFunction): Promise<void> {
+async function renamed(client = (lookup: LookupFunction) => lookup): Promise<void> {
   await using subject = await embeddedSubject();
   await using direct = clientOf(subject);
   await using here = await startTcpProxy(subject, { host: '127.0.0.2' });
   await using there = await startTcpProxy(subject, { host: '127.0.0.3', port: here.port });
-  let address: string | undefined = '127.0.0.2';
-  const lookup: LookupFunction = (host, options, callback) => {
-    if (address === undefined || host !== 'west.mesh.example')
-      callback(Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' }), '', 0);
-    else if (options.all === true) callback(null, [{ address, family: 4 }]);
-    else callback(null, address, 4);
-  };
-  const endpoints = [`http://west.mesh.example:${here.port}`];
-  await using store = clientOf(subject, { endpoints, lookup: client(lookup), dialTimeoutMs: 500 });
+  const name = new MovingName('west.mesh.example', '127.0.0.2');
+  const endpoints = [`http://${name.name}:${here.port}`];
+  await using store = clientOf(subject, { endpoints, lookup: client(name.lookup), dialTimeoutMs: 500 });
   await writeMany(direct, `${prefix}stable/`, 20);
   await using mirror = new Mirror(store, prefix);
   await mirror.agreesWith(direct, prefix);
@@ -147,11 +142,11 @@ async function renamed(client: (lookup: LookupFunction) => LookupFunction): Prom
   // The old address is gone before the name is changed, and for a while there is none at all.
   await here.set('refuse');
   here.cut();
-  address = undefined;
+  name.address = undefined;
   await direct.put(`${prefix}new/1`, '1');
   await mirror.until(() => store.health().error?.includes('host name is not known') === true);
   expect(mirror.state.size).toBe(20);
-  address = '127.0.0.3';
+  name.address = '127.0.0.3';
   await mirror.agreesWith(direct, prefix);
   expect(there.connections).toBe(1);
   await direct.put(`${prefix}new/2`, '1');
@@ -160,18 +155,9 @@ async function renamed(client: (lookup: LookupFunction) => LookupFunction): Prom
 }
 
 needs('linux')('an etcd client whose store has a name', () => {
-  test('follows the name to another address, and waits while it has none', () => renamed((lookup) => lookup));
+  test('follows the name to another address, and waits while it has none', () => renamed());
 
   test('would be found out if it kept to the address that it found first', async () => {
-    let first: Parameters<Parameters<LookupFunction>[2]> | undefined;
-    const remembering = renamed((lookup) => (host, options, callback) => {
-      if (first) callback(...first);
-      else
-        lookup(host, options, (...found) => {
-          first = found;
-          callback(...found);
-        });
-    });
-    await expect(withPatience(2000, () => remembering)).rejects.toThrow(/host name is not known/);
+    await expect(withPatience(2000, () => renamed(keepingTheFirst))).rejects.toThrow(/host name is not known/);
   });
 });
