@@ -1,11 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type OpenStore,
-  PermissionDeniedError,
-  type Store,
-  type StoreStatus,
-  copiesPrefix,
-} from '../../kvstore/index.ts';
+import { KvStoreError, type OpenStore, type Store, type StoreStatus, copiesPrefix } from '../../kvstore/index.ts';
 import { UsageError } from '../../runtime/options/index.ts';
 import type { CommandContext } from '../command.ts';
 import { addressNamed, openNamed } from './named-store.ts';
@@ -17,7 +11,7 @@ export interface TwoStores extends AsyncDisposable {
   readonly statusOfA: StoreStatus;
 }
 
-/** Opens A and B, and makes sure that both answer and are not one. @throws {UsageError} */
+/** Opens A and B, and makes sure that both answer and are not one; says so where that cannot be told. @throws {UsageError} */
 export async function openTwo(
   context: CommandContext,
   [textA = '', textB = '']: readonly string[],
@@ -31,26 +25,41 @@ export async function openTwo(
   const b = stack.use(await openNamed(context, addressB, { create: createB }));
   const [statusOfA, statusOfB] = await Promise.all([a.status({ signal, prefix }), b.status({ signal, prefix })]);
   // The id alone does not tell: etcd derives it from its configuration.
-  if (statusOfA.storeId === statusOfB.storeId)
-    if (statusOfA.endpoint === statusOfB.endpoint || (createB && (await areOne(a.store, b.store, signal))))
-      throw same();
+  if (statusOfA.storeId === statusOfB.storeId) {
+    const one = statusOfA.endpoint === statusOfB.endpoint || (await areOne(a.store, b.store, signal));
+    if (one === true) throw same();
+    if (one === undefined)
+      context.stderr(
+        `isthmus: A and B have the same id, ${statusOfA.storeId ?? 'or none'}; whether they are one store under two addresses\n` +
+          `  cannot be told without the right to write and read ${copiesPrefix} in one of them\n`,
+      );
+  }
   const kept = stack.move();
   return { a, b, statusOfA, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
-/** Whether what is written into B is in A: one store with two addresses would be copied into itself without end. */
-async function areOne(a: Store, b: Store, signal: AbortSignal): Promise<boolean> {
+/**
+ * Whether what is written into one is in the other; undefined for who may not write in either. One store with two addresses
+ * would be copied into itself without end, and would never differ from itself.
+ */
+async function areOne(a: Store, b: Store, signal: AbortSignal): Promise<boolean | undefined> {
+  return (await seenIn(a, b, signal)) ?? (await seenIn(b, a, signal));
+}
+
+/** Whether `reader` has what is written into `writer`; undefined where one of them refuses. */
+async function seenIn(reader: Store, writer: Store, signal: AbortSignal): Promise<boolean | undefined> {
   const key = `${copiesPrefix}probe-${randomUUID()}`;
-  await using lease = await b.grantLease({ ttlSeconds: 60, signal });
-  await b.put(key, '', { lease: lease.id, signal });
   try {
-    return (await a.get(key, { signal })) !== undefined;
+    await using lease = await writer.grantLease({ ttlSeconds: 60, signal });
+    try {
+      await writer.put(key, '', { lease: lease.id, signal });
+      return (await reader.get(key, { signal })) !== undefined;
+    } finally {
+      await lease.revoke();
+    }
   } catch (error) {
-    // Who may not read our records there cannot tell.
-    if (error instanceof PermissionDeniedError) return false;
+    if (error instanceof KvStoreError && error.retry === 'never') return undefined;
     throw error;
-  } finally {
-    await lease.revoke();
   }
 }
 

@@ -221,6 +221,12 @@ describeIf('moving a store', () => {
       code: 2,
       stderr: expect.stringContaining('A and B are the same store'),
     });
+    // Nor does a store that equals itself say anything of two.
+    expect(await run('store', 'check', url, other)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('A and B are the same store'),
+    });
     expect((await run('store', 'list', '--store', url)).stdout.trim().split('\n')).toHaveLength(2);
   });
 
@@ -296,9 +302,9 @@ describeIf('moving a store', () => {
       'auth enable',
     ])
       expect((await etcdctl(etcd.endpoint, step.split(' '))).code).toBe(0);
-    const named = async (name: string, password: string): Promise<string> => {
+    const named = async (name: string, password: string, endpoint = etcd.endpoint): Promise<string> => {
       const file = join(folder, `${name}.yaml`);
-      await writeFile(file, `endpoints: [${etcd.endpoint}]\nusername: reader\npassword: ${password}\n`);
+      await writeFile(file, `endpoints: [${endpoint}]\nusername: reader\npassword: ${password}\n`);
       return `etcd:${file}`;
     };
     const reader = await named('reader', 'hunter2');
@@ -309,6 +315,11 @@ describeIf('moving a store', () => {
     expect(await run('store', 'check', reader, copied, '--prefix', 'mine/')).toMatchObject({
       code: 0,
       stdout: '0 differences; 1 keys in A, 1 in B\n',
+    });
+    const again = await named('again', 'hunter2', etcd.endpoint.replace('127.0.0.1', 'localhost'));
+    expect(await run('store', 'check', reader, again, '--prefix', 'mine/')).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/A and B have the same id, .*cannot be told without the right to write/s),
     });
     expect(await run('store', 'check', reader, copied)).toMatchObject({
       code: 1,
