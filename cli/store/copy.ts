@@ -78,6 +78,7 @@ class Report {
   readonly #total: number | undefined;
   readonly #json: boolean;
   #inStep = false;
+  #told = '';
 
   constructor(context: CommandContext, line: ProgressLine, total: number | undefined, json: boolean) {
     this.#context = context;
@@ -96,6 +97,8 @@ class Report {
       this.#inStep = true;
       this.#line.clear();
       if (!this.#json) this.#context.stdout(`In step at revision ${progress.revision}: ${summary(progress)}\n`);
+      // Whoever waits for this line moves owners next: what is not equal has to be known before.
+      this.#tellOfDifferences(progress);
     }
     this.#line.show(`Following A, revision ${progress.revision}: ${summary(progress)}`);
   }
@@ -105,15 +108,23 @@ class Report {
     this.#line.clear();
     const equal = phase === 'following' && kept + extra + refused === 0;
     if (this.#json) this.#context.stdout(formatJson({ equal, ...result }));
+    if (phase !== 'following') this.#context.stderr('isthmus: Ended before the listing was complete\n');
+    this.#tellOfDifferences(result);
+    return equal ? 0 : 1;
+  }
+
+  /** Once for each number of them. */
+  #tellOfDifferences({ kept, extra, refused }: MirrorProgress): void {
     const notes = [
       kept > 0 ? `${count(kept)} keys of B belong to others and differ` : '',
       extra > 0 ? `${count(extra)} keys of B are not in A` : '',
       refused > 0 ? `${count(refused)} keys cannot be stored in B` : '',
-      phase === 'following' ? '' : 'ended before the listing was complete',
     ].filter((note) => note !== '');
-    if (notes.length > 0) this.#context.stderr(`isthmus: ${notes.join('; ')}\n`);
+    const told = notes.join('; ');
+    if (told === this.#told) return;
+    this.#told = told;
+    if (notes.length > 0) this.#context.stderr(`isthmus: ${told}\n`);
     if (kept + extra > 0) this.#context.stderr('  isthmus store check A B names them; --overwrite makes B what A is\n');
-    return equal ? 0 : 1;
   }
 }
 

@@ -1,10 +1,15 @@
 import type { Bytes, KeyValue, Lease, LeaseOptions, Store } from '../contract/index.ts';
 import { toBytes } from '../contract/index.ts';
 import { LeasePool, type LeaseSlot } from '../sync/index.ts';
+import { BroughtKeys } from './brought-keys.ts';
 
-/** One key for each lease of a copier, held by that lease: so a later copier knows whose keys it may take over. */
+/**
+ * One key for each lease of a copier, held by that lease: so a later copier knows whose keys it may take over. Below it, under
+ * that lease, too, stand the records of what was brought without lease.
+ */
 export const copiesPrefix = 'isthmus/v1/copies/';
 const copies = Buffer.from(copiesPrefix);
+const slash = 0x2f;
 
 /** True for keys that say something of copying: they belong to one store and are neither copied nor compared. */
 export function isCopyRecord(key: Uint8Array): boolean {
@@ -24,6 +29,9 @@ export class CopierLeases implements AsyncDisposable {
   readonly #options: CopierLeasesOptions;
   readonly #earlier = new Set<bigint>();
   readonly #pool: LeasePool;
+  #records = 0;
+  /** What copiers wrote that no lease holds. */
+  readonly brought: BroughtKeys;
 
   constructor(options: CopierLeasesOptions) {
     this.#options = options;
@@ -33,12 +41,23 @@ export class CopierLeases implements AsyncDisposable {
       maxKeys: 1000,
       onLost: () => options.onLost(),
     });
+    this.brought = new BroughtKeys(async (signal) => {
+      const name = `record ${++this.#records}`;
+      const slot = await this.#pool.attach(name, signal);
+      return { key: `${recordKey(slot.lease.id)}/${this.#records}`, slot };
+    });
   }
 
-  /** Finds the leases of earlier copiers. */
+  /** Finds the leases of earlier copiers, and what all of them brought without. */
   async load(signal: AbortSignal): Promise<void> {
+    const records: KeyValue[] = [];
     for await (const { entries } of this.#options.store.list(copiesPrefix, { signal }))
-      for (const { lease } of entries) this.#earlier.add(lease);
+      for (const entry of entries) {
+        this.#earlier.add(entry.lease);
+        if (entry.key.includes(slash, copies.length))
+          records.push({ ...entry, key: new Uint8Array(entry.key), value: new Uint8Array(entry.value) });
+      }
+    this.brought.learn(records);
   }
 
   /** Whether a copier wrote what this lease holds. */
@@ -66,9 +85,18 @@ export class CopierLeases implements AsyncDisposable {
   async #grant(options: LeaseOptions): Promise<Lease> {
     const { store, from } = this.#options;
     const lease = await store.grantLease(options);
-    const key: Bytes = `${copiesPrefix}${lease.id.toString(16)}`;
+    const key: Bytes = recordKey(lease.id);
     const signal = options.signal ? { signal: options.signal } : {};
-    await store.put(key, toBytes(JSON.stringify({ from })), { lease: lease.id, ...signal });
+    try {
+      await store.put(key, toBytes(JSON.stringify({ from })), { lease: lease.id, ...signal });
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
     return lease;
   }
+}
+
+function recordKey(lease: bigint): string {
+  return `${copiesPrefix}${lease.toString(16)}`;
 }

@@ -4,12 +4,14 @@ import {
   type KeyValue,
   KvStoreError,
   type Operation,
+  PermissionDeniedError,
   type Store,
   toText,
 } from '../contract/index.ts';
 import type { LeaseSlot } from '../sync/index.ts';
+import type { BroughtRecord } from './brought-keys.ts';
 import { CopierLeases, isCopyRecord } from './copier-leases.ts';
-import { type Step, type Wish, keyTextOf, lastOfEach, partsOf } from './wish.ts';
+import { type Step, type Wish, bytesOf, keyTextOf, lastOfEach, maxBytes, partsOf } from './wish.ts';
 
 export interface CopyTargetOptions {
   readonly store: Pick<Store, 'transact' | 'grantLease' | 'put' | 'list'>;
@@ -30,6 +32,8 @@ interface Known {
   lease: bigint;
   /** Written by a copier, or equal and held by no lease: then it follows the source. Else it has an owner. */
   ours: boolean;
+  /** Written by a copier, and held by no lease. */
+  brought: boolean;
   /** Only while a listing is compared. */
   value: Uint8Array | undefined;
   seen: boolean;
@@ -50,6 +54,8 @@ export class CopyTarget implements AsyncDisposable {
   readonly #doubtful = new Set<string>();
   readonly #kept = new Set<string>();
   #overwrite: boolean;
+  /** Whether we may say what we bring. */
+  #recording = true;
   #listing = true;
   #written = 0;
   #deleted = 0;
@@ -86,10 +92,13 @@ export class CopyTarget implements AsyncDisposable {
         if (isCopyRecord(entry.key)) continue;
         const text = keyTextOf(entry.key);
         const earlier = before.get(text);
-        const unchanged = earlier?.ours === true && earlier.modRevision === entry.modRevision;
-        const ours = this.#leases.isCopier(entry) || (entry.lease === 0n && (unchanged || this.#doubtful.has(text)));
         const { modRevision, lease } = entry;
-        this.#known.set(text, { modRevision, lease, ours, value: new Uint8Array(entry.value), seen: false });
+        const unchanged = earlier?.modRevision === modRevision ? earlier : undefined;
+        const brought =
+          lease === 0n &&
+          (this.#leases.brought.has(text, modRevision) || this.#doubtful.has(text) || unchanged?.brought === true);
+        const ours = this.#leases.isCopier(entry) || brought || (lease === 0n && unchanged?.ours === true);
+        this.#known.set(text, { modRevision, lease, ours, brought, value: new Uint8Array(entry.value), seen: false });
       }
     this.#doubtful.clear();
   }
@@ -134,8 +143,9 @@ export class CopyTarget implements AsyncDisposable {
     if (!this.#listing) return known.ours ? step : { ...step, expected: 0 };
     if (known.value && Buffer.compare(known.value, wish.value) === 0) {
       if (known.lease === 0n && !wish.leased) known.ours = true;
-      // What an earlier copier’s lease holds would go with it.
-      return this.#leases.isCopier(known) && !this.#leases.isOwn(known) ? step : undefined;
+      // What an earlier copier’s lease holds would go with it, and so would what it says of keys without.
+      const isOwn = known.brought ? this.#leases.brought.isOwn(text) || !this.#recording : this.#leases.isOwn(known);
+      return (known.brought || this.#leases.isCopier(known)) && !isOwn ? step : undefined;
     }
     if (known.ours || this.#overwrite) return step;
     this.#kept.add(text);
@@ -157,6 +167,7 @@ export class CopyTarget implements AsyncDisposable {
     for (let attempt = 1; open.length > 0; attempt++) {
       if (attempt > attempts) throw new Error(`Key ${shown(open[0])} of the target changes all the time`);
       const operations = await this.#operations(open, signal);
+      const record = await this.#record(open, signal);
       try {
         const { succeeded, revision, results } = await this.#options.store.transact(
           {
@@ -166,21 +177,24 @@ export class CopyTarget implements AsyncDisposable {
               result: 'equal',
               value: expected,
             })),
-            then: operations,
+            then: record ? [...operations, record.operation] : operations,
             otherwise: open.map(({ wish }) => ({ type: 'get', key: wish.key })),
           },
           { signal },
         );
         if (succeeded) {
+          record?.written(revision);
           for (const [i, step] of open.entries()) this.#confirm(step, operations[i], revision);
           return;
         }
+        record?.refused();
         open = open.flatMap((step, i) => {
           const result = results[i];
           return this.#reconsider(step, result?.type === 'get' ? result.entry : undefined) ?? [];
         });
       } catch (error) {
         if (error instanceof InvalidRequestError) {
+          record?.refused();
           await this.#refuse(open, error, signal);
           return;
         }
@@ -188,6 +202,23 @@ export class CopyTarget implements AsyncDisposable {
           for (const { text } of open) this.#doubtful.add(text);
         throw error;
       }
+    }
+  }
+
+  /** What says that the keys without lease among them are ours; nothing where it would make the transaction too large. */
+  async #record(steps: readonly Step[], signal: AbortSignal): Promise<BroughtRecord | undefined> {
+    const brought = steps.filter(({ wish }) => wish.value !== undefined && !wish.leased);
+    if (brought.length === 0 || bytesOf(steps) > maxBytes || !this.#recording) return undefined;
+    try {
+      return await this.#leases.brought.record(
+        brought.map(({ text }) => text),
+        signal,
+      );
+    } catch (error) {
+      if (!(error instanceof PermissionDeniedError)) throw error;
+      // Who may write the keys alone copies them alone: the next copier cannot tell then that they are ours.
+      this.#recording = false;
+      return undefined;
     }
   }
 
@@ -211,11 +242,14 @@ export class CopyTarget implements AsyncDisposable {
     if (operation?.type === 'put') {
       this.#written += 1;
       const lease = operation.lease ?? 0n;
-      if (lease === 0n) this.#release(text);
-      this.#known.set(text, { modRevision: revision, lease, ours: true, value: undefined, seen: true });
+      const brought = lease === 0n;
+      if (brought) this.#release(text);
+      else this.#leases.brought.forget(text);
+      this.#known.set(text, { modRevision: revision, lease, ours: true, brought, value: undefined, seen: true });
     } else {
       if (wish.value === undefined) this.#deleted += 1;
       this.#known.delete(text);
+      this.#leases.brought.forget(text);
       this.#release(text);
     }
   }
@@ -230,7 +264,8 @@ export class CopyTarget implements AsyncDisposable {
     const { modRevision, lease } = entry;
     if (modRevision === step.expected) return step;
     const ours = this.#leases.isCopier(entry);
-    this.#known.set(text, { modRevision, lease, ours, value: undefined, seen: true });
+    this.#known.set(text, { modRevision, lease, ours, brought: false, value: undefined, seen: true });
+    this.#leases.brought.forget(text);
     if (ours) return { ...step, expected: modRevision };
     this.#release(text);
     if (wish.value !== undefined && Buffer.compare(entry.value, wish.value) !== 0) this.#kept.add(text);

@@ -18,10 +18,11 @@ export interface Step {
 
 /**
  * Consul takes 128 operations in a transaction, and 512 KiB as base64. A key that another lease holds, as after a copier that
- * was killed, needs three: a check, and the verbs that take it from the one lease and give it to the other.
+ * was killed, needs three: a check, and the verbs that take it from the one lease and give it to the other. A record of what
+ * is brought comes with them.
  */
-const maxSteps = 42;
-const maxBytes = 256 * 1024;
+const maxSteps = 40;
+export const maxBytes = 256 * 1024;
 
 /** The key of a map for the bytes of a key. */
 export function keyTextOf(key: Uint8Array): string {
@@ -33,7 +34,7 @@ export function* partsOf(steps: readonly Step[]): Generator<Step[], void, void> 
   let part: Step[] = [];
   let bytes = 0;
   for (const step of steps) {
-    const size = step.wish.key.length + (step.wish.value?.length ?? 0) + 64;
+    const size = sizeOf(step);
     if (part.length > 0 && (part.length >= maxSteps || bytes + size > maxBytes)) {
       yield part;
       part = [];
@@ -43,6 +44,15 @@ export function* partsOf(steps: readonly Step[]): Generator<Step[], void, void> 
     bytes += size;
   }
   if (part.length > 0) yield part;
+}
+
+/** What steps take in a transaction, about. */
+export function bytesOf(steps: readonly Step[]): number {
+  return steps.reduce((bytes, step) => bytes + sizeOf(step), 0);
+}
+
+function sizeOf({ wish }: Step): number {
+  return wish.key.length + (wish.value?.length ?? 0) + 64;
 }
 
 /** The last wish of each key, where a batch holds several. */

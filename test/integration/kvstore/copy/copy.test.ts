@@ -155,6 +155,28 @@ describeConsul('copying into real Consul and back', () => {
     expect(second.filter((id) => id === 0n || first.has(id))).toEqual([]);
   });
 
+  test('a second copier follows what the first one brought without lease', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { store: a } = storeInMemory(stack);
+    const consul = stack.use(await startConsul());
+    const b = stack.use(openConsulStore({ addresses: [consul.endpoint], clock, log }));
+    const keys = 300;
+    for (let i = 0; i < keys; i++) await a.put(`k/${i}`, 'x'.repeat(i));
+    const { signal } = new AbortController();
+    const options = { from: a, to: b, prefix: '', leaseTtlSeconds: 60, once: true };
+    await mirror(options, { clock, log }, signal);
+    for (let i = 0; i < 100; i++) await a.put(`k/${i}`, 'changed');
+    for (let i = 100; i < 200; i++) await a.delete(`k/${i}`);
+    await b.put('k/299', 'its owner’s');
+    expect(await mirror(options, { clock, log }, signal)).toMatchObject({
+      written: 199,
+      deleted: 100,
+      kept: 1,
+      extra: 0,
+    });
+    expect(await differences(a, b, 0)).toEqual(['different k/299']);
+  });
+
   test('brings what Consul can hold, and counts what it cannot', async () => {
     await using stack = new AsyncDisposableStack();
     const { store: a } = storeInMemory(stack);

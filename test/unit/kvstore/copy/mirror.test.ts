@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { SourceReplacedError, UnavailableError, type WatchBatch, copiesPrefix } from '../../../../kvstore/index.ts';
+import {
+  PermissionDeniedError,
+  SourceReplacedError,
+  UnavailableError,
+  type WatchBatch,
+  copiesPrefix,
+} from '../../../../kvstore/index.ts';
 import { TwoStores, entryOf, eventually, valueOf } from './two-stores.ts';
 
 describe('copying a store', () => {
@@ -15,14 +21,16 @@ describe('copying a store', () => {
     expect((await b.get('k/1'))?.lease).toBe(0n);
   });
 
-  test('a second copy writes only what its own lease has to hold', async () => {
+  test('a second copy takes over what the first one brought, and writes it once more for that', async () => {
     await using stores = new TwoStores();
     const { a } = stores;
     await using lease = await a.grantLease({ ttlSeconds: 60 });
     await a.put('leased', '1', { lease: lease.id });
     await a.put('fixed', '1');
+    await a.put('equal', '1');
+    await stores.b.put('equal', '1');
     await stores.copyOnce();
-    expect(await stores.copyOnce()).toMatchObject({ written: 1, kept: 0, extra: 0 });
+    expect(await stores.copyOnce()).toMatchObject({ written: 2, kept: 0, extra: 0 });
   });
 
   test('follows puts and deletes', async () => {
@@ -73,6 +81,64 @@ describe('copying a store', () => {
     await before.revoke();
     await eventually(async () => ((await b.get('waiting')) ? undefined : true));
     expect(await valueOf(b, 'claimed')).toBe('same');
+  });
+
+  test('a copier that is started again follows what the one before it brought without lease, and nothing else', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    for (const key of ['changes', 'goes', 'stays', 'claimed', 'claimed and gone']) await a.put(key, '1');
+    await (
+      await stores.follow()
+    )();
+    await b.put('claimed', 'by its owner');
+    await b.put('claimed and gone', '1');
+    await a.put('changes', '2');
+    await a.put('claimed', '2');
+    for (const key of ['goes', 'claimed and gone']) await a.delete(key);
+    // Twice, since the second one takes over what the first one said as well.
+    expect(await stores.copyOnce()).toMatchObject({ written: 2, deleted: 1, kept: 1, extra: 1 });
+    await a.put('changes', '3');
+    await a.delete('stays');
+    expect(await stores.copyOnce()).toMatchObject({ written: 1, deleted: 1, kept: 1, extra: 1 });
+    expect(await stores.differences(0)).toEqual(['different claimed', 'only-in-b claimed and gone']);
+    // Once the leases of all copiers are over, nobody knows any more whose it was.
+    for (const id of await engines[1].leases()) await engines[1].leaseRevoke(id);
+    await a.put('changes', '4');
+    expect(await stores.copyOnce()).toMatchObject({ written: 0, kept: 2, extra: 1 });
+  });
+
+  test('what says which keys were brought is no larger than they are, and goes with the copier', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    for (let i = 0; i < 50; i++) await a.put(`k/${i}`, '1');
+    const stop = await stores.follow();
+    for (let i = 0; i < 300; i++) await a.put(`k/${i % 3}`, `${i}`);
+    expect(await stores.differences()).toEqual([]);
+    const records = async (): Promise<number> => {
+      let count = 0;
+      for await (const { entries } of b.list(copiesPrefix)) count += entries.length;
+      return count;
+    };
+    expect(await records()).toBeLessThan(12);
+    await stop();
+    for (const id of await engines[1].leases()) await engines[1].leaseRevoke(id);
+    expect(await records()).toBe(0);
+    expect(await stores.differences(0)).toEqual([]);
+  });
+
+  test('who may write the keys alone copies them, and leaves no lease behind', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await a.put('k', '1');
+    const to = {
+      list: (...args: Parameters<typeof b.list>) => b.list(...args),
+      transact: (...args: Parameters<typeof b.transact>) => b.transact(...args),
+      grantLease: (...args: Parameters<typeof b.grantLease>) => b.grantLease(...args),
+      put: () => Promise.reject(new PermissionDeniedError('put')),
+    };
+    expect(await stores.copyOnce({ to })).toMatchObject({ written: 1, kept: 0 });
+    expect(await stores.copyOnce({ to })).toMatchObject({ written: 0, kept: 0 });
+    expect(await stores.differences(0)).toEqual([]);
   });
 
   test('what others wrote into the target before stays, and is counted', async () => {
