@@ -9,6 +9,9 @@ import { EnrolmentRefusal } from './refusal.ts';
 import { certificateFor, requestOf, signForPeer } from './signing.ts';
 import { tokenHashOf } from './token.ts';
 
+/** Codes of refusals after which the same may be asked again; `INTERNAL` may even have come after all was done. */
+const passing: ReadonlySet<string> = new Set(['TOO_MANY_ATTEMPTS', 'INTERNAL', 'UNKNOWN']);
+
 /**
  * Accepts an invitation: finds out that it is for us, that the other end is who has invited, brings the token and a
  * certificate, and keeps the one that comes back. Broken off, it may be done again with the same bundle.
@@ -34,11 +37,13 @@ export async function acceptInvitation(
       403,
       `The invitation has expired on ${new Date(bundle.expiresMs).toISOString()}`,
     );
-  const { privateKey, sending, given } = await folder.change(() => prepare(folder, bundle, nowMs));
+  const prepared = await folder.change(async () => (await finished(folder, bundle)) ?? prepare(folder, bundle, nowMs));
+  if ('name' in prepared) return prepared;
+  const { privateKey, sending, given } = prepared;
   const target = { cluster: cluster.name, enrolment: bundle.enrolment, authorities: bundle.authorities };
   const said = await askPeer(target, '/v1/enrol', sending, clock, signal).catch(async (error: unknown) => {
-    // Nothing will come of this key, unless it was only too early.
-    if (error instanceof PeerRefusedError && error.code !== 'TOO_MANY_ATTEMPTS')
+    // Nothing will come of this key, unless it was only too early, or broke off over there.
+    if (error instanceof PeerRefusedError && !passing.has(error.code))
       await folder.removePendingKey(cluster.name);
     throw error;
   });
@@ -73,6 +78,17 @@ export async function acceptInvitation(
     await folder.removePendingKey(cluster.name);
     return peer;
   });
+}
+
+/** Where only the last steps of an earlier attempt are missing, they are done: nobody has to be asked again. */
+async function finished(folder: PeerFolder, bundle: InvitationBundle): Promise<PeerRecord | undefined> {
+  const { name } = bundle.cluster;
+  const peer = await folder.peer(name);
+  // The key waits until the very end.
+  if (peer?.invitation?.id !== bundle.invitation || (await folder.pendingKey(name)) === undefined) return undefined;
+  await folder.derive();
+  await folder.removePendingKey(name);
+  return peer;
 }
 
 /** What is sent, with a key that is kept until the answer has come, however often that is tried. */

@@ -5,6 +5,7 @@ import {
   PeerConflictError,
   PeerDocumentError,
   type PeerFolder,
+  type PeerRecord,
   refuseConflict,
 } from '../folder/index.ts';
 import { serverNameOf } from '../certificates/index.ts';
@@ -59,65 +60,93 @@ export class Enrolment {
   async #enrol(request: EnrolRequest): Promise<ExchangeAnswer> {
     const folder = this.#folder;
     return await folder.change(async () => {
-      const nowMs = this.#clock.now();
-      const { cluster } = request;
+      const peers = await folder.peers();
+      const accepted = peers.find(({ invitation }) => invitation?.id === request.invitation);
       const invitation = await folder.invitation(request.invitation);
-      if (!invitation) return await this.#again(request);
-      if (!isToken(request.token, invitation.tokenHash)) throw await this.#failed(invitation, tokenRefused());
-      if (nowMs >= invitation.expiresMs)
-        throw new EnrolmentRefusal(
-          'TOKEN_EXPIRED',
-          403,
-          `The invitation has expired; ${cluster.name} has to be invited again`,
-        );
-      if (cluster.name !== invitation.name || cluster.id !== invitation.clusterId) {
-        const was = `${invitation.name} with id ${invitation.clusterId}`;
-        const words = `The invitation is for ${was}, not for ${cluster.name} with id ${cluster.id}`;
-        throw await this.#failed(invitation, new EnrolmentRefusal('NAME_DIFFERS', 403, words));
+      // Also where there is none a token is compared, so that the time it takes says nothing.
+      const { tokenHash } = accepted?.invitation ?? invitation ?? { tokenHash: tokenHashOf('') };
+      const isRight = isToken(request.token, tokenHash);
+      if (accepted) {
+        if (!isRight) throw tokenRefused();
+        return await this.#again(request, accepted);
       }
-      refuseConflict(cluster, folder.own, { peers: await folder.peers() });
-      const { publicKey, keyHash } = await requestOf(cluster.name, request.request);
-      const { privateKey } = invitation;
-      const { authorities } = cluster;
-      const ours = certificateFor(request.certificate, { own: folder.own.name, privateKey, authorities, nowMs });
-      const { certificate, admitted } = await signForPeer(folder, cluster.name, publicKey, nowMs);
-      const answer = { cluster: await introduce(folder), certificate };
-      await folder.putPeer(
-        {
-          name: cluster.name,
-          id: cluster.id,
-          kind: 'isthmus',
-          endpoints: cluster.endpoints,
-          serverName: serverNameOf(cluster.name),
-          enrolment: cluster.enrolment,
-          allowedCidrs: undefined,
-          maxConnectedClusters: cluster.maxConnectedClusters,
-          authorities,
-          admitted: [admitted],
-          // It has those of the bundle; what has come since is told by the first exchange.
-          trusts: [],
-          sinceMs: nowMs,
-          seenMs: nowMs,
-          invitation: { id: invitation.id, tokenHash: invitation.tokenHash, keyHash, certificate },
-        },
-        { privateKey, certificate: ours },
-      );
-      await folder.removeInvitation(invitation.id);
-      this.#log.info('A cluster has become a peer', { [fields.cluster]: cluster.name, id: cluster.id });
-      return answer;
+      if (!invitation) throw tokenRefused();
+      if (!isRight) throw await this.#failed(invitation, tokenRefused());
+      return await this.#letIn(request, invitation, peers);
     });
   }
 
-  /** The invitation is not open. The same request again, with the same key, gets the same answer: the first was lost. */
-  async #again(request: EnrolRequest): Promise<ExchangeAnswer> {
-    const peers = await this.#folder.peers();
-    const used = peers.find(({ invitation }) => invitation?.id === request.invitation)?.invitation;
-    // Also where there is none a token is compared, so that the time it takes says nothing.
-    if (!isToken(request.token, used?.tokenHash ?? tokenHashOf('')) || !used) throw tokenRefused();
-    const { keyHash } = await requestOf(request.cluster.name, request.request);
-    if (keyHash !== used.keyHash)
+  async #letIn(
+    request: EnrolRequest,
+    invitation: Invitation,
+    peers: readonly PeerRecord[],
+  ): Promise<ExchangeAnswer> {
+    const folder = this.#folder;
+    const nowMs = this.#clock.now();
+    const { cluster } = request;
+    if (nowMs >= invitation.expiresMs)
+      throw new EnrolmentRefusal(
+        'TOKEN_EXPIRED',
+        403,
+        `The invitation has expired; ${cluster.name} has to be invited again`,
+      );
+    if (cluster.name !== invitation.name || cluster.id !== invitation.clusterId) {
+      const was = `${invitation.name} with id ${invitation.clusterId}`;
+      const words = `The invitation is for ${was}, not for ${cluster.name} with id ${cluster.id}`;
+      throw await this.#failed(invitation, new EnrolmentRefusal('NAME_DIFFERS', 403, words));
+    }
+    refuseConflict(cluster, folder.own, { peers });
+    const { publicKey, keyHash } = await requestOf(cluster.name, request.request);
+    const { privateKey } = invitation;
+    const { authorities } = cluster;
+    const ours = certificateFor(request.certificate, { own: folder.own.name, privateKey, authorities, nowMs });
+    const { certificate, admitted } = await signForPeer(folder, cluster.name, publicKey, nowMs);
+    const answer = { cluster: await introduce(folder), certificate };
+    await folder.putPeer(
+      {
+        name: cluster.name,
+        id: cluster.id,
+        kind: 'isthmus',
+        endpoints: cluster.endpoints,
+        serverName: serverNameOf(cluster.name),
+        enrolment: cluster.enrolment,
+        allowedCidrs: undefined,
+        maxConnectedClusters: cluster.maxConnectedClusters,
+        authorities,
+        admitted: [admitted],
+        // It has those of the bundle; what has come since is told by the first exchange.
+        trusts: [],
+        sinceMs: nowMs,
+        seenMs: nowMs,
+        invitation: { id: invitation.id, tokenHash: invitation.tokenHash, keyHash, certificate },
+      },
+      { privateKey, certificate: ours },
+    );
+    await folder.removeInvitation(invitation.id);
+    this.#log.info('A cluster has become a peer', { [fields.cluster]: cluster.name, id: cluster.id });
+    return answer;
+  }
+
+  /**
+   * The invitation was accepted already. The same cluster with the same key did not hear of it: it gets the same answer,
+   * and we come from now on with what it has signed this time, since it knows nothing of the first.
+   */
+  async #again(request: EnrolRequest, peer: PeerRecord): Promise<ExchangeAnswer> {
+    const folder = this.#folder;
+    const { cluster } = request;
+    const { keyHash } = await requestOf(cluster.name, request.request);
+    const used = peer.invitation;
+    if (!used || keyHash !== used.keyHash || cluster.name !== peer.name || cluster.id !== peer.id)
       throw new EnrolmentRefusal('TOKEN_USED', 403, 'The invitation was accepted already; a token works once');
-    return { cluster: await introduce(this.#folder), certificate: used.certificate };
+    const { privateKey } = (await folder.credentialsFor(peer.name)) ?? {};
+    if (privateKey === undefined) throw new Error(`The key that belongs to ${peer.name} is missing`);
+    const nowMs = this.#clock.now();
+    const { authorities, endpoints, enrolment, maxConnectedClusters } = cluster;
+    const ours = certificateFor(request.certificate, { own: folder.own.name, privateKey, authorities, nowMs });
+    const record = { ...peer, endpoints, enrolment, maxConnectedClusters, authorities, seenMs: nowMs };
+    await folder.putPeer(record, { privateKey, certificate: ours });
+    await folder.removeInvitation(used.id);
+    return { cluster: await introduce(folder), certificate: used.certificate };
   }
 
   /** Counts a failure, and ends an invitation that somebody is trying out. */

@@ -87,14 +87,17 @@ export class PeerFolder {
     return text === undefined ? undefined : parsePeer(text, file);
   }
 
-  /** Writes a record, and what we come with to that peer, and whatever follows from both. */
+  /**
+   * Writes what we come with to a peer, its record, and whatever follows from both. The record last of what cannot be
+   * derived: where it stands, nothing is missing.
+   */
   async putPeer(peer: PeerRecord, credentials?: Credentials): Promise<void> {
-    await putText(this.#peerFile(peer.name), formatPeer(peer));
     if (credentials) {
       const files = configFiles(this.paths.configFolder, peer.name);
       await putText(files.key, credentials.privateKey);
       await putText(files.cert, credentials.certificate);
     }
+    await putText(this.#peerFile(peer.name), formatPeer(peer));
     await this.derive();
   }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,6 +56,19 @@ const hasty = (): Clock => ({
   timer: (ms, run) => clock.timer(ms, run),
   sleep: () => Promise.resolve(),
 });
+/** What each shows is what the other one lets in. */
+const areKnownToEachOther = async (): Promise<void> => {
+  for (const [own, other] of [
+    [east, west],
+    [west, east],
+  ] as const) {
+    const shown = await own.folder.credentialsFor(other.folder.own.name);
+    const { fingerprint256 } = new X509Certificate(shown?.certificate ?? '');
+    expect(readFileSync(other.folder.paths.usersFile, 'utf8')).toContain(fingerprint256);
+    expect(existsSync(configFiles(own.folder.paths.configFolder, other.folder.own.name).config)).toBe(true);
+    await exchangeWith(own.folder, other.folder.own.name, { clock: hasty(), signal });
+  }
+};
 /** Code of the error that a promise ends with. */
 const codeOf = async (promise: Promise<unknown>): Promise<string> => {
   try {
@@ -173,6 +186,42 @@ describe('an invitation', () => {
     expect(['PEER_UNREACHABLE', 'TLS_PEER']).toContain(outcome);
     await accept(through);
     expect(await west.folder.peer('east')).toBeDefined();
+  });
+
+  test('accepted again after a lost answer leaves both with what the other one knows', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    // As if the answer had never come: the other side has done everything, we nothing.
+    const key = (await west.folder.credentialsFor('east'))?.privateKey ?? '';
+    await west.folder.removePeer('east');
+    await west.folder.putPendingKey('east', key);
+    await accept(bundle);
+    await areKnownToEachOther();
+    expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
+  });
+
+  test.each([
+    ['west', 'key'],
+    ['west', 'cert'],
+    ['west', 'config'],
+    ['west', 'users'],
+    ['east', 'key'],
+    ['east', 'cert'],
+    ['east', 'config'],
+    ['east', 'users'],
+  ] as const)('works again when %s got as far as its file of %s', async (name, file) => {
+    const bundle = await inviteWest();
+    const { paths } = (name === 'west' ? west : east).folder;
+    const files = configFiles(paths.configFolder, name === 'west' ? 'east' : 'west');
+    const path = file === 'users' ? paths.usersFile : files[file];
+    rmSync(path, { force: true });
+    mkdirSync(join(path, 'in-the-way'), { recursive: true });
+    expect(await codeOf(accept(bundle))).not.toBe('none');
+    rmSync(path, { recursive: true });
+    await accept(bundle);
+    await areKnownToEachOther();
+    for (const { folder } of [east, west]) expect(filesIn(folder.paths.pendingFolder)).toEqual([]);
+    expect(await east.folder.invitations()).toEqual([]);
   });
 
   test('expires', async () => {
