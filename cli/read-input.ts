@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { UsageError } from '../runtime/options/index.ts';
 import type { CommandContext } from './command.ts';
 
@@ -7,13 +7,14 @@ const maxBytes = 4 * 1024 * 1024;
 
 /** The text of a file, or of standard input for `-`. What is secret comes in so, never as an argument. */
 export async function readInput(context: CommandContext, file: string): Promise<string> {
-  if (file !== '-') return await readFile(file, 'utf8');
+  const name = file === '-' ? 'Standard input' : file;
+  const source = file === '-' ? context.stdin?.() : createReadStream(file, { signal: context.signal });
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of context.stdin?.() ?? []) {
+  for await (const chunk of (source ?? []) as AsyncIterable<string | Uint8Array>) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
-    if (size > maxBytes) throw new UsageError(`Standard input has more than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new UsageError(`${name} has more than ${maxBytes} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');

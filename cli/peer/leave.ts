@@ -1,4 +1,4 @@
-import { PeerUnreachableError, leavePeer } from '../../clustermesh/index.ts';
+import { isClusterName, leavePeer } from '../../clustermesh/index.ts';
 import { defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { folderOption, openFolder } from './folder-option.ts';
@@ -17,9 +17,13 @@ export const peerLeave = defineCommand({
     const folder = await openFolder(context, options);
     const invitations = (await folder.invitations()).filter((one) => one.name === name);
     for (const { id } of invitations) await folder.change(() => folder.removeInvitation(id));
-    if (invitations.length > 0 && !(await folder.peer(name))) {
-      context.stdout(`${name} is not invited any more\n`);
-      return 0;
+    if (isClusterName(name) && !(await folder.peer(name))) {
+      // An acceptance that broke off, and will not be tried again, leaves a key behind.
+      const begun = await folder.hasTraces(name);
+      if (begun) await folder.change(() => folder.removePeer(name));
+      if (invitations.length > 0) context.stdout(`${name} is not invited any more\n`);
+      if (begun) context.stdout(`What was begun with ${name} is forgotten here\n`);
+      if (begun || invitations.length > 0) return 0;
     }
     await existingPeer(folder, name);
     try {
@@ -31,8 +35,9 @@ export const peerLeave = defineCommand({
       );
       return 0;
     } catch (error) {
-      if (!(error instanceof PeerUnreachableError)) throw error;
-      throw Object.assign(new Error(error.message, { cause: error }), {
+      context.signal.throwIfAborted();
+      const words = error instanceof Error ? error.message : String(error);
+      throw Object.assign(new Error(words, { cause: error }), {
         hint: `nothing was changed; isthmus peer leave ${name} --dead forgets it without telling it`,
       });
     }

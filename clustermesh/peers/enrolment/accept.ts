@@ -43,8 +43,7 @@ export async function acceptInvitation(
   const target = { cluster: cluster.name, enrolment: bundle.enrolment, authorities: bundle.authorities };
   const said = await askPeer(target, '/v1/enrol', sending, clock, signal).catch(async (error: unknown) => {
     // Nothing will come of this key, unless it was only too early, or broke off over there.
-    if (error instanceof PeerRefusedError && !passing.has(error.code))
-      await folder.removePendingKey(cluster.name);
+    if (error instanceof PeerRefusedError && !passing.has(error.code)) await folder.removePendingKey(cluster.name);
     throw error;
   });
   const answer = readAnswer(said);

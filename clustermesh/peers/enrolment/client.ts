@@ -134,7 +134,8 @@ function contentOf(
     throw new PeerUnreachableError(cluster, enrolment, new Error(`it answers as no isthmus does (status ${status})`));
   }
   if (status === 200) return content;
-  const { error } = content as { readonly error?: { readonly code?: unknown; readonly message?: unknown } };
+  const answered = content as { readonly error?: { readonly code?: unknown; readonly message?: unknown } } | null;
+  const error = answered?.error;
   const words = typeof error?.message === 'string' ? error.message.slice(0, 500) : `status ${status}`;
   throw new PeerRefusedError(cluster, typeof error?.code === 'string' ? error.code : 'UNKNOWN', words);
 }

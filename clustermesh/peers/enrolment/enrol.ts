@@ -76,11 +76,7 @@ export class Enrolment {
     });
   }
 
-  async #letIn(
-    request: EnrolRequest,
-    invitation: Invitation,
-    peers: readonly PeerRecord[],
-  ): Promise<ExchangeAnswer> {
+  async #letIn(request: EnrolRequest, invitation: Invitation, peers: readonly PeerRecord[]): Promise<ExchangeAnswer> {
     const folder = this.#folder;
     const nowMs = this.#clock.now();
     const { cluster } = request;

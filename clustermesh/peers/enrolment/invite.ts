@@ -42,14 +42,13 @@ export async function invite(folder: PeerFolder, options: InviteOptions): Promis
         'isthmus peer init --enrolment https://HOST:PORT says where others reach --peer-listen',
       );
     const peers = await folder.peers();
-    const open: Awaited<ReturnType<PeerFolder['invitations']>>[number][] = [];
-    for (const one of await folder.invitations())
-      if (one.name === name || one.expiresMs < nowMs) await folder.removeInvitation(one.id);
-      else open.push(one);
+    const before = await folder.invitations();
+    const open = before.filter((one) => one.name !== name && one.expiresMs >= nowMs);
     const id = options.id ?? freeId(own, [...peers.map((peer) => peer.id), ...open.map(({ clusterId }) => clusterId)]);
     refuseConflict({ name, id }, own, { peers, invitations: open });
     const state = await folder.authority.read();
     if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
+    for (const one of before) if (!open.includes(one)) await folder.removeInvitation(one.id);
     const [token, privateKey, invitation] = [createToken(), await createKey(), createInvitationId()];
     const expiresMs = nowMs + validForMs;
     await folder.putInvitation({

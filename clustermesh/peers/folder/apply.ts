@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { refuseConflict } from './conflicts.ts';
+import { trustedOf } from './authority.ts';
+import { refuseConflict, refuseSharedAuthority } from './conflicts.ts';
 import type { PeerFolder } from './peer-folder.ts';
 import { type PeerObject, declaredPeer } from './peer-object.ts';
 import type { PeerRecord } from './peer-record.ts';
@@ -38,12 +39,16 @@ export async function applyPeers(
     const kept = before.filter((peer) => !removed.includes(peer));
     const plan: { readonly applied: AppliedPeer; readonly record: PeerRecord }[] = [];
     const invitations = await folder.invitations();
+    const state = await folder.authority.read();
+    const own = { name: folder.own.name, authorities: state ? trustedOf(state) : '' };
+    // What stands in the file counts as it stands there: two peers may exchange their ids.
+    const untouched = kept.filter(({ name }) => !objects.some((object) => object.name === name));
     for (const object of objects) {
       const known = kept.find(({ name }) => name === object.name);
       const record = declaredPeer(object, known, nowMs, file);
-      const others = [...kept.filter(({ name }) => name !== object.name), ...plan.map((one) => one.record)];
-      const peers = others.filter((peer, i) => others.findLastIndex(({ name }) => name === peer.name) === i);
+      const peers = [...untouched, ...plan.map((one) => one.record)];
       if (record.id !== 0) refuseConflict(record, folder.own, { peers, invitations });
+      refuseSharedAuthority(record, own, peers);
       const fields = known ? changedFields(known, record) : [];
       plan.push({
         record,

@@ -1,4 +1,5 @@
 import type { MaxConnectedClusters } from '../../../values/identity/index.ts';
+import { fingerprintsIn } from './authority.ts';
 import type { Invitation } from './invitation.ts';
 import type { PeerRecord } from './peer-record.ts';
 
@@ -22,7 +23,8 @@ export type PeerConflict =
   | 'ID_TAKEN'
   | 'NAME_RESERVED'
   | 'ID_RANGE'
-  | 'MESH_SIZE_DIFFERS';
+  | 'MESH_SIZE_DIFFERS'
+  | 'AUTHORITY_TAKEN';
 
 export interface Candidate {
   readonly name: string;
@@ -61,4 +63,29 @@ export function refuseConflict(
   if (numbered) throw refuse('ID_TAKEN', `Cluster id ${id} is that of the peer ${numbered.name}`);
   const invited = known.invitations?.find((one) => one.clusterId === id && one.name !== name);
   if (invited) throw refuse('ID_TAKEN', `Cluster id ${id} was promised to ${invited.name}, which is invited`);
+}
+
+/**
+ * An authority that is declared speaks for one cluster: whatever it signs is that peer. One that is ours, or another
+ * peer's, would make two users of one certificate, and the store reads no users file that says so.
+ * @throws {PeerConflictError}
+ */
+export function refuseSharedAuthority(
+  candidate: PeerRecord,
+  own: { readonly name: string; readonly authorities: string },
+  peers: readonly PeerRecord[],
+): void {
+  const { name, kind, authorities = '' } = candidate;
+  if (kind !== 'declared') return;
+  const theirs = new Set(fingerprintsIn(authorities));
+  const others = [own, ...peers.filter((peer) => peer.kind === 'declared' && peer.name !== name)];
+  for (const other of others) {
+    const shared = fingerprintsIn(other.authorities ?? '').find((one) => theirs.has(one));
+    if (shared === undefined) continue;
+    throw new PeerConflictError(
+      'AUTHORITY_TAKEN',
+      `The authority of ${name} is that of ${other.name}, too (SHA-256 ${shared})`,
+      `clusters of one authority are told apart by their certificates: isthmus peer invite ${name}`,
+    );
+  }
 }

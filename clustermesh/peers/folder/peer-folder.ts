@@ -112,6 +112,14 @@ export class PeerFolder {
     await remove(this.#peerFile(name));
   }
 
+  /** Whether anything is kept for a cluster, peer or not. */
+  async hasTraces(name: string): Promise<boolean> {
+    const { config, policy, key, cert, ca } = configFiles(this.paths.configFolder, name);
+    const files = [config, policy, key, cert, ca, this.#pendingFile(name), this.#peerFile(name)];
+    for (const file of files) if ((await readText(file)) !== undefined) return true;
+    return false;
+  }
+
   /** What we come with to a peer; undefined while there is nothing. */
   async credentialsFor(name: string): Promise<Credentials | undefined> {
     const { key, cert } = configFiles(this.paths.configFolder, name);

@@ -128,6 +128,35 @@ describe('a file of peers', () => {
     expect(stateHash(root)).toBe(before);
   });
 
+  test('does not make one authority speak for two clusters, or for ours', async () => {
+    const before = stateHash(root);
+    const spec = (id: number, authorities: string): object => ({ ...westSpec, id, authorities });
+    const ours = readFileSync(folder.paths.trustedFile, 'utf8');
+    for (const text of [
+      object('west', spec(2, ours)),
+      object('west', spec(2, west.cert + ours)),
+      `${object('west', spec(2, west.cert))}\n---\n${object('north', spec(3, west.cert))}`,
+    ])
+      await expect(apply(text)).rejects.toMatchObject({ code: 'AUTHORITY_TAKEN' });
+    expect(stateHash(root)).toBe(before);
+    await apply(object('west', spec(2, west.cert)));
+    await expect(apply(object('north', spec(3, west.cert)))).rejects.toThrow(
+      'The authority of north is that of west, too',
+    );
+  });
+
+  test('lets two peers exchange their ids', async () => {
+    const two = (first: number, second: number): string =>
+      `${object('west', { ...westSpec, id: first })}\n---\n${object('north', { ...westSpec, id: second, authorities: north.cert })}`;
+    const north = new TestAuthority('authority of north');
+    await apply(two(2, 3));
+    expect(await apply(two(3, 2))).toEqual([
+      { name: 'north', action: 'change', fields: ['id'] },
+      { name: 'west', action: 'change', fields: ['id'] },
+    ]);
+    await expect(apply(two(2, 2))).rejects.toMatchObject({ code: 'ID_TAKEN' });
+  });
+
   test.each([
     { what: 'another kind', text: object('west', westSpec).replace('"Peer"', '"Pear"'), says: 'kind: expected Peer' },
     { what: 'no YAML', text: 'a: [', says: 'peers.yaml: expected YAML' },

@@ -231,8 +231,10 @@ describe('an invitation', () => {
     expect(await codeOf(enrol(bundle, await good(bundle)))).toBe('TOKEN_EXPIRED');
   });
 
-  test('is taken back by the next one for the same cluster', async () => {
+  test('is taken back by the next one for the same cluster, but not by one that is refused', async () => {
     const first = await inviteWest();
+    await expect(inviteWest({ id: 1 })).rejects.toMatchObject({ code: 'ID_IS_OURS' });
+    expect(await east.folder.invitations()).toHaveLength(1);
     await inviteWest();
     expect(await codeOf(accept(first))).toBe('TOKEN_REFUSED');
     expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { CommandContext } from '../../../cli/command.ts';
+import { runCommandLine } from '../../../cli/run.ts';
+import { tree } from '../../../cli/tree.ts';
+import { systemClock } from '../../../runtime/clock/index.ts';
+import { TestAuthority } from '../../support/certificates.ts';
+import { type TestCluster, filesIn, stateHash, testCluster } from '../../support/peer-clusters.ts';
+
+const clock = systemClock;
+const umask = process.umask();
+let root: string;
+let east: TestCluster;
+let west: TestCluster;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'isthmus-cli-peer-'));
+  east = await testCluster(root, { name: 'east', id: 1 }, clock);
+  west = await testCluster(root, { name: 'west', id: 2 }, clock);
+});
+afterEach(async () => {
+  await east[Symbol.asyncDispose]();
+  await west[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true, force: true });
+  // Commands on the folder set it for what they write.
+  process.umask(umask);
+});
+
+async function peer(
+  cluster: TestCluster,
+  words: readonly string[],
+  stdin: Iterable<Uint8Array> = [],
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  let [out, err] = ['', ''];
+  const context: CommandContext = {
+    stdout: (text) => void (out += text),
+    stderr: (text) => void (err += text),
+    stdin: async function* () {
+      yield* stdin;
+    },
+    env: {},
+    clock,
+    signal: new AbortController().signal,
+    terminal: undefined,
+  };
+  const code = await runCommandLine(tree, ['peer', ...words, '--peer-dir', cluster.folder.paths.root], '0', context);
+  return { code, out, err };
+}
+
+const invitation = async (): Promise<Uint8Array> =>
+  Buffer.from((await peer(east, ['invite', 'west', '--id', '2'])).out);
+
+describe('isthmus peer leave', () => {
+  test('says what can be done when the peer cannot be told, whatever the reason', async () => {
+    expect((await peer(west, ['accept'], [await invitation()])).code).toBe(0);
+    // It answers, but shows a certificate of somebody else's.
+    const record = await west.folder.peer('east');
+    if (!record) throw new Error('They are no peers');
+    await west.folder.putPeer({ ...record, authorities: new TestAuthority('somebody else').cert });
+    for (const end of [async () => undefined, async () => await east[Symbol.asyncDispose]()]) {
+      await end();
+      const before = stateHash(west.folder.paths.root);
+      const { code, err } = await peer(west, ['leave', 'east']);
+      expect(code).toBe(1);
+      expect(err).toContain('isthmus peer leave east --dead forgets it without telling it');
+      expect(stateHash(west.folder.paths.root)).toBe(before);
+    }
+  });
+
+  test('forgets an acceptance that broke off', async () => {
+    const bundle = await invitation();
+    const before = stateHash(west.folder.paths.root);
+    await east[Symbol.asyncDispose]();
+    expect((await peer(west, ['accept'], [bundle])).code).toBe(1);
+    expect(filesIn(west.folder.paths.pendingFolder)).toHaveLength(1);
+    expect(await peer(west, ['leave', 'east'])).toMatchObject({
+      code: 0,
+      out: 'What was begun with east is forgotten here\n',
+    });
+    expect(stateHash(west.folder.paths.root)).toBe(before);
+    expect((await peer(west, ['leave', 'east'])).code).toBe(2);
+    expect((await peer(west, ['leave', '../pending/east'])).code).toBe(2);
+  });
+});
+
+test.each([
+  ['from standard input', [] as string[]],
+  ['from a file without an end', ['/dev/zero']],
+])('isthmus peer accept takes no more than an invitation can be, %s', async (_, words) => {
+  const endless = (function* () {
+    for (;;) yield new Uint8Array(65_536);
+  })();
+  const { code, err } = await peer(west, ['accept', ...words], endless);
+  expect(code).toBe(2);
+  expect(err).toMatch(/has more than \d+ bytes/);
+});
