@@ -40,7 +40,7 @@ export class CertificateKeeper {
     this.#options = options;
     this.#gauge = options.metrics.gauge({
       name: 'certificate_not_after_timestamp_seconds',
-      help: 'When a certificate of this cluster expires, and what it shows to a peer (peer/NAME)',
+      help: 'When a certificate of this cluster expires, what it shows to a peer (peer/NAME), and what one that runs Cilium was given (given/NAME)',
       labels: ['certificate'],
     });
   }
@@ -109,11 +109,18 @@ export class CertificateKeeper {
         log.error('A certificate is about to expire and was not renewed', {
           certificate,
           notAfter: new Date(notAfterMs).toISOString(),
-          [fields.hint]: certificate.startsWith('peer/')
-            ? `isthmus peer show ${certificate.slice('peer/'.length)} says what is wrong; isthmus peer rotate tries again`
-            : 'isthmus peer rotate tries again',
+          [fields.hint]: cureOf(certificate),
         });
     }
     this.#alarmed = alarmed;
   }
+}
+
+/** What to do about a certificate that was not renewed in time. */
+function cureOf(certificate: string): string {
+  const [of = '', name] = certificate.split('/');
+  if (name === undefined) return 'isthmus peer rotate tries again';
+  return of === 'given'
+    ? `isthmus peer invite ${name} --for cilium makes another one, to be applied there`
+    : `isthmus peer show ${name} says what is wrong; isthmus peer rotate tries again`;
 }

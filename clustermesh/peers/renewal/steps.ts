@@ -83,12 +83,13 @@ export function renewalSteps(facts: RenewalFacts, nowMs: number): readonly Renew
   return [
     ...retired(facts, authority, nowMs),
     ...[...facts.certificates].flatMap(([name, one]) => {
-      const why = issueReason(one, nowMs);
+      const why = issueReason(name, one, facts, nowMs);
       return why === undefined ? [] : [{ kind: 'issue' as const, name, why }];
     }),
     ...peers.flatMap(({ name, admitted }) =>
       admitted
-        .filter(({ notAfterMs }) => notAfterMs < nowMs)
+        // The last one stays, so that it is seen that a peer has none that is valid.
+        .filter(({ notAfterMs }) => notAfterMs < nowMs && admitted.some((other) => other.notAfterMs > notAfterMs))
         .map(({ fingerprint }) => ({ kind: 'forget-admitted' as const, peer: name, fingerprint })),
     ),
     ...peers.flatMap((peer) => {
@@ -110,9 +111,7 @@ function authorityStep(facts: RenewalFacts, authority: AuthorityFacts, nowMs: nu
   // Two lives of a certificate: one to become known in, one for the last certificate that the old one signs.
   const preparedMs = notAfterMs - Math.max(lifetimeMs / 4, Math.min(2 * facts.certificateLifetimeMs, lifetimeMs / 2));
   if (!next) return authority.rotationWanted || nowMs >= preparedMs ? { kind: 'prepare-authority' } : undefined;
-  const lacking = facts.peers
-    .filter(({ trusts }) => trusts !== undefined && !trusts.includes(next.fingerprint))
-    .map(({ name }) => name);
+  const lacking = lackingOf(facts.peers, next.fingerprint);
   const isKnown = lacking.length === 0 && nowMs >= next.sinceMs + Math.min(overlapMs, lifetimeMs / 20);
   const lastMs = notAfterMs - lifetimeMs / 8;
   return isKnown || nowMs >= lastMs ? { kind: 'switch-authority', lacking } : undefined;
@@ -132,11 +131,34 @@ function retired(facts: RenewalFacts, authority: AuthorityFacts, nowMs: number):
     .map(({ fingerprint }) => ({ kind: 'retire-authority' as const, fingerprint }));
 }
 
-function issueReason(one: OwnCertificateFacts | undefined, nowMs: number): IssueReason | undefined {
+function issueReason(
+  name: CertificateName,
+  one: OwnCertificateFacts | undefined,
+  facts: RenewalFacts,
+  nowMs: number,
+): IssueReason | undefined {
   if (!one) return 'missing';
   if (!one.namesMatch) return 'names';
-  if (!one.isCurrent) return 'authority';
+  if (!one.isCurrent && !isHeldBack(name, facts, nowMs)) return 'authority';
   return isDue(one, nowMs) ? 'due' : undefined;
+}
+
+/** Certificates of ours that somebody checks who is told of a new authority later than we. */
+const checkedByPeers: readonly CertificateName[] = ['server', 'remote'];
+
+/**
+ * Somebody else's authority is replaced without a word before: what peers check stays that of the old one, while that is
+ * valid, until they have said that they trust the new one, and for a day.
+ */
+function isHeldBack(name: CertificateName, { authority, peers }: RenewalFacts, nowMs: number): boolean {
+  if (!authority?.isExternal || authority.previous.length === 0 || !checkedByPeers.includes(name)) return false;
+  const { switchedAtMs = Number.NEGATIVE_INFINITY, fingerprint } = authority;
+  return nowMs < switchedAtMs + overlapMs || lackingOf(peers, fingerprint).length > 0;
+}
+
+/** Peers that do not know an authority, and will say so once they do. */
+function lackingOf(peers: readonly PeerFacts[], fingerprint: string): readonly string[] {
+  return peers.filter(({ trusts }) => trusts !== undefined && !trusts.includes(fingerprint)).map(({ name }) => name);
 }
 
 function exchangeReason(peer: PeerFacts, authority: AuthorityFacts, nowMs: number): ExchangeReason | undefined {

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { acceptInvitation, invite } from '../../../../clustermesh/peers/enrolment/index.ts';
+import { admitCilium } from '../../../../clustermesh/peers/cilium/index.ts';
 import { CertificateKeeper } from '../../../../clustermesh/peers/keeper/index.ts';
 import { type Clock, VirtualClock } from '../../../../runtime/clock/index.ts';
-import { silentLogger } from '../../../../runtime/log/index.ts';
+import { createLogger, silentLogger } from '../../../../runtime/log/index.ts';
 import { createMetrics } from '../../../../runtime/metrics/index.ts';
 import { type TestCluster, testCluster } from '../../../support/peer-clusters.ts';
 
@@ -40,9 +41,10 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const keeperOf = ({
-  folder,
-}: TestCluster): { readonly keeper: CertificateKeeper; readonly metric: () => Promise<Map<string, number>> } => {
+const keeperOf = (
+  { folder }: TestCluster,
+  log = silentLogger,
+): { readonly keeper: CertificateKeeper; readonly metric: () => Promise<Map<string, number>> } => {
   const metrics = createMetrics({ prefix: 'isthmus_' });
   const metric = async (): Promise<Map<string, number>> =>
     new Map(
@@ -52,7 +54,7 @@ const keeperOf = ({
         ),
       ].map(([, name = '', value]) => [name, Number(value)] as const),
     );
-  return { keeper: new CertificateKeeper({ folder, clock, log: silentLogger, metrics }), metric };
+  return { keeper: new CertificateKeeper({ folder, clock, log, metrics }), metric };
 };
 
 describe('the keeper of certificates', () => {
@@ -67,6 +69,27 @@ describe('the keeper of certificates', () => {
     for (const name of ['server', 'peer/east'])
       expect((after.get(name) ?? 0) - (before.get(name) ?? 0)).toBeGreaterThan((50 * day) / 1000);
     expect(after.get('authority')).toBe(before.get('authority'));
+  });
+
+  test('says when what a Cilium cluster was given expires, which asks for no other', async () => {
+    await west.folder.removePeer('east');
+    await admitCilium(west.folder, { name: 'north', id: 3, nowMs: virtual.now() });
+    let said = '';
+    const log = createLogger(
+      { level: 'error', format: 'json', clock: virtual, write: (text) => void (said += text) },
+      {},
+    );
+    const { keeper, metric } = keeperOf(west, log);
+    await keeper.look(signal);
+    expect((await metric()).get('given/north')).toBeCloseTo(virtual.now() / 1000 + 1095 * 86_400, -1);
+    await virtual.advance(950 * day);
+    await keeper.look(signal);
+    expect(said).toContain('isthmus peer invite north --for cilium');
+    // It stays in sight when it is worth nothing any more.
+    await virtual.advance(200 * day);
+    await keeper.look(signal);
+    expect((await metric()).get('given/north')).toBeLessThan(virtual.now() / 1000);
+    expect((await west.folder.peer('north'))?.admitted).toHaveLength(1);
   });
 
   test('goes on with the rest when a peer cannot be asked, asks again later, and says why', async () => {

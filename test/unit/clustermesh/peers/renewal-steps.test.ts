@@ -168,16 +168,74 @@ describe('what is to be renewed', () => {
         server: { notBeforeMs: start + 80 * day, notAfterMs: start + 170 * day },
       }),
       at: start + 91 * day,
-      steps: [
-        { kind: 'retire-authority', fingerprint: 'A0' },
-        { kind: 'forget-admitted', peer: 'west', fingerprint: 'W1' },
-      ],
+      steps: [{ kind: 'retire-authority', fingerprint: 'A0' }],
+    },
+    {
+      when: 'a certificate that was given has expired, and a later one has not',
+      facts: facts({
+        west: {
+          seenMs: start + 91 * day,
+          ours: undefined,
+          admitted: [...west.admitted, { fingerprint: 'W2', notAfterMs: start + 150 * day, issuer: 'A1' }],
+        },
+        server: { notBeforeMs: start + 80 * day, notAfterMs: start + 170 * day },
+      }),
+      at: start + 91 * day,
+      steps: [{ kind: 'forget-admitted', peer: 'west', fingerprint: 'W1' }],
+    },
+    {
+      when: 'the last certificate that was given has expired',
+      facts: facts({
+        west: { seenMs: start + 91 * day, ours: undefined },
+        server: { notBeforeMs: start + 80 * day, notAfterMs: start + 170 * day },
+      }),
+      at: start + 91 * day,
+      steps: [],
     },
     {
       when: 'somebody else has replaced the authority',
       facts: facts({ authority: { isExternal: true, isReplaced: true } }),
       at: start,
       steps: [{ kind: 'note-replaced-authority' }],
+    },
+    {
+      when: 'a peer does not know yet the authority by which somebody else has replaced ours',
+      facts: facts({
+        authority: { isExternal: true, fingerprint: 'B', previous: [authority], switchedAtMs: start },
+        server: { isCurrent: false },
+      }),
+      at: start + 5 * day,
+      steps: [{ kind: 'exchange', peer: 'west', why: 'authorities' }],
+    },
+    {
+      when: 'peers know the authority by which somebody else has replaced ours, but not for long',
+      facts: facts({
+        authority: { isExternal: true, fingerprint: 'B', previous: [authority], switchedAtMs: start },
+        server: { isCurrent: false },
+        west: { trusts: ['B', 'A1'] },
+      }),
+      at: start + 1000,
+      steps: [],
+    },
+    {
+      when: 'peers know the authority by which somebody else has replaced ours for a day',
+      facts: facts({
+        authority: { isExternal: true, fingerprint: 'B', previous: [authority], switchedAtMs: start },
+        server: { isCurrent: false },
+        west: { trusts: ['B', 'A1'], seenMs: start + day },
+      }),
+      at: start + day,
+      steps: [{ kind: 'issue', name: 'server', why: 'authority' }],
+    },
+    {
+      when: 'a peer never learns the authority by which somebody else has replaced ours',
+      facts: facts({
+        authority: { isExternal: true, fingerprint: 'B', previous: [authority], switchedAtMs: start },
+        server: { isCurrent: false },
+        west: { canAsk: false },
+      }),
+      at: start + 60 * day,
+      steps: [{ kind: 'issue', name: 'server', why: 'due' }],
     },
     {
       when: 'somebody else looks after an old authority',

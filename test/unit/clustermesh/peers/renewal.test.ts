@@ -90,6 +90,11 @@ describe('certificates of a cluster', () => {
     expect(serverOf(folder).checkIssued(new X509Certificate(first.cert))).toBe(true);
     put(second);
     await renew(folder);
+    // Others are told first: what they check stays that of the old one for a day.
+    expect(serverOf(folder).checkIssued(new X509Certificate(first.cert))).toBe(true);
+    expect((await folder.certificate('admin'))?.issuer).toBe('CN=second');
+    await clock.advance(day);
+    await renew(folder);
     expect(serverOf(folder).checkIssued(new X509Certificate(second.cert))).toBe(true);
     expect(fingerprintsIn(text(folder.paths.trustedFile))).toEqual(
       [second, first].map(({ cert }) => new X509Certificate(cert).fingerprint256),
