@@ -104,7 +104,7 @@ export async function shakeHands(target: EndpointTarget, material: TlsMaterial, 
         next:
           refused && certFile !== undefined
             ? `openssl x509 -noout -subject -issuer -dates -fingerprint -sha256 -in ${certFile}`
-            : `openssl s_client -connect ${host}:${port} -servername ${host} -showcerts </dev/null`,
+            : `openssl s_client -connect ${hostPort(target)} ${sniOf(target, material)}-showcerts </dev/null`,
       },
       { cause: error },
     );
@@ -112,6 +112,16 @@ export async function shakeHands(target: EndpointTarget, material: TlsMaterial, 
     connection?.socket.on('error', () => undefined);
     connection?.socket.destroy();
   }
+}
+
+/** `host:port`, an IPv6 address in brackets. */
+export function hostPort({ host, port }: Pick<EndpointTarget, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** The name that is expected there, which may be another than the one that is dialled. An address is no such name. */
+function sniOf({ host }: EndpointTarget, { files: { serverName = host } }: TlsMaterial): string {
+  return isIP(serverName) === 0 ? `-servername ${serverName} ` : '';
 }
 
 /** What of our own certificate is worth a word before anybody is asked. */

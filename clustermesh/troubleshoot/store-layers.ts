@@ -15,8 +15,11 @@ import {
   syncedName,
   syncedPrefix,
 } from '../wire/index.ts';
-import type { EndpointTarget } from './endpoint.ts';
+import { type EndpointTarget, hostPort } from './endpoint.ts';
 import { BrokenLayer, type Finding, reasonOf } from './finding.ts';
+
+/** A version is two numbers in JSON: whoever answers more is no store. */
+const maxVersionBytes = 64 * 1024;
 
 export type ReadStore = Pick<Store, 'get' | 'list'>;
 
@@ -54,7 +57,6 @@ export async function readVersion(
   material: TlsMaterial,
   signal: AbortSignal,
 ): Promise<Finding> {
-  const url = `${target.url}/version`;
   try {
     const { status, body } = await get(target, material, signal);
     const parsed: unknown = status === 200 && body.startsWith('{') ? JSON.parse(body) : undefined;
@@ -68,7 +70,7 @@ export async function readVersion(
       layer: 'version',
       endpoint: target.url,
       detail: `what listens there does not speak as etcd: ${why}`,
-      next: `curl -sv ${curlFiles(material)}${url}`,
+      next: `curl -sv ${curlFiles(material)}${curlTarget(target, material)}/version`,
     });
   }
 }
@@ -165,7 +167,12 @@ function get(
     request.once('error', reject);
     request.once('response', (response) => {
       const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > maxVersionBytes) response.destroy(new Error(`the answer has more than ${maxVersionBytes} bytes`));
+        else chunks.push(chunk);
+      });
       response.once('error', reject);
       response.once('end', () =>
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
@@ -173,6 +180,12 @@ function get(
     });
     request.end();
   });
+}
+
+/** Dials the endpoint under the name that its certificate has to have. */
+function curlTarget(target: EndpointTarget, { files: { serverName } }: TlsMaterial): string {
+  if (!target.secure || serverName === undefined) return target.url;
+  return `--connect-to ::${hostPort(target)} https://${serverName}:${target.port}`;
 }
 
 function curlFiles({ files: { trustedCaFile, certFile, keyFile } }: TlsMaterial): string {

@@ -227,14 +227,24 @@ describe('isthmus troubleshoot', () => {
     const other = await startTcpProxy({ host: '127.0.0.1', port }, { host: '127.0.0.2' });
     try {
       peer(`endpoints:\n- https://127.0.0.2:${other.port}\n${trusting()}${client('remote')}`);
-      const { broken, cause, findings } = await diagnose();
+      const { broken, cause, next, findings } = await diagnose();
       expect(broken).toBe('tls');
       expect(findings.at(-1)?.facts?.problem).toBe('wrong-name');
+      expect(next).toBe(`openssl s_client -connect 127.0.0.2:${other.port} -showcerts </dev/null`);
       expect(cause).toContain('is not for "127.0.0.2", but for');
       expect(cause).toContain(fingerprintOf(ours.cert));
     } finally {
       await other[Symbol.asyncDispose]();
     }
+  });
+
+  test('a server of another name than the one that is expected at its address', async () => {
+    peer(`${at(port)}server-name: west.mesh.cilium.io\n${trusting()}${client('remote')}`);
+    expect(await diagnose()).toMatchObject({
+      broken: 'tls',
+      cause: expect.stringContaining('is not for "west.mesh.cilium.io", but for'),
+      next: `openssl s_client -connect 127.0.0.1:${port} -servername west.mesh.cilium.io -showcerts </dev/null`,
+    });
   });
 
   test('a server whose time is over', async () => {
