@@ -43,7 +43,10 @@ export async function answerExchange(
       const { publicKey } = await requestOf(peer.name, request.request);
       const given = await signForPeer(folder, peer.name, publicKey, nowMs);
       signed = given.certificate;
-      record = { ...record, admitted: [...record.admitted, given.admitted].slice(-maxAdmitted) };
+      // What it has just shown stays good, however many answers with another one were lost.
+      const shown = record.admitted.filter(({ fingerprint }) => fingerprint === certificate?.fingerprint256);
+      const others = record.admitted.filter((one) => !shown.includes(one));
+      record = { ...record, admitted: [...shown, ...[...others, given.admitted].slice(1 - maxAdmitted)] };
     }
     await folder.putPeer(record, credentials);
     if (credentials) await folder.removePendingKey(peer.name);

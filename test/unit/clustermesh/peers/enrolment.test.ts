@@ -332,6 +332,29 @@ describe('an invitation', () => {
 });
 
 describe('what peers ask', () => {
+  test('is answered although the answers to a dozen before were lost', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    const { enrolment, authorities } = bundle;
+    const credentials = await west.folder.credentialsFor('east');
+    const ask = async (): Promise<unknown> => {
+      const { name, id, maxConnectedClusters, endpoints } = west.folder.own;
+      const cluster = {
+        ...{ name, id, maxConnectedClusters, endpoints },
+        authorities: readFileSync(west.folder.paths.trustedFile, 'utf8'),
+      };
+      const request = await createRequest('remote-west', await createKey());
+      return await askPeer(
+        { cluster: 'east', enrolment, authorities, credentials },
+        '/v1/exchange',
+        { cluster, trusts: [], request },
+        clock,
+      );
+    };
+    for (let i = 0; i < 12; i++) expect(await ask()).toMatchObject({ certificate: expect.any(String) });
+    expect((await east.folder.peer('west'))?.admitted).toHaveLength(8);
+  });
+
   test('is refused to everybody else', async () => {
     const bundle = await inviteWest();
     await accept(bundle);
