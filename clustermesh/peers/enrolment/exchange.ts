@@ -1,7 +1,7 @@
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { fields, type Logger } from '../../../runtime/log/index.ts';
-import { createKey, createRequest, remoteUserOf } from '../certificates/index.ts';
+import { type Credentials, createKey, createRequest, remoteUserOf } from '../certificates/index.ts';
 import { type PeerFolder, type PeerRecord, fingerprintsIn } from '../folder/index.ts';
 import { isDue } from '../renewal/index.ts';
 import { introduce } from './introduce.ts';
@@ -104,8 +104,13 @@ async function wanted(
 ): Promise<{ readonly request?: string }> {
   if (isFresh) return {};
   const ours = await folder.credentialsFor(name);
-  if (ours && !needsRenewal(ours.certificate, authorities, nowMs)) return {};
+  if (ours && belongTogether(ours) && !needsRenewal(ours.certificate, authorities, nowMs)) return {};
   return { request: await pendingRequest(folder, name) };
+}
+
+/** False after a process was killed between writing the one and the other. */
+function belongTogether({ certificate, privateKey }: Credentials): boolean {
+  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(privateKey));
 }
 
 /** A request for the key that waits for a certificate of that peer; the key is made where none waits. */

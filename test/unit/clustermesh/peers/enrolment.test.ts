@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -165,6 +165,13 @@ describe('two clusters', () => {
     expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
     expect(filesIn(east.folder.paths.pendingFolder)).toEqual([]);
   });
+});
+
+test('what was written in half when we were killed is mended when the peer asks the next time', async () => {
+  await accept(await inviteWest());
+  writeFileSync(configFiles(east.folder.paths.configFolder, 'west').key, await createKey());
+  await exchangeWith(west.folder, 'east', { clock: hasty(), signal });
+  await areKnownToEachOther();
 });
 
 describe('an invitation', () => {
