@@ -346,10 +346,8 @@ describe('what peers ask', () => {
     const credentials = await west.folder.credentialsFor('east');
     const ask = async (): Promise<unknown> => {
       const { name, id, maxConnectedClusters, endpoints } = west.folder.own;
-      const cluster = {
-        ...{ name, id, maxConnectedClusters, endpoints },
-        authorities: readFileSync(west.folder.paths.trustedFile, 'utf8'),
-      };
+      const ours = readFileSync(west.folder.paths.trustedFile, 'utf8');
+      const cluster = { name, id, maxConnectedClusters, endpoints, authorities: ours };
       const request = await createRequest('remote-west', await createKey());
       return await askPeer(
         { cluster: 'east', enrolment, authorities, credentials },
