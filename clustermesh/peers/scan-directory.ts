@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
+import { constants, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isClusterName } from '../wire/index.ts';
 import type { PeerConfig } from './peer-config.ts';
@@ -11,9 +11,12 @@ export interface DirectoryScan {
   readonly misnamed: readonly string[];
 }
 
+/** What Kubernetes puts into a whole Secret; a configuration has some hundred bytes. */
+const maxBytes = 1024 * 1024;
+
 /**
  * The configurations in `directory` (clustermesh-behaviour §2.2): files, also behind links, whose text contains
- * `endpoints:`. That passes over certificates and keys. Names that begin with `..` belong to the way Kubernetes mounts
+ * `endpoints:`. That passes over certificates and keys, and over pipes, devices and whatever is longer than 1 MiB. Names that begin with `..` belong to the way Kubernetes mounts
  * secrets. What is allowed to a cluster stands beside its configuration. A directory that does not exist holds none; one that cannot be read is an error.
  */
 export async function scanDirectory(directory: string): Promise<DirectoryScan> {
@@ -48,12 +51,15 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Undefined for what is no readable file: a directory, a dangling link, a file that has just gone. */
+/** Undefined for what is no readable file: a directory, a dangling link, a file that has just gone, a pipe that nobody fills. */
 async function bytesOf(path: string): Promise<Buffer | undefined> {
   try {
-    return await readFile(path);
+    // Without waiting: whoever opens a pipe waits for its writer, and holds a thread meanwhile.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const about = await file.stat();
+    return about.isFile() && about.size <= maxBytes ? await file.readFile() : undefined;
   } catch (error) {
-    if (['EISDIR', 'ENOENT', 'EACCES', 'EPERM', 'ELOOP'].includes(codeOf(error) ?? '')) return undefined;
+    if (['EISDIR', 'ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,7 @@
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { mkdir, mkdtemp, open, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,6 +35,27 @@ describe('the directory of remote clusters', () => {
     expect([...configs.keys()]).toEqual(['north', 'west']);
     expect(configs.get('west')).toMatchObject({ cluster: 'west', text: yaml('west'), path: join(directory, 'west') });
     expect(misnamed).toEqual(['West_2']);
+  });
+
+  test('may hold pipes, sockets, devices and files without end, none of which is waited for or read', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await using socket = createServer().listen(join(directory, 'socket'));
+    await until(() => socket.listening);
+    await symlink('/dev/zero', join(directory, 'zero'));
+    await writeFile(join(directory, 'huge'), yaml('huge'));
+    await truncate(join(directory, 'huge'), 3 * 1024 ** 3);
+    const scan = scanDirectory(directory);
+    try {
+      await expect(Promise.race([scan, sleep(10_000, 'is waited for', { ref: false })])).resolves.toMatchObject({
+        configs: new Map([['west', expect.objectContaining({ cluster: 'west' })]]),
+      });
+    } finally {
+      // Whoever waits for a writer after all has one now.
+      await using _writer = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+      await scan.catch(() => undefined);
+    }
   });
 
   test('that does not exist holds none', async () => {
