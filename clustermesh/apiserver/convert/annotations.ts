@@ -11,7 +11,8 @@ const aliases: Readonly<Record<string, string>> = {
 export function understoodAnnotations(annotations: Readonly<Record<string, string>>): Record<string, string> {
   const understood: Record<string, string> = {};
   for (const [key, value] of Object.entries(annotations)) {
-    const name = aliases[key] ?? key;
+    // `constructor` is an annotation like any other.
+    const name = (Object.hasOwn(aliases, key) && aliases[key]) || key;
     if (!prefixes.some((prefix) => name.startsWith(prefix))) continue;
     if (name === key || !Object.hasOwn(annotations, name)) understood[name] = value;
   }

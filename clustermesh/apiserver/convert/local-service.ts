@@ -38,9 +38,16 @@ export function localServiceOf(service: Service): LocalServiceRecord | undefined
   };
 }
 
-/** Name of the Service that a slice belongs to. */
-export function serviceNameOf(slice: EndpointSlice): string | undefined {
-  return slice.metadata.labels[serviceNameLabel] || undefined;
+const managerLabel = 'endpointslice.kubernetes.io/managed-by';
+/** Cilium's operator writes what it knows of *other* clusters into slices of our Services (clustermesh-behaviour §9). */
+const meshController = 'endpointslice-mesh-controller.cilium.io';
+
+/**
+ * Name of the Service that a slice belongs to; none for backends of other clusters: those are known from their stores, and
+ * said again as ours they would go round in the mesh for ever.
+ */
+export function serviceNameOf({ metadata }: EndpointSlice): string | undefined {
+  return metadata.labels[managerLabel] === meshController ? undefined : metadata.labels[serviceNameLabel] || undefined;
 }
 
 /** What agents need of an EndpointSlice; nothing for one without Service or without addresses (FQDN). */

@@ -119,6 +119,39 @@ ports: [{name: http, port: 8080, appProtocol: h2c}, {name: dns, port: 53, protoc
     expect(await it.keys(canaries)).toContain('endpointslices/v1');
   });
 
+  test('and counted only where its backends are ours: what Cilium’s operator writes of other clusters is none', async () => {
+    const meshSlice = (managedBy: string): readonly KubernetesObject[] =>
+      yaml(`
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-west-1, namespace: shop, labels: {kubernetes.io/service-name: web, endpointslice.kubernetes.io/managed-by: ${managedBy}}}
+addressType: IPv4
+endpoints: [{addresses: [10.2.0.5], nodeName: west, zone: west}]
+ports: [{name: http, port: 8080}]
+`);
+    const backends = async (): Promise<string[]> => {
+      const found = (await it.bytes(services)).get('shop/web');
+      return Object.keys(found ? decodeService('shop/web', found).backends : {});
+    };
+    await using it = await started([
+      ...service('web'),
+      ...slice('s', 'web'),
+      ...meshSlice('endpointslice-mesh-controller.cilium.io'),
+    ]);
+    expect(await backends()).toEqual(['10.1.0.5']);
+    expect(await it.keys(slices)).toEqual(['shop/s']);
+    expect(await it.keys('isthmus/v1/endpoints/')).toEqual(['shop/web/s']);
+    // Those that it makes of our own for a derived Service are ours.
+    it.add(...meshSlice('endpointslice-local-mcsapi-controller.cilium.io'));
+    await it.settle();
+    expect(await backends()).toEqual(['10.1.0.5', '10.2.0.5']);
+    expect(await it.keys(slices)).toEqual(['shop/s', 'shop/web-west-1']);
+    it.add(...meshSlice('endpointslice-mesh-controller.cilium.io'));
+    await it.settle();
+    expect(await backends()).toEqual(['10.1.0.5']);
+    expect(await it.keys(slices)).toEqual(['shop/s']);
+  });
+
   test('and withdrawn or moved with its Service, in whatever order the two change', async () => {
     await using it = await started([...service('web'), ...service('api'), ...slice('s', 'web'), ...slice('t', 'web')]);
     expect(await it.keys(slices)).toEqual(['shop/s', 'shop/t']);
