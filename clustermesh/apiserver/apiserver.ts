@@ -89,12 +89,16 @@ export class Apiserver implements AsyncDisposable {
     const problems = (): readonly SourceProblem[] => this.#problems();
     const stored = async (key: string, signal: AbortSignal): Promise<Uint8Array | undefined> =>
       (await store.get(key, { signal }))?.value.slice();
+    const unread = new Unread(objects, problems);
+    const awaitsNamespace = (name: string): boolean =>
+      source.namesNamespaces === true && !objects.get('Namespace', '', name) && !unread.hidesNamespace(name);
     const exports = new ExportTimes({ cluster: clusterName, objects, stored, now: () => clock.now() });
     this.#publisher = new Publisher({
       context: {
         cluster: { name: clusterName, id },
         objects,
         defaultGlobalNamespace: options.defaultGlobalNamespace ?? true,
+        awaitsNamespace,
         exportCreatedMs: (unit) => exports.createdMs(unit),
       },
       keys: this.#channels.keys,
@@ -112,7 +116,7 @@ export class Apiserver implements AsyncDisposable {
           }
         : {}),
       exports,
-      unread: new Unread(objects, problems),
+      unread,
       stored,
       log,
       idle: () => this.#wake.notify(),

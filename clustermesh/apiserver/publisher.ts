@@ -40,6 +40,8 @@ export class Publisher {
   readonly #skipped = new Map<string, string>();
   /** Units published as an earlier life left them. */
   readonly #kept = new Map<string, Unit>();
+  /** Pods whose namespace has not been told yet. */
+  readonly #homeless = new Map<string, Unit>();
   #busy = false;
 
   constructor(options: PublisherOptions) {
@@ -75,7 +77,8 @@ export class Publisher {
 
   /** Decides on what was kept, as far as that is certain now. */
   reconsider(): void {
-    const { unread } = this.#options;
+    const { unread, context } = this.#options;
+    this.look([...this.#homeless.values()].filter(({ namespace }) => !context.awaitsNamespace(namespace)));
     this.look([...this.#kept.values()].filter((unit) => !this.#skipped.has(unitId(unit)) && !unread.leavesOpen(unit)));
   }
 
@@ -146,7 +149,8 @@ export class Publisher {
       if (unit.kind === 'Pod') await this.#decidePod(id, unit, signal);
       else await this.#decideRecords(id, unit, signal);
       const lacking = this.#options.pods?.withoutIdentity.get(id);
-      if (lacking) this.#skip(id, lacking.error);
+      if (this.#homeless.has(id)) this.#skipped.set(id, `namespace ${unit.namespace} is not known yet`);
+      else if (lacking) this.#skip(id, lacking.error);
       else this.#skipped.delete(id);
     } catch (error) {
       if (signal.aborted) throw error;
@@ -203,6 +207,12 @@ export class Publisher {
   async #decidePod(id: string, unit: Unit, signal: AbortSignal): Promise<void> {
     const { context, pods, unread } = this.#options;
     if (!pods || this.#stays(id, unit)) return;
+    this.#homeless.delete(id);
+    // Its labels are part of the identity. What was published stays: a namespace may be seen to go before its pods.
+    if (pods.nodeOf(unit) !== undefined && context.awaitsNamespace(unit.namespace)) {
+      this.#homeless.set(id, unit);
+      return;
+    }
     if (await this.#keepPod(id, unit, pods, signal)) return;
     // A namespace that could not be read might forbid it.
     const hidden = unread.hidesNamespace(unit.namespace) || !isExported(unit.namespace, context);

@@ -41,6 +41,8 @@ export interface RecordContext {
   readonly objects: KnownObjects;
   /** Whether a namespace without annotation is exported. */
   readonly defaultGlobalNamespace: boolean;
+  /** Whether a namespace is not known and will be told: until then nobody can say what it forbids. */
+  readonly awaitsNamespace: (namespace: string) => boolean;
   /** When an export was made whose object does not say so. */
   readonly exportCreatedMs: (unit: Unit) => number;
 }
@@ -117,11 +119,12 @@ export function namespaceOfUnit({ kind, namespace, name }: Unit, objects: KnownO
   }
 }
 
-/** A namespace that is not known says nothing against it. */
+/** A namespace that nobody will ever tell of says nothing against it. */
 export function isExported(
   namespace: string,
-  { objects, defaultGlobalNamespace }: Pick<RecordContext, 'objects' | 'defaultGlobalNamespace'>,
+  { objects, defaultGlobalNamespace, awaitsNamespace }: Omit<RecordContext, 'cluster' | 'exportCreatedMs'>,
 ): boolean {
+  if (awaitsNamespace(namespace)) return false;
   const known = objects.get('Namespace', '', namespace);
   return isGlobalNamespace(known?.metadata.annotations ?? {}, defaultGlobalNamespace);
 }

@@ -53,6 +53,7 @@ export function kubernetesSource(options: KubernetesSourceOptions): KubernetesSo
   return {
     description: `kubernetes:${api.description}`,
     kinds,
+    namesNamespaces: true,
     watch: (signal) => followAll(kinds, follow, unread, signal),
     problems: () => unread.problems(),
   };

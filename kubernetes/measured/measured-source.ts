@@ -6,6 +6,7 @@ export function measureSource(source: KubernetesSource, metrics: SourceMetrics):
   return {
     description: source.description,
     kinds: source.kinds,
+    ...(source.namesNamespaces === undefined ? {} : { namesNamespaces: source.namesNamespaces }),
     watch: (signal) => counted(source, metrics, signal),
     ...(source.problems ? { problems: () => source.problems?.() ?? [] } : {}),
   };

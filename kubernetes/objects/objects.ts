@@ -154,6 +154,11 @@ export interface KubernetesSource {
   readonly description: string;
   /** What it follows: no event is about another kind, and each of these becomes `synced` once it could be read. */
   readonly kinds: readonly KubernetesKind[];
+  /**
+   * Each namespace that objects are in is an object, too, though it may be told after them. Without this a namespace that is
+   * not known is one of which nobody has said anything.
+   */
+  readonly namesNamespaces?: boolean;
   /** All objects, then what changes, until `signal` aborts. After a reconnection, what is gone comes as deletes. */
   watch(signal: AbortSignal): AsyncIterable<KubernetesEvent>;
   /**

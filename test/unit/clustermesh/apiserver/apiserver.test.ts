@@ -12,10 +12,10 @@ import {
   identityQuestionKey,
   ownSetKey,
 } from '../../../../clustermesh/index.ts';
-import { kubernetesKinds } from '../../../../kubernetes/index.ts';
+import { type KubernetesObject, kubernetesKinds } from '../../../../kubernetes/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { createMetrics } from '../../../../runtime/metrics/index.ts';
-import { Harness, namespace, pod, service, shop, slice, yaml } from './harness.ts';
+import { Harness, namespace, node, pod, service, shop, slice, yaml } from './harness.ts';
 
 const services = 'cilium/state/services/v1/east/';
 const slices = 'cilium/state/endpointslices/v1/east/';
@@ -320,6 +320,65 @@ spec: {policyTypes: [Ingress], podSelector: {matchLabels: {b: "2", a: "1"}}, ing
   });
 });
 
+describe('A namespace that is told after what is in it', () => {
+  const inSecret = (kind: 'pod' | 'service' | 'slice'): readonly KubernetesObject[] =>
+    kind === 'pod'
+      ? pod('a', { ns: 'secret' })
+      : yaml(
+          kind === 'service'
+            ? '{apiVersion: v1, kind: Service, metadata: {name: web, namespace: secret, annotations: {service.cilium.io/global: "true"}}, spec: {clusterIP: 10.96.0.7, ports: [{port: 80}]}}'
+            : '{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, namespace: secret, labels: {kubernetes.io/service-name: web}}, addressType: IPv4, endpoints: [{addresses: [10.1.0.5]}]}',
+        );
+  const started = async (it: Harness): Promise<void> => {
+    it.add(...node('n1'));
+    it.source.markSynced();
+    await it.start();
+    it.add(...inSecret('pod'), ...inSecret('service'), ...inSecret('slice'));
+    await it.settle();
+  };
+
+  test('lets nothing of it out before, where each namespace will be told', async () => {
+    await using it = new Harness(undefined, { namesNamespaces: true });
+    await started(it);
+    expect(await it.stored('cilium/state/')).toEqual({});
+    expect(await it.stored('isthmus/v1/workloads/')).toEqual({});
+    expect(it.apiserver.status().errors).toEqual([
+      { object: 'Pod/secret/a', reason: 'namespace secret is not known yet' },
+    ]);
+    it.add(...namespace('secret', ', labels: {team: x}, annotations: {clustermesh.cilium.io/global: "false"}'));
+    await it.settle();
+    expect(await it.stored('cilium/state/')).toEqual({});
+    expect(Object.values(await it.stored('isthmus/v1/identities/'))).toEqual([expect.stringContaining('team=x')]);
+    expect(await it.keys('isthmus/v1/workloads/')).toEqual(['n1/secret/a']);
+    expect(it.apiserver.status().errors).toEqual([]);
+    // Seen to go before its pod: the pod stays known until it goes, too.
+    it.source.delete('Namespace', '', 'secret');
+    await it.settle();
+    expect(await it.keys('isthmus/v1/workloads/')).toEqual(['n1/secret/a']);
+    it.source.delete('Pod', 'secret', 'a');
+    await it.settle();
+    expect(await it.keys('isthmus/v1/workloads/')).toEqual([]);
+    expect(it.apiserver.status().errors).toEqual([]);
+  });
+
+  test('holds no canary back', async () => {
+    await using it = new Harness(undefined, { namesNamespaces: true });
+    it.add(...node('n1'), ...inSecret('pod'), ...inSecret('service'));
+    it.source.markSynced();
+    await it.start();
+    await it.store.put(ownSetKey('n1'), 'now');
+    await it.settle();
+    expect(it.apiserver.ready).toBe(true);
+  });
+
+  test('need not be told where nobody promises that: manifests may do without', async () => {
+    await using it = new Harness();
+    await started(it);
+    expect(await it.keys('isthmus/v1/workloads/')).toEqual(['n1/secret/a']);
+    expect(await it.keys('cilium/state/services/v1/east/')).toEqual(['secret/web']);
+  });
+});
+
 describe('Bad input', () => {
   test('skips one object with a reason and goes on', async () => {
     await using it = new Harness();
@@ -337,6 +396,20 @@ describe('Bad input', () => {
     await it.settle();
     expect(it.apiserver.status().errors).toEqual([]);
   });
+
+  test.each(['constructor', 'toString', 'valueOf', 'hasOwnProperty'])(
+    'is none where an annotation is called %s: objects are published as ever',
+    async (name) => {
+      await using it = new Harness();
+      const annotation = `, annotations: {${name}: x}`;
+      it.add(...namespace('shop', annotation), ...service('web', `{service.cilium.io/global: "true", ${name}: x}`));
+      it.source.markSynced();
+      await it.start();
+      expect(it.apiserver.status().errors).toEqual([]);
+      expect(await it.stored('isthmus/v1/namespaces/')).toEqual({ shop: '{}' });
+      expect(await it.keys('isthmus/v1/services/')).toEqual(['shop/web']);
+    },
+  );
 
   test('that the source has left out is named in the status', async () => {
     await using it = new Harness();

@@ -1,7 +1,9 @@
 import { Apiserver, type ApiserverOptions } from '../../../../clustermesh/index.ts';
 import {
+  type KubernetesEvent,
   type KubernetesKind,
   type KubernetesObject,
+  type KubernetesSource,
   MemorySource,
   parseManifests,
 } from '../../../../kubernetes/index.ts';
@@ -19,9 +21,15 @@ export class Harness implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #apiserver: Apiserver | undefined;
 
-  /** @param kinds what the source follows; those of mode `kubernetes` unless told. */
-  constructor(kinds?: readonly KubernetesKind[]) {
+  readonly #promises: Pick<KubernetesSource, 'namesNamespaces'>;
+
+  /**
+   * @param kinds what the source follows; those of mode `kubernetes` unless told.
+   * @param promises what else it says of itself
+   */
+  constructor(kinds?: readonly KubernetesKind[], promises: Pick<KubernetesSource, 'namesNamespaces'> = {}) {
     this.source = new MemorySource('memory', kinds);
+    this.#promises = promises;
   }
 
   get apiserver(): Apiserver {
@@ -32,7 +40,10 @@ export class Harness implements AsyncDisposable {
   /** Starts a life of the apiserver and lets it do what it can at once. */
   async start(options: Partial<ApiserverOptions> = {}): Promise<void> {
     this.#stop = new AbortController();
-    const { store, clock, source } = this;
+    const { store, clock } = this;
+    const { kinds, description } = this.source;
+    const watch = (signal: AbortSignal): AsyncIterable<KubernetesEvent> => this.source.watch(signal);
+    const source: KubernetesSource = { description, kinds, watch, ...this.#promises };
     // No agents run here; tests that play them say how long they are waited for.
     const fixed = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0 };
     const all = { ...fixed, store, clock, source, log: silentLogger, ...options };
