@@ -15,6 +15,13 @@ export interface CommandContext {
   readonly terminal: { readonly columns: number; readonly rows: number } | undefined;
 }
 
+/** Why {@link CommandContext.signal} aborts when a pipe is closed by whoever read it: enough was read. */
+export class NobodyReads extends DOMException {
+  constructor() {
+    super('Standard output takes no more', 'AbortError');
+  }
+}
+
 /** What a command was given. */
 export interface CommandInput<S extends OptionSpecs> {
   readonly options: OptionValues<S>;
@@ -36,6 +43,8 @@ export interface Command<S extends OptionSpecs = OptionSpecs> {
   readonly rest?: string;
   /** Lines for the end of the help page, as typed. */
   readonly examples?: readonly string[];
+  /** Ends by itself, with something answered or done: interrupted before that, it gives exit code 1. Others are ended so. */
+  readonly ends?: boolean;
   /** @throws {UsageError} for exit code 2; any other error is printed and gives 1. */
   run(context: CommandContext, input: CommandInput<S>): Promise<ExitCode>;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../runtime/clock/index.ts';
-import type { CommandContext } from './command.ts';
+import { reasonOf } from '../runtime/files/index.ts';
+import { type CommandContext, NobodyReads } from './command.ts';
 import { runCommandLine } from './run.ts';
 import { tree } from './tree.ts';
 
@@ -8,10 +9,10 @@ import { tree } from './tree.ts';
 const echoMs = 1000;
 const stopping = new AbortController();
 let stoppedAt = 0;
-function stop(reason: string): void {
+function stop(reason: string | NobodyReads): void {
   if (stopping.signal.aborted) return;
   stoppedAt = systemClock.monotonicMs();
-  stopping.abort(new DOMException(reason, 'AbortError'));
+  stopping.abort(typeof reason === 'string' ? new DOMException(reason, 'AbortError') : reason);
 }
 for (const [name, number] of [
   ['SIGINT', 2],
@@ -31,8 +32,11 @@ if (process.env['ISTHMUS_END_WITH_STDIN'] === '1') {
 // in an orderly way: a lab removes what it made.
 let unwritten = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  unwritten ||= error.code !== 'EPIPE';
-  stop('Standard output takes no more');
+  if (error.code !== 'EPIPE' && !unwritten) {
+    unwritten = true;
+    process.stderr.write(`isthmus: Cannot write to standard output: ${reasonOf(error)}\n`);
+  }
+  stop(new NobodyReads());
 });
 // What is said by the way may go unheard: `npm start 2>&1 | head`, or a terminal that was closed.
 process.stderr.on('error', () => undefined);

@@ -1,6 +1,13 @@
 import { closest, parseOptions, UsageError } from '../runtime/options/index.ts';
 import { isAbort } from '../runtime/tasks/index.ts';
-import type { Command, CommandContext, CommandEntry, CommandGroup, ExitCode } from './command.ts';
+import {
+  type Command,
+  type CommandContext,
+  type CommandEntry,
+  type CommandGroup,
+  type ExitCode,
+  NobodyReads,
+} from './command.ts';
 import { systemErrorText } from './system-error.ts';
 import { commandHelp, groupHelp, usageLine } from './help.ts';
 
@@ -23,7 +30,16 @@ export async function runCommandLine(
     }
     const { values, positionals, rest } = parseOptions(command.options, { argv: words, env: context.env });
     checkPositionals(path, command, positionals, rest);
-    return await command.run(context, { options: values, positionals, rest });
+    try {
+      return await command.run(context, { options: values, positionals, rest });
+    } catch (error) {
+      const { signal } = context;
+      if (!signal.aborted || !isAbort(error, signal)) throw error;
+      if (!command.ends || signal.reason instanceof NobodyReads) return 0;
+      // Whoever goes on with `&&` counts on what has not been done.
+      context.stderr('isthmus: Interrupted before the end\n');
+      return 1;
+    }
   } catch (error) {
     return report(error, path, context);
   }
@@ -98,7 +114,6 @@ function checkPositionals(
 
 /** One line for what went wrong, one for what cures it; the stack only when asked for. */
 function report(error: unknown, path: readonly string[], context: CommandContext): ExitCode {
-  if (isAbort(error, context.signal) && context.signal.aborted) return 0;
   const message = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
   context.stderr(`isthmus: ${message}\n`);
   const hint = hintOf(error);

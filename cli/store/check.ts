@@ -22,6 +22,7 @@ export const storeCheck = defineCommand({
   }),
   positionals: { usage: 'A B', min: 2, max: 2 },
   examples: ['isthmus store check http://127.0.0.1:2379 etcd:/etc/isthmus/etcd.yaml --prefix cilium/'],
+  ends: true,
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
     const prefixes = widest(options.prefix);

@@ -11,6 +11,7 @@ export const storeCompact = defineCommand({
   }),
   positionals: { usage: '[REVISION]', min: 0, max: 1 },
   examples: ['isthmus store compact 120000', 'isthmus store compact --keep 10000 --store etcd:/etc/isthmus/etcd.yaml'],
+  ends: true,
   run: async (context, { options, positionals: [text] }) => {
     const { keep } = options;
     const { signal } = context;

@@ -36,6 +36,7 @@ export const storeCopy = defineCommand({
     'isthmus store copy http://127.0.0.1:2379 etcd:/etc/isthmus/etcd.yaml',
     'isthmus store copy etcd:/etc/isthmus/etcd.yaml consul:/etc/isthmus/consul.yaml --prefix cilium/ --once',
   ],
+  ends: true,
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
     const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);

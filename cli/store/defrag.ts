@@ -8,6 +8,7 @@ export const storeDefrag = defineCommand({
   description: `Gives free pages of one etcd member back to its disk; it answers nothing else meanwhile. An embedded store uses its free\npages again and needs this rarely: a snapshot of it that is restored elsewhere is as small as can be.\n${storeDescription}`,
   options: defineOptions({ ...storeOptions }),
   examples: ['isthmus store defrag --store etcd:/etc/isthmus/etcd.yaml'],
+  ends: true,
   run: async (context, { options }) => {
     const { signal } = context;
     await using opened = await openNamed(context, addressFrom(options));

@@ -14,6 +14,7 @@ export const storeGet = defineCommand({
     'isthmus store get cilium/cluster-config/east',
     'isthmus store get cilium/.heartbeat --store etcd:/etc/isthmus/etcd.yaml -o json',
   ],
+  ends: true,
   run: async (context, { options, positionals: [key = ''] }) => {
     const { revision, output } = options;
     const { signal } = context;

@@ -23,6 +23,7 @@ export const storeList = defineCommand({
     'isthmus store list cilium/state/nodes/v1/',
     'isthmus store list cilium/state/ip/ --values --limit 20 -o json',
   ],
+  ends: true,
   run: async (context, { options, positionals: [prefix = ''] }) => {
     const { revision, values, limit = Number.POSITIVE_INFINITY } = options;
     const { signal } = context;

@@ -23,6 +23,7 @@ export const storeRestore = defineCommand({
   }),
   positionals: { usage: 'FILE', min: 1, max: 1 },
   examples: ['isthmus store restore /backup/east.snapshot --data-dir /var/lib/isthmus/store'],
+  ends: true,
   run: async (context, { options, positionals: [file = ''] }) => {
     const { clock, signal } = context;
     const { dataDir: directory } = options;

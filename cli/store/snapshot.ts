@@ -14,6 +14,7 @@ export const storeSnapshot = defineCommand({
     'isthmus store snapshot /backup/east.snapshot',
     'isthmus store restore /backup/east.snapshot --data-dir ./new',
   ],
+  ends: true,
   run: async (context, { options, positionals: [file = ''] }) => {
     const { clock, signal } = context;
     await using opened = await openNamed(context, addressFrom(options));

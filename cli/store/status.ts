@@ -8,6 +8,7 @@ export const storeStatus = defineCommand({
   description: `Which store answers, how far it has come, and how much it holds. Exit code 1 when it takes no writes, or\nits server is alarmed.\n${storeDescription}`,
   options: defineOptions({ ...storeOptions, ...outputOptions }),
   examples: ['isthmus store status', 'isthmus store status --store consul:/etc/isthmus/consul.yaml -o json'],
+  ends: true,
   run: async (context, { options }) => {
     await using opened = await openNamed(context, addressFrom(options));
     const status = await opened.status({ signal: context.signal });

@@ -46,6 +46,7 @@ ${storeDescription}`,
     'isthmus store users --cluster-name east --store etcd:/etc/isthmus/etcd.yaml',
     'isthmus store users --cluster-name east --store etcd:/etc/isthmus/etcd.yaml --users-file /var/lib/isthmus/peers/users.yaml --prune --apply',
   ],
+  ends: true,
   run: async (context, { options }) => {
     const { clusterName, prune, apply, enableAuth } = options;
     if (enableAuth && !apply)

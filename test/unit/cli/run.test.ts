@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type CommandContext, type CommandGroup, defineCommand } from '../../../cli/command.ts';
+import { type CommandContext, type CommandGroup, NobodyReads, defineCommand } from '../../../cli/command.ts';
 import { runCommandLine } from '../../../cli/run.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { UsageError, defineOptions } from '../../../runtime/options/index.ts';
@@ -36,6 +36,7 @@ const tree: CommandGroup = {
             return copy;
           },
         },
+        look: { summary: 'Look into a box', load: async () => ({ ...copy, ends: true }) },
       },
     },
   },
@@ -105,6 +106,21 @@ describe('the command line', () => {
     const running = run('box copy wait b', {}, controller);
     setImmediate(() => controller.abort());
     expect(await running).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('what ends by itself has not done what it was asked for when it is interrupted, but when nobody reads on', async () => {
+    for (const [reason, result] of [
+      [
+        new DOMException('Stopped by SIGINT', 'AbortError'),
+        { code: 1, stderr: 'isthmus: Interrupted before the end\n' },
+      ],
+      [new NobodyReads(), { code: 0, stderr: '' }],
+    ] as const) {
+      const controller = new AbortController();
+      const running = run('box look wait b', {}, controller);
+      setImmediate(() => controller.abort(reason));
+      expect(await running).toEqual({ stdout: '', ...result });
+    }
   });
 
   test('reads options from the environment', async () => {
