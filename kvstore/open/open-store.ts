@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { reasonOf } from '../../runtime/files/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
@@ -103,7 +102,7 @@ async function openEmbedded(
   { create = false }: OpenStoreOptions,
 ): Promise<OpenStore> {
   const { directory } = address;
-  if (!create && !existsSync(directory))
+  if (!create && (await isEmpty(directory)))
     throw new StoreAddressError(`There is no store in ${directory}`, 'name the data directory of an embedded store');
   const engine = await openEmbeddedEngine({ directory, clock, log });
   const store = new EngineStore(engine, { clock, endpoint: formatStoreAddress(address) });
@@ -111,6 +110,16 @@ async function openEmbedded(
     await store[Symbol.asyncDispose]();
     await engine[Symbol.asyncDispose]();
   });
+}
+
+/** True for a directory without anything in it, and for one that does not exist. */
+async function isEmpty(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).length === 0;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return true;
+    throw new StoreAddressError(`Cannot look into ${directory}: ${reasonOf(error)}`, 'check path and permission');
+  }
 }
 
 function opened(

@@ -1,0 +1,31 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { StoreAddressError, openStore } from '../../../../kvstore/index.ts';
+import { systemClock as clock } from '../../../../runtime/clock/index.ts';
+import { silentLogger as log } from '../../../../runtime/log/index.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'isthmus-open-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('an embedded store that somebody wants to read', () => {
+  test.each(['missing', 'empty'])('is not made where its directory is %s', async (what) => {
+    const directory = join(folder, 'data');
+    if (what === 'empty') await mkdir(directory);
+    await expect(openStore({ kind: 'embedded', directory }, { clock, log })).rejects.toThrow(
+      new StoreAddressError(`There is no store in ${directory}`, ''),
+    );
+    expect(await readdir(folder)).toEqual(what === 'empty' ? ['data'] : []);
+    if (what === 'empty') expect(await readdir(directory)).toEqual([]);
+  });
+
+  test('is named as what cannot be looked into where it is no directory', async () => {
+    const directory = join(folder, 'data');
+    await writeFile(directory, '');
+    await expect(openStore({ kind: 'embedded', directory }, { clock, log })).rejects.toThrow(StoreAddressError);
+  });
+});
