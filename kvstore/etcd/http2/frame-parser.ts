@@ -85,7 +85,7 @@ export class FrameParser {
   /** True when the header at `at` is that of a DATA frame without padding, whose content is to be passed on. */
   #startsData(buffer: Buffer, at: number): boolean {
     const length = lengthOf(buffer, at);
-    if (length > defaultMaxFrameBytes) throw new Http2Error(errorCode.frameSize, `A frame of ${length} bytes`);
+    if (length > defaultMaxFrameBytes) throw new Http2Error(errorCode.frameSize, meaningOf(buffer, at, length));
     const flags = buffer[at + 4] as number;
     if (buffer[at + 3] !== frameType.data || (flags & flag.padded) !== 0) return false;
     this.#sink.dataBegins(streamOf(buffer, at), length);
@@ -113,6 +113,15 @@ export class FrameParser {
       this.#sink.data(frame, frameHeaderBytes + 1, frame.length - padding);
     this.#sink.dataEnds((flags & flag.endStream) !== 0);
   }
+}
+
+/** What begins with more than a frame may have is often no frame: the address is that of another service. */
+function meaningOf(buffer: Buffer, at: number, length: number): string {
+  if (buffer.toString('latin1', at, at + 5) === 'HTTP/') return 'What answers speaks HTTP/1, and is no etcd';
+  // A TLS record of the type alert, version 3.x.
+  if (buffer[at] === 0x15 && buffer[at + 1] === 3)
+    return 'What answers speaks TLS, so that its address begins with https://';
+  return `A frame of ${length} bytes`;
 }
 
 function lengthOf(buffer: Buffer, at: number): number {

@@ -45,3 +45,22 @@ test.each(Array.from({ length: 30 }, (_, seed) => seed))(
     expect(read(pieces)).toEqual(whole);
   },
 );
+
+test.each([
+  {
+    what: 'a web server',
+    answer: 'HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n',
+    says: /speaks HTTP\/1, and is no etcd/,
+  },
+  {
+    what: 'a server that expects TLS',
+    answer: '\x15\x03\x01\x00\x02\x02\x46\x00\x00',
+    says: /speaks TLS, .* begins with https/,
+  },
+  { what: 'anybody else', answer: 'SSH-2.0-OpenSSH_9.2p1\r\n', says: /^A frame of 5460808 bytes/ },
+])('$what is named as what it is', ({ answer, says }) => {
+  const bytes = Buffer.from(answer, 'latin1');
+  expect(() => read([bytes])).toThrow(says);
+  // Also where it comes in pieces.
+  expect(() => read([bytes.subarray(0, 3), bytes.subarray(3)])).toThrow(says);
+});
