@@ -21,7 +21,7 @@ export const storeCompact = defineCommand({
       });
     const wanted = text === undefined ? undefined : readRevision(text);
     await using opened = await openNamed(context, addressFrom(options));
-    const target = wanted ?? (await opened.status({ signal })).revision - (keep ?? 0);
+    const target = wanted ?? ((await opened.status({ signal })).revision ?? 0) - (keep ?? 0);
     if (target < 1) {
       context.stdout('There is no older history to forget\n');
       return 0;

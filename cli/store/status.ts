@@ -20,7 +20,7 @@ export const storeStatus = defineCommand({
           endpoint: status.endpoint,
           id: status.storeId ?? 'unknown',
           version: status.version,
-          revision: status.revision,
+          revision: status.revision ?? 'unknown',
           keys: status.keys ?? `not counted: ${status.notCounted ?? 'unknown'}`,
           size: status.sizeBytes === undefined ? undefined : formatBytes(status.sizeBytes),
           'in use': status.sizeInUseBytes === undefined ? undefined : formatBytes(status.sizeInUseBytes),

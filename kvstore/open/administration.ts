@@ -65,7 +65,8 @@ export function consulAdministration(store: ConsulStore): Administration {
         // Not everybody may ask an agent what it is.
         version: await store.admin.version().catch(unlessDenied),
         ...counted,
-        revision: store.health().revision,
+        // Told with what is read; before that there is none.
+        revision: store.health().revision || undefined,
         sizeBytes: undefined,
         sizeInUseBytes: undefined,
         problem: leader === undefined ? 'no server leads, so nothing can be written' : undefined,

@@ -99,12 +99,14 @@ function addressesOf(value: unknown, fail: Fail): readonly string[] {
   for (const address of value) {
     if (address.includes('@'))
       throw fail('addresses', 'an address contains credentials: name the token’s file by token-file');
-    if (/^unix:\/\/\/./.test(address)) continue;
+    if (/^unix:\/\/\/[^?#]+$/.test(address)) continue;
     const url = URL.canParse(address) ? new URL(address) : undefined;
-    if (!url || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '')
+    // What comes behind the host may be a token.
+    const shown = address.replace(/^([a-z]+:\/\/[^/?#]*)?([/?#]).+/is, '$1$2…');
+    if (!url || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.pathname !== '/')
       throw fail(
         'addresses',
-        `expected http://HOST:PORT, https://HOST:PORT or unix:///PATH, not ${JSON.stringify(address.replace(/\?.*/s, '?…'))}`,
+        `expected http://HOST:PORT, https://HOST:PORT or unix:///PATH, not ${JSON.stringify(shown)}`,
       );
   }
   return value;

@@ -14,7 +14,8 @@ export interface StoreStatus {
   readonly storeId: string | undefined;
   /** Version of the server, or of the API that the embedded store speaks. */
   readonly version: string | undefined;
-  readonly revision: number;
+  /** Undefined where nothing may be read that would tell. */
+  readonly revision: number | undefined;
   /** Undefined where counting them is not allowed. */
   readonly keys: number | undefined;
   /** Why they were not counted. */

@@ -12,7 +12,7 @@ export interface ConsulAddress {
 export function parseAddress(text: string): ConsulAddress {
   if (text.startsWith('unix://')) {
     const socketPath = text.slice('unix://'.length);
-    if (!socketPath.startsWith('/')) throw new TypeError('A Unix socket of Consul is written as unix:///path');
+    if (!/^\/[^?#]+$/.test(socketPath)) throw new TypeError('A Unix socket of Consul is written as unix:///path');
     return { text, secure: false, host: 'localhost', port: 0, socketPath };
   }
   const url = URL.parse(text);

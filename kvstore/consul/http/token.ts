@@ -20,9 +20,9 @@ export class Token {
   /** Where the token comes from, for people who have to look there. */
   get origin(): string {
     const { tokenFile, tokenEnvironment } = this.#source;
-    if (tokenFile !== undefined) return `the token is the one in ${tokenFile}`;
-    if (tokenEnvironment === undefined) return 'no token is configured';
-    return `the token is the one in the environment variable ${tokenEnvironment}`;
+    if (tokenFile === undefined && tokenEnvironment === undefined) return 'no token is configured';
+    const place = tokenFile ?? `the environment variable ${tokenEnvironment}`;
+    return this.#value === undefined ? `there is no token in ${place}` : `the token is the one in ${place}`;
   }
 
   /** The token in use; undefined means anonymous. */
