@@ -7,7 +7,7 @@ import { folderOption, openFolder } from './folder-option.ts';
 /** `isthmus peer add --from-cilium FILE` */
 export const peerAdd = defineCommand({
   description:
-    'Follows a cluster that runs Cilium and cannot run our commands. FILE is a Secret of its making (kubectl get secret -n\nkube-system cilium-clustermesh -o yaml, with a file for each cluster and its credentials), or Helm values with\nclustermesh.config.clusters; - is standard input. That it can follow us: isthmus peer invite NAME --for cilium.',
+    'Follows a cluster that runs Cilium and cannot run our commands. FILE holds Secrets of one that follows it (kubectl get\nsecret -n kube-system cilium-kvstoremesh clustermesh-apiserver-remote-cert -o yaml: a file for each cluster, and\ncredentials), or Helm values with clustermesh.config.clusters; - is standard input.\nThat it can follow us: isthmus peer invite NAME --for cilium.',
   options: defineOptions({
     ...folderOption,
     'from-cilium': {

@@ -1,10 +1,13 @@
 import { formatBundle, invite } from '../../clustermesh/index.ts';
 import { replaceFile } from '../../runtime/files/index.ts';
-import { defineOptions } from '../../runtime/options/index.ts';
+import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { requireClusterName } from './cluster-argument.ts';
 import { inviteCilium } from './invite-cilium.ts';
 import { folderOption, openFolder } from './folder-option.ts';
+
+/** Long enough for whoever carries it by hand; what is worth as much as a key does not lie about for longer. */
+const longestValidMs = 30 * 24 * 3_600_000;
 
 /** `isthmus peer invite NAME` */
 export const peerInvite = defineCommand({
@@ -18,7 +21,7 @@ export const peerInvite = defineCommand({
       max: 511,
       help: 'Id of that cluster; it is let in with this one only. The least that is free unless given',
     },
-    'valid-for': { type: 'duration', default: '1h', help: 'How long the invitation can be accepted' },
+    'valid-for': { type: 'duration', default: '1h', help: 'How long the invitation can be accepted; 720h at most' },
     out: {
       type: 'string',
       placeholder: 'FILE',
@@ -39,6 +42,8 @@ export const peerInvite = defineCommand({
   ],
   run: async (context, { options, positionals: [name = ''] }) => {
     requireClusterName(name);
+    if (options.validForMs === 0 || options.validForMs > longestValidMs)
+      throw new UsageError('--valid-for expects more than nothing, and 720h at most', { option: '--valid-for' });
     const folder = await openFolder(context, options);
     const nowMs = context.clock.now();
     const text =

@@ -10,7 +10,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Reads how Cilium's clusters are followed: Secrets of its configuration directory (`<cluster>` and `<cluster>.etcd-client*`,
- * or `common-etcd-client*`), or Helm values (`clustermesh.config.clusters`).
+ * or `common-etcd-client*`, which may stand in the Secret of the remote certificate), or Helm values
+ * (`clustermesh.config.clusters`).
  * @param only the cluster to be read; where it is not said, there must be exactly one
  * @throws {PeerDocumentError}
  */
@@ -20,15 +21,18 @@ export function readCilium(text: string, document: string, only: string | undefi
     if (one.errors.length > 0) throw new PeerDocumentError(document, '', 'YAML');
     return one.toJS({ maxAliasCount: 0 }) as unknown;
   });
-  const remotes = documents
+  const objects = documents
     .filter(isFields)
     .flatMap((one) =>
-      one['kind'] === 'Secret'
-        ? fromSecret(document, filesOf(document, one))
-        : one['kind'] === 'List' && Array.isArray(one['items'])
-          ? one['items'].filter(isFields).flatMap((item) => fromSecret(document, filesOf(document, item)))
-          : fromHelm(document, one),
+      one['kind'] === 'List' && Array.isArray(one['items']) ? (one['items'] as unknown[]).filter(isFields) : [one],
     );
+  const secrets = objects.filter((one) => one['kind'] === 'Secret').map((one) => filesOf(document, one));
+  // One directory is mounted from several Secrets.
+  const common = new Map(secrets.flatMap((files) => [...commonFiles(files)]));
+  const remotes = [
+    ...secrets.flatMap((files) => fromSecret(document, new Map([...common, ...files]))),
+    ...objects.filter((one) => one['kind'] !== 'Secret').flatMap((one) => fromHelm(document, one)),
+  ];
   const found = new Map(remotes.map((remote) => [remote.name, remote]));
   const names = [...found.keys()].toSorted();
   const wanted = only ?? (names.length === 1 ? names[0] : undefined);
@@ -61,6 +65,24 @@ function filesOf(document: string, secret: Fields): ReadonlyMap<string, string> 
   return files;
 }
 
+/**
+ * Clusters without credentials of their own are followed with the remote certificate of the cluster that follows. It is a
+ * Secret of type TLS, and is mounted beside the configurations under these names (clustermesh-behaviour §2.6, §17).
+ */
+function commonFiles(files: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const named = [
+    ['ca.crt', 'common-etcd-client-ca.crt'],
+    ['tls.crt', 'common-etcd-client.crt'],
+    ['tls.key', 'common-etcd-client.key'],
+  ] as const;
+  return new Map(
+    named.flatMap(([member, name]) => {
+      const content = files.get(member);
+      return content === undefined ? [] : [[name, content] as const];
+    }),
+  );
+}
+
 function fromSecret(document: string, files: ReadonlyMap<string, string>): CiliumRemote[] {
   return [...files]
     .filter(([name, text]) => isClusterName(name) && text.includes('endpoints:'))
@@ -74,7 +96,11 @@ function fromSecret(document: string, files: ReadonlyMap<string, string>): Ciliu
       const file = (field: string): string => {
         const base = reader.text(field).split('/').at(-1) ?? '';
         const content = files.get(base);
-        if (content === undefined) throw reader.error(field, `a file of this Secret: there is no ${base}`);
+        if (content === undefined)
+          throw reader.error(
+            field,
+            `a file of this Secret: there is no ${base}${base.startsWith('common-') ? ' (the Secret clustermesh-apiserver-remote-cert beside it has it)' : ''}`,
+          );
         return content;
       };
       return {

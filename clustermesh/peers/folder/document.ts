@@ -123,6 +123,8 @@ export class DocumentReader {
     const found = this.certificates(field);
     if (found.length === 0 || found.length > 8 || !found.every(({ ca }) => ca))
       throw this.error(field, 'one to eight certificates of authorities (PEM)');
+    // It would be kept where whoever follows that cluster reads it.
+    if (text.includes('PRIVATE KEY')) throw this.error(field, 'certificates alone: a private key stands beside them');
     return text;
   }
 
@@ -141,7 +143,7 @@ export class DocumentReader {
       try {
         return formatPrefix(parsePrefix(text));
       } catch (error) {
-        throw this.error(`${field}[${i}]`, 'a block of addresses, as 10.2.0.0/16', { cause: error });
+        throw this.error(`${field}[${i}]`, 'a block of addresses without host bits, as 10.2.0.0/16', { cause: error });
       }
     });
   }

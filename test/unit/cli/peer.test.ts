@@ -96,3 +96,10 @@ test.each([
   expect(code).toBe(2);
   expect(err).toMatch(/has more than \d+ bytes/);
 });
+
+test.each(['0s', '721h', '9999999999h'])('isthmus peer invite --valid-for %s is refused', async (duration) => {
+  const { code, err } = await peer(east, ['invite', 'west', '--valid-for', duration]);
+  expect(code).toBe(2);
+  expect(err).toContain('720h at most');
+  expect(await east.folder.invitations()).toEqual([]);
+});

@@ -182,6 +182,11 @@ describe('a file of peers', () => {
       text: object('west', { ...westSpec, authorities: west.issue({ commonName: 'x' }).cert }),
       says: 'spec.authorities',
     },
+    {
+      what: 'a private key',
+      text: object('west', { ...westSpec, authorities: west.cert + west.key }),
+      says: 'spec.authorities: expected certificates alone',
+    },
     { what: 'a peer that is none', text: object('west', { allowedCIDRs: [] }), says: 'west: spec.authorities' },
     { what: 'our own id', text: object('west', { ...westSpec, id: 1 }), says: '1 is the id of this cluster (east)' },
     { what: 'our own name', text: object('east', westSpec), says: 'east is the name of this cluster' },

@@ -37,6 +37,20 @@ const secret = (credentials: string, more: object = {}): string =>
       ...more,
     },
   });
+/** Where a cluster has no credentials of its own, its Secret names those of another one. */
+const withoutCredentials = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name: 'cilium-kvstoremesh' },
+  data: { north: base64(config('common-etcd-client')) },
+};
+const remoteCertificate = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  type: 'kubernetes.io/tls',
+  metadata: { name: 'clustermesh-apiserver-remote-cert' },
+  data: { 'ca.crt': base64(cilium.cert), 'tls.crt': base64(shown.cert), 'tls.key': base64(shown.key) },
+};
 const helm = (cluster: object): string =>
   stringify({
     clustermesh: {
@@ -85,6 +99,16 @@ describe('what a Cilium cluster hands out', () => {
       endpoint: 'https://north.mesh.cilium.io:2379',
     },
     {
+      form: 'a list of Secrets, the remote certificate among them',
+      text: stringify({ apiVersion: 'v1', kind: 'List', items: [withoutCredentials, remoteCertificate] }),
+      endpoint: 'https://north.mesh.cilium.io:2379',
+    },
+    {
+      form: 'two documents, the remote certificate first',
+      text: `${stringify(remoteCertificate)}---\n${stringify(withoutCredentials)}`,
+      endpoint: 'https://north.mesh.cilium.io:2379',
+    },
+    {
       form: 'Helm values with an address',
       text: helm({ address: 'north.example', tls }),
       endpoint: 'https://north.example:32379',
@@ -119,6 +143,11 @@ describe('what a Cilium cluster hands out', () => {
       what: 'a file that is missing',
       text: secret('north.etcd-client').replace('north.etcd-client.crt', 'other.crt'),
       says: 'north.cert-file: expected a file of this Secret: there is no north.etcd-client.crt',
+    },
+    {
+      what: 'the credentials of another Secret',
+      text: stringify(withoutCredentials),
+      says: 'no common-etcd-client-ca.crt (the Secret clustermesh-apiserver-remote-cert beside it has it)',
     },
     {
       what: 'a key of another certificate',
