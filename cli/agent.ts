@@ -15,7 +15,7 @@ import { requireDirectoryOrNothing } from './system-error.ts';
 /** `isthmus agent`: one node. */
 export const agent = defineCommand({
   description:
-    'Runs until SIGINT or SIGTERM. An orderly stop withdraws nothing: what the kernel holds goes on working, and the\nnode stays registered until its lease runs out. Its certificate for the store, made with openssl: docs/operations.md.',
+    'Runs until SIGINT or SIGTERM. An orderly stop withdraws nothing: what the kernel holds goes on working, and the\nnode stays registered until its lease runs out. Its certificate for the store: isthmus peer issue agent-NODE.',
   options: defineOptions({
     ...clusterOptions,
     'node-name': { type: 'string', default: hostname(), help: 'Name of this node' },

@@ -40,6 +40,10 @@ export interface FeedsDeps {
 interface Feed {
   readonly kind: RemoteKind;
   readonly watch: WatchStore;
+  /** What is kept as rows counts itself. */
+  readonly rows: RowObserver | undefined;
+  /** Other keys of which nothing is in use: their values were refused, or say so themselves. */
+  readonly barren: Set<string>;
   /** Listed completely on the present connection. */
   synced: boolean;
   /** Given back when the listing is complete. */
@@ -76,8 +80,10 @@ export class Feeds {
     return this.#find(kind)?.synced;
   }
 
+  /** Records that are in use. */
   size(kind: RemoteKind): number {
-    return this.#find(kind)?.watch.size ?? 0;
+    const feed = this.#find(kind);
+    return feed ? (feed.rows?.size ?? feed.watch.size - feed.barren.size) : 0;
   }
 
   /** Takes a record over that was known before. Only while nothing is followed. */
@@ -146,6 +152,7 @@ export class Feeds {
     for (const node of view.saidBy(cluster).nodes)
       if (this.#refuses('nodes', node.name, () => requireNode(node, now))) {
         this.#mesh.removeNode(node.name);
+        this.#find('nodes')?.barren.add(node.name);
         yield 'nodes';
       }
     const writer = services.remote(cluster);
@@ -153,6 +160,7 @@ export class Feeds {
       const key = `${service.namespace}/${service.name}`;
       if (!this.#refuses('services', key, () => requireService(service, now))) continue;
       writer.remove(key);
+      this.#find('services')?.barren.add(key);
       yield 'services';
     }
     const sliceWriter = services.remoteSlices(cluster);
@@ -160,6 +168,7 @@ export class Feeds {
       const key = `${slice.namespace}/${slice.name}`;
       if (!this.#refuses('endpointslices', key, () => requireSlice(slice, now))) continue;
       sliceWriter.remove(key);
+      this.#find('endpointslices')?.barren.add(key);
       yield 'endpointslices';
     }
   }
@@ -182,6 +191,8 @@ export class Feeds {
       synced: false,
       slot: undefined,
       again: undefined,
+      rows: sink.rows,
+      barren: new Set(),
       watch: new WatchStore({
         store: source,
         prefix: watchPrefix(kind, origin.cluster, layout),
@@ -189,9 +200,14 @@ export class Feeds {
         mayRemove,
         observer: {
           ...this.#rowsOf(kind, sink),
-          upsert: (key, value) => this.#upsert(kind, sink, key, value),
+          upsert: (key, value) => {
+            this.#upsert(kind, sink, key, value);
+            if (sink.has(key)) feed.barren.delete(key);
+            else feed.barren.add(key);
+          },
           remove: (key) => {
             changed(1);
+            feed.barren.delete(key);
             refusals.clear(kind, key);
             sink.remove(key);
           },

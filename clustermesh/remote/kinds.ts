@@ -43,6 +43,8 @@ export interface KindSink {
   /** @throws {InvalidRecordError} when the value is refused. */
   upsert(key: string, value: Uint8Array): void;
   remove(key: string): void;
+  /** Whether anything of that key was taken over, and is still in use. */
+  has(key: string): boolean;
   /** Where there may be a million: values in the ordinary form go here, as bytes, and never come to `upsert`. */
   readonly rows?: RowObserver;
 }
@@ -58,6 +60,7 @@ export function kindSinks(
   slices: RemoteSliceWriter,
   addresses: () => AddressRules,
 ): Readonly<Record<RemoteKind, KindSink>> {
+  const rows = mesh.ipRows({ origin, translate: remoteIdentity, addresses });
   return {
     nodes: {
       upsert: (key, value) => {
@@ -66,6 +69,7 @@ export function kindSinks(
         mesh.upsertNode(record);
       },
       remove: (key) => mesh.removeNode(key),
+      has: (key) => mesh.hasNode(key),
     },
     services: {
       upsert: (key, value) => {
@@ -74,6 +78,7 @@ export function kindSinks(
         services.upsert(record);
       },
       remove: (key) => services.remove(key),
+      has: (key) => services.has(key),
     },
     endpointslices: {
       upsert: (key, value) => {
@@ -82,6 +87,7 @@ export function kindSinks(
         slices.upsert(record);
       },
       remove: (key) => slices.remove(key),
+      has: (key) => slices.has(key),
     },
     ip: {
       upsert: (key, value) => {
@@ -93,13 +99,15 @@ export function kindSinks(
         const prefix = prefixOfKey(key);
         if (prefix !== undefined) mesh.removeIp(prefix);
       },
-      rows: mesh.ipRows({ origin, translate: remoteIdentity, addresses }),
+      has: (key) => rows.has(key),
+      rows,
     },
     identities: {
       upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
       remove: (key) => {
         if (/^\d+$/.test(key)) mesh.removeIdentity(Number(key));
       },
+      has: (key) => /^\d+$/.test(key) && mesh.hasIdentity(Number(key)),
     },
   };
 }

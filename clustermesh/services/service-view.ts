@@ -40,6 +40,7 @@ export interface LocalServiceWriter {
 export interface RemoteServiceWriter {
   upsert(record: ClusterServiceRecord): void;
   remove(key: string): void;
+  has(key: string): boolean;
   drain(): void;
 }
 
@@ -47,6 +48,7 @@ export interface RemoteServiceWriter {
 export interface RemoteSliceWriter {
   upsert(record: EndpointSliceRecord): void;
   remove(key: string): void;
+  has(key: string): boolean;
 }
 
 interface Known {
@@ -155,6 +157,7 @@ export class ServiceTable implements ServiceView {
         this.#changed(key);
       },
       remove,
+      has: (key) => this.#known.get(key)?.remotes.has(cluster) === true,
       drain: () => {
         for (const [key, known] of this.#known) if (known.remotes.has(cluster)) remove(key);
       },
@@ -181,6 +184,7 @@ export class ServiceTable implements ServiceView {
         this.#entry(key).remoteSlices.set(place(record), record);
         this.#changed(key);
       },
+      has: (key) => this.#slices.get(cluster)?.has(key) === true,
       remove: (key) => {
         const all = this.#slices.get(cluster);
         const record = all?.get(key);

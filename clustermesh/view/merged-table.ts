@@ -91,6 +91,12 @@ export class MergedTable<K, V> {
     return true;
   }
 
+  /** Whether `origin` claims a key, and wins it or not. */
+  isClaimed(origin: Origin, key: K): boolean {
+    const winner = this.#winners.get(key);
+    return winner !== undefined && this.#claimOf(winner, key, origin) !== undefined;
+  }
+
   /** Keys that `origin` claims, whether it wins them or not. The caller may remove each one as it comes. */
   *claimedBy(origin: Origin): Iterable<K> {
     for (const [key, claim] of this.#winners) if (sameClaimant(claim.origin, origin)) yield key;

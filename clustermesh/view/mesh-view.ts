@@ -96,6 +96,7 @@ export interface MeshWriter {
   readonly origin: Origin;
   upsertNode(record: NodeRecord): void;
   removeNode(name: string): void;
+  hasNode(name: string): boolean;
   upsertIp(record: IpRecord): void;
   /** By prefix text, host prefixes too (`10.1.0.7/32`). */
   removeIp(prefix: string): void;
@@ -108,6 +109,7 @@ export interface MeshWriter {
   refusedIps(rules: AddressRules): readonly RefusedIp[];
   upsertIdentity(record: IdentityRecord): void;
   removeIdentity(id: number): void;
+  hasIdentity(id: number): boolean;
   /** Withdraws everything that the cluster has said. O(size of the view): for removal of a cluster, never in the flow. */
   drain(): void;
 }

@@ -126,12 +126,14 @@ class MergedMeshView implements MeshView {
       origin,
       upsertNode: (record) => nodes.upsert(origin, nodeKeyOf(cluster, record.name), record),
       removeNode: (name) => void nodes.remove(origin, nodeKeyOf(cluster, name)),
+      hasNode: (name) => nodes.isClaimed(origin, nodeKeyOf(cluster, name)),
       upsertIp: (record) => ips.upsert(scope, record),
       removeIp: (prefix) => void ips.remove(scope, prefix),
       ipRows: (rules = {}) => new IpRows(ips, scope, rules),
       refusedIps: (rules) => [...ips.refused(scope, rules)],
       upsertIdentity: (record) => identities.upsert(origin, record.id, record),
       removeIdentity: (id) => void identities.remove(origin, id),
+      hasIdentity: (id) => identities.isClaimed(origin, id),
       drain: () => {
         for (const key of nodes.claimedBy(origin)) nodes.remove(origin, key);
         ips.drain(scope);

@@ -29,6 +29,12 @@ describe('a remote cluster that claims what it may not', () => {
       .refused.keys.map(({ kind, key, code }) => `${kind} ${key}: ${code}`)
       .toSorted();
 
+  /** Nodes, addresses, identities and services, as the status has them. */
+  const counts = (): number[] => {
+    const status = remote.status();
+    return [status['num-nodes'], status['num-endpoints'], status['num-identities'], status['num-shared-services']];
+  };
+
   beforeEach(async () => {
     side = new Side();
     side.ownSpace.set('node/e1', { blocks: [parsePrefix('10.1.1.0/24')], hosts: ['192.168.1.1'] });
@@ -74,6 +80,8 @@ describe('a remote cluster that claims what it may not', () => {
       'nodes twin: own-host',
       'services shop/thief: own-address',
     ]);
+    // What is counted is what is in use, as of one that claims nothing of the kind.
+    expect(counts()).toEqual([2, 2, 1, 1]);
     expect(remote.status().refused).toMatchObject({
       total: 12,
       reasons: { 'foreign-identity': 1, 'own-address': 5, 'own-host': 2, 'special-address': 4 },
@@ -101,9 +109,11 @@ describe('a remote cluster that claims what it may not', () => {
     await writer.node('w1', '192.168.2.1', '10.2.1.0/24', '10.1.1.0/24');
     await until(() => remote.status().refused.total === 2, 'two refusals');
     expect(side.known()).toEqual(before);
+    expect(counts()).toEqual([2, 2, 1, 1]);
     await writer.store.delete('cilium/state/ip/v1/default/10.2.1.5');
     await until(() => !refused().join().includes('10.2.1.5'), 'the refused key has gone');
     expect(side.known().join()).not.toContain('ip 10.2.1.5');
+    expect(counts()).toEqual([2, 1, 1, 1]);
   });
 
   test('gets back what was refused when it is no longer ours, and loses what has become ours', async () => {
@@ -144,6 +154,7 @@ describe('a remote cluster that claims what it may not', () => {
     await until(() => remote.status().ready && refused().length > 0, 'less accepted');
     expect(refused()).toEqual(['ip 10.2.2.5: not-allowed', 'nodes w2: not-allowed']);
     expect(side.known().join()).not.toContain('10.2.2.5');
+    expect(counts()).toEqual([1, 2, 1, 1]);
   });
 
   test('is not read while its policy cannot be read, and keeps what it told', async () => {
