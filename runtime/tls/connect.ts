@@ -24,9 +24,17 @@ export interface SecureConnection {
   readonly explain: (error: unknown) => unknown;
 }
 
-/** What both ends of TLS are made of: never below 1.2. */
+/**
+ * What both ends of TLS are made of: never below 1.2. Whoever stands in the file of those we trust is trusted, an
+ * intermediate authority too, as by Go (etcd, Cilium): OpenSSL would want to see the one that has signed it.
+ */
 export function secureContextOf({ ca, cert, key }: TlsMaterial): SecureContextOptions {
-  return { minVersion: 'TLSv1.2', ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };
+  return {
+    minVersion: 'TLSv1.2',
+    ...(ca ? { ca, allowPartialTrustChain: true } : {}),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+  };
 }
 
 /**

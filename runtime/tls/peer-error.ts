@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { type CertificateFacts, factsOf, inWords, validityProblem } from './certificate.ts';
 import type { TlsMaterial } from './files.ts';
+import { standsInPart } from './partial-chain.ts';
 
 /** What is wrong between two ends of a connection. */
 export type TlsProblem =
@@ -69,14 +70,16 @@ export function peerError(socket: TLSSocket, expectation: PeerExpectation): TlsP
     return new TlsPeerError('no-certificate', `${peer} presented no certificate; expected one signed by ${trusted}`, {
       file,
     });
+  // The types promise an error; it is OpenSSL's or Node's code as a text.
+  const code = String(socket.authorizationError);
+  // Only servers expect no name.
+  if (expectedName === undefined && standsInPart(certificate, code, material.ca, nowMs)) return undefined;
   const presented = factsOf(certificate);
   const error = (problem: TlsProblem, words: string): TlsPeerError =>
     new TlsPeerError(problem, `Certificate of ${peer} ${words}; presented was ${inWords(presented)}`, {
       presented,
       file,
     });
-  // The types promise an error; it is OpenSSL's or Node's code as a text.
-  const code = String(socket.authorizationError);
   switch (code) {
     case 'CERT_HAS_EXPIRED':
     case 'CERT_NOT_YET_VALID': {

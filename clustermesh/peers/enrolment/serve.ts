@@ -6,7 +6,7 @@ import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { fields } from '../../../runtime/log/index.ts';
 import type { HostPort } from '../../../runtime/options/index.ts';
 import { ListenError } from '../../../runtime/serve/index.ts';
-import { type TlsMaterial, TlsSource, secureContextOf } from '../../../runtime/tls/index.ts';
+import { type TlsMaterial, TlsSource, peerError, secureContextOf } from '../../../runtime/tls/index.ts';
 import { PeerConflictError, PeerDocumentError } from '../folder/index.ts';
 import { Enrolment, type EnrolmentDependencies } from './enrol.ts';
 import { answerExchange } from './exchange.ts';
@@ -33,24 +33,26 @@ export async function serveEnrolment(listen: HostPort, deps: EnrolmentDependenci
   const { certFile, keyFile } = folder.paths.certificate('server');
   const source = new TlsSource({ certFile, keyFile, trustedCaFile: folder.paths.trustedFile }, { clock, log });
   const enrolment = new Enrolment(deps);
+  let material = await source.read();
   const server = createServer(
     {
-      ...contextOf(await source.read()),
+      ...contextOf(material),
       requestCert: true,
       rejectUnauthorized: false,
       requestTimeout: patienceMs,
       headersTimeout: patienceMs,
       handshakeTimeout: patienceMs,
     },
-    (request, response) => void answer(deps, enrolment, request, response),
+    (request, response) => void answer(deps, { enrolment, trusted: material }, request, response),
   );
   server.maxConnections = maxConnections;
   server.on('tlsClientError', (error) => log.debug('A TLS handshake of a peer failed', { [fields.error]: error }));
   const address = await listening(server, listen);
   const ending = new AbortController();
-  const following = follow(source, ending.signal, (material) => server.setSecureContext(contextOf(material))).catch(
-    (error: unknown) => log.error('Certificate files are not followed any more', { [fields.error]: error }),
-  );
+  const following = follow(source, ending.signal, (found) => {
+    material = found;
+    server.setSecureContext(contextOf(found));
+  }).catch((error: unknown) => log.error('Certificate files are not followed any more', { [fields.error]: error }));
   return {
     address,
     [Symbol.asyncDispose]: async () => {
@@ -65,7 +67,7 @@ export async function serveEnrolment(listen: HostPort, deps: EnrolmentDependenci
 }
 
 function contextOf(material: TlsMaterial): SecureContextOptions {
-  return { ...secureContextOf(material), allowPartialTrustChain: true, secureOptions: constants.SSL_OP_NO_TICKET };
+  return { ...secureContextOf(material), secureOptions: constants.SSL_OP_NO_TICKET };
 }
 
 async function follow(source: TlsSource, signal: AbortSignal, take: (material: TlsMaterial) => void): Promise<void> {
@@ -83,9 +85,16 @@ async function listening(server: Server, { host, port }: HostPort): Promise<Host
   return { host: bound.address, port: bound.port };
 }
 
+/** What a request is answered by. */
+interface Serving {
+  readonly enrolment: Enrolment;
+  /** What clients are measured by. */
+  readonly trusted: TlsMaterial;
+}
+
 async function answer(
   deps: EnrolmentDependencies,
-  enrolment: Enrolment,
+  serving: Serving,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -94,7 +103,7 @@ async function answer(
       .writeHead(status, { 'content-type': 'application/json', connection: 'close' })
       .end(`${JSON.stringify(body)}\n`);
   try {
-    send(200, await answerTo(deps, enrolment, request));
+    send(200, await answerTo(deps, serving, request));
   } catch (error) {
     const { status, code, message } = refusalOf(error);
     if (status === 500) deps.log.error('A request of a peer failed', { route: request.url, [fields.error]: error });
@@ -102,19 +111,26 @@ async function answer(
   }
 }
 
-async function answerTo(deps: EnrolmentDependencies, enrolment: Enrolment, request: IncomingMessage): Promise<unknown> {
+async function answerTo(
+  deps: EnrolmentDependencies,
+  { enrolment, trusted }: Serving,
+  request: IncomingMessage,
+): Promise<unknown> {
   const { method, url } = request;
   if (method !== 'POST' || !['/v1/enrol', '/v1/exchange', '/v1/leave'].includes(url ?? ''))
     throw new EnrolmentRefusal('BAD_REQUEST', 404, 'Served here: POST /v1/enrol, /v1/exchange, /v1/leave');
   const body = await bodyOf(request);
   if (url === '/v1/enrol') return await enrolment.enrol(body, request.socket.remoteAddress ?? '');
-  const certificate = certificateOf(request);
+  const certificate = certificateOf(request, trusted, deps.clock.now());
   return url === '/v1/exchange' ? await answerExchange(deps, certificate, body) : await answerLeave(deps, certificate);
 }
 
 /** What the other end has proved to be; undefined where our authorities do not stand behind it. */
-function certificateOf({ socket }: IncomingMessage): X509Certificate | undefined {
-  return socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate() : undefined;
+function certificateOf({ socket }: IncomingMessage, material: TlsMaterial, nowMs: number): X509Certificate | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  return peerError(socket, { peer: `${socket.remoteAddress}`, material, nowMs })
+    ? undefined
+    : socket.getPeerX509Certificate();
 }
 
 async function bodyOf(request: IncomingMessage): Promise<unknown> {

@@ -63,8 +63,6 @@ export async function secureListener(
   };
   const context = (): SecureContextOptions => ({
     ...secureContextOf(clientCertAuth ? trusted() : { ...material, ca: undefined }),
-    // An intermediate authority may be the one that is trusted, and the one above it not.
-    allowPartialTrustChain: true,
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const server = createServer({
@@ -82,6 +80,7 @@ export async function secureListener(
     const peer = `${socket.remoteAddress}`;
     if (socket.authorized || !clientCertAuth) return accept(socket);
     const problem = peerError(socket, { peer, material: trusted(), nowMs: clock.now() });
+    if (!problem) return accept(socket);
     socket.on('error', () => undefined);
     socket.destroy();
     refused.run(() => log.warn('An etcd client is refused', { error: problem }));

@@ -177,6 +177,15 @@ describe('a connection by TLS', () => {
     },
   );
 
+  test('stands when an intermediate authority is the one that is trusted, and those beside it do not', async () => {
+    const issuer = new TestAuthority('Issuer of ours', { parent: ours });
+    const beside = new TestAuthority('Issuer beside', { parent: ours });
+    await serving(issuer.issue({ commonName: 'etcd' }), async (port) => {
+      (await to(port, clientFiles(issuer))).destroy();
+      expect(await failureOf(to(port, clientFiles(beside)))).toMatchObject({ problem: 'wrong-authority' });
+    });
+  });
+
   test('is refused when the authority has expired, which is named', async () => {
     const old = new TestAuthority('Old CA', { notBeforeMs: Date.UTC(2025, 0, 1), notAfterMs: Date.UTC(2026, 0, 1) });
     const presented = old.issue({ commonName: 'etcd' });
@@ -255,6 +264,29 @@ describe('a connection by TLS', () => {
       expect(error?.message).toContain(fingerprintOf(ours.cert));
       socket.destroy();
     });
+  });
+
+  test('is judged by a server that trusts an intermediate authority, and not the one above', async () => {
+    const issuer = new TestAuthority('Issuer of ours', { parent: ours });
+    const beside = new TestAuthority('Issuer beside', { parent: ours });
+    const old = { notBeforeMs: Date.now() - 2 * day, notAfterMs: Date.now() - day };
+    const material = await readTlsFiles({ trustedCaFile: write('clients.crt', issuer.cert) });
+    const options = { ...etcd, ...secureContextOf(material), requestCert: true, rejectUnauthorized: false };
+    for (const [client, problem] of [
+      [issuer.issue({ commonName: 'agent' }), undefined],
+      [issuer.issue({ commonName: 'agent', ...old }), expect.any(String)],
+      [beside.issue({ commonName: 'agent' }), 'wrong-authority'],
+      [ours.issue({ commonName: 'agent' }), 'wrong-authority'],
+    ] as const)
+      await serving(options, async (port, server) => {
+        const judged = Promise.withResolvers<TlsPeerError | undefined>();
+        server.on('secureConnection', (socket) =>
+          judged.resolve(peerError(socket, { peer: 'the client', material, nowMs: Date.now() })),
+        );
+        const socket = await to(port, clientFiles(ours, client));
+        expect((await judged.promise)?.problem).toEqual(problem);
+        socket.destroy();
+      });
   });
 
   test('is closed when the signal aborts in the middle of the handshake', async () => {

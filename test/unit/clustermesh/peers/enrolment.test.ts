@@ -121,6 +121,26 @@ describe('two clusters', () => {
     expect(await east.folder.invitations()).toEqual([]);
   });
 
+  test('become peers when authorities above that nobody is told of have signed theirs', async () => {
+    const authorityFolder = join(root, 'issuer');
+    const issuer = new TestAuthority('issuer of north', {
+      parent: new TestAuthority('root'),
+      notBeforeMs: clock.now(),
+    });
+    mkdirSync(authorityFolder);
+    writeFileSync(join(authorityFolder, 'tls.crt'), issuer.cert);
+    writeFileSync(join(authorityFolder, 'tls.key'), issuer.key);
+    const north = await testCluster(root, { name: 'north', id: 3, authorityFolder }, clock);
+    await using _north = north;
+    const options = { name: 'west', id: 2, nowMs: clock.now(), validForMs: hour };
+    await accept(await invite(north.folder, options));
+    for (const [own, other] of [
+      [north.folder, 'west'],
+      [west.folder, 'north'],
+    ] as const)
+      await exchangeWith(own, other, { clock: hasty(), signal });
+  });
+
   test('leave nothing behind on either side, however often they join and leave', async () => {
     const before = [east, west].map(({ folder }) => stateHash(folder.paths.root));
     for (let i = 0; i < 5; i++) {
