@@ -42,9 +42,10 @@ export class CopierLeases implements AsyncDisposable {
       onLost: () => options.onLost(),
     });
     this.brought = new BroughtKeys(async (signal) => {
-      const name = `record ${++this.#records}`;
-      const slot = await this.#pool.attach(name, signal);
-      return { key: `${recordKey(slot.lease.id)}/${this.#records}`, slot };
+      // Taken before anything is awaited: several are made at a time.
+      const number = ++this.#records;
+      const slot = await this.#pool.attach(`record ${number}`, signal);
+      return { key: `${recordKey(slot.lease.id)}/${number}`, slot };
     });
   }
 

@@ -107,6 +107,19 @@ describe('copying a store', () => {
     expect(await stores.copyOnce()).toMatchObject({ written: 0, kept: 2, extra: 1 });
   });
 
+  test('knows every one of many keys that were brought side by side', async () => {
+    await using stores = new TwoStores();
+    const { a } = stores;
+    const keys = 2000;
+    for (let i = 0; i < keys; i++) await a.put(`k/${i}`, '1');
+    expect(await stores.copyOnce()).toMatchObject({ written: keys });
+    for (let i = 0; i < keys; i += 2) await a.put(`k/${i}`, '2');
+    expect(await stores.copyOnce()).toMatchObject({ written: keys, kept: 0 });
+    for (let i = 0; i < keys; i += 3) await a.delete(`k/${i}`);
+    expect(await stores.copyOnce()).toMatchObject({ extra: 0, deleted: Math.ceil(keys / 3) });
+    expect(await stores.differences(0)).toEqual([]);
+  });
+
   test('what says which keys were brought is no larger than they are, and goes with the copier', async () => {
     await using stores = new TwoStores();
     const { a, b, engines } = stores;
