@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { leaderKey } from '../clustermesh/index.ts';
 import { type ApiServer, LeaseElection } from '../kubernetes/index.ts';
-import { type Store, StoreElection } from '../kvstore/index.ts';
+import { type Store, StoreElection, urgentStore } from '../kvstore/index.ts';
 import type { Clock } from '../runtime/clock/index.ts';
 import type { Election } from '../runtime/election/index.ts';
 import type { Logger } from '../runtime/log/index.ts';
@@ -39,7 +39,8 @@ export async function replicaElection(
   const { leaderElectBy: by = api ? 'lease' : 'store', leaderElectLeaseDurationMs: termMs } = choice;
   if (by === 'store')
     return new StoreElection({
-      store,
+      // A leader that cannot say so in time, for all that it writes, is none.
+      store: urgentStore(store),
       key: leaderKey('apiserver'),
       identity: `${hostname()}:${process.pid}`,
       termMs,

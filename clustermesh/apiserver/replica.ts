@@ -1,4 +1,4 @@
-import { FencedError, claimTerm, fencedStore } from '../../kvstore/index.ts';
+import { FencedError, claimTerm, fencedStore, urgentStore } from '../../kvstore/index.ts';
 import { fields } from '../../runtime/log/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
@@ -68,7 +68,7 @@ export class ApiserverReplica {
   /** Publishes for one term. @throws {FencedError} when a write finds that another replica has begun one. */
   async #lead(election: Election, term: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
-    const fence = await claimTerm({ store, key: termKey('apiserver'), election, clock }, term);
+    const fence = await claimTerm({ store: urgentStore(store), key: termKey('apiserver'), election, clock }, term);
     using running = linkedController(term);
     const fenced = fencedStore(store, fence, (error) => running.abort(error));
     await this.#publish({ ...this.#options, store: fenced }, running.signal);

@@ -1,4 +1,4 @@
-import { type Store, SyncStore } from '../../kvstore/index.ts';
+import { type Store, SyncStore, urgentStore } from '../../kvstore/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { Metrics } from '../../runtime/metrics/index.ts';
@@ -19,14 +19,14 @@ export interface ChannelOptions {
 export interface Channels {
   /** One sync store for each set that the apiserver alone writes: a canary waits for the keys of its own set only. */
   readonly of: ReadonlyMap<PublishedSet, SyncStore>;
-  /** Cluster config, heartbeat, canaries. */
+  /** Cluster config, heartbeat, canaries: what others judge the whole cluster by does not wait for its records. */
   readonly meta: SyncStore;
   readonly keys: ReadonlyMap<UnitKind, OwnedKeys>;
   readonly all: readonly SyncStore[];
 }
 
 export function openChannels(sets: readonly PublishedSet[], options: ChannelOptions): Channels {
-  const meta = openSync(options, 'meta');
+  const meta = openSync({ ...options, store: urgentStore(options.store) }, 'meta');
   const of = new Map(
     sets.filter(({ prefix }) => prefix !== undefined).map((set) => [set, openSync(options, set.scope)]),
   );

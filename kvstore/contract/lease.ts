@@ -1,9 +1,9 @@
+import type { CallOptions } from './store.ts';
 import type { Compare } from './transaction.ts';
 
-export interface LeaseOptions {
+export interface LeaseOptions extends CallOptions {
   /** The keys of the lease go this long after the last sign of life; stores round up to whole seconds. */
   readonly ttlSeconds: number;
-  readonly signal?: AbortSignal;
 }
 
 /**

@@ -286,7 +286,8 @@ export class EtcdStore implements Store {
 }
 
 function settingsOf(what: string, options: CallOptions): CallSettings {
-  return options.signal ? { what, signal: options.signal } : { what };
+  const { signal, urgent = false } = options;
+  return { what, ...(signal ? { signal } : {}), ...(urgent ? { unlimited: true } : {}) };
 }
 
 function maxPageOf(asked: number | undefined, limit: number | undefined): { readonly maxPage?: number } {

@@ -1,0 +1,75 @@
+import { describe, expect, test } from '@jest/globals';
+import { Apiserver, clusterConfigKey } from '../../../../clustermesh/index.ts';
+import { MemorySource } from '../../../../kubernetes/index.ts';
+import { StoreElection, openEtcdStore, urgentStore } from '../../../../kvstore/index.ts';
+import { systemClock as clock } from '../../../../runtime/clock/index.ts';
+import { silentLogger as log } from '../../../../runtime/log/index.ts';
+import { serveEngine } from '../../../support/served-engine.ts';
+import { until } from '../../../support/until.ts';
+
+/** A client that has this much to do yet. */
+function keepBusy(read: () => Promise<unknown>, requests: number): { readonly waiting: number } {
+  const state = { waiting: requests };
+  for (let i = 0; i < requests; i++)
+    void read()
+      .catch(() => undefined)
+      .finally(() => (state.waiting -= 1));
+  return state;
+}
+
+describe('While more is to be written than the limit on requests lets through', () => {
+  test('a cluster config that is lost comes back all the same, with its lease, too', async () => {
+    await using served = await serveEngine('memory');
+    const endpoints = [`http://${served.endpoint}`];
+    await using direct = openEtcdStore({ endpoints, clock, log });
+    await using store = openEtcdStore({ endpoints, clock, log, limits: { qps: 2, bootstrapQps: 10_000 } });
+    const source = new MemorySource();
+    source.markSynced();
+    const options = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0, store, source, clock, log };
+    await using apiserver = new Apiserver(options);
+    const stop = new AbortController();
+    const running = apiserver.run(stop.signal).catch(() => undefined);
+    try {
+      await until(() => apiserver.ready);
+      store.bootstrapped();
+      const key = clusterConfigKey('east');
+      const before = await direct.get(key);
+      const queue = keepBusy(() => store.get('x', { signal: stop.signal }), 60);
+      await direct.delete(key);
+      await until(async () => (await direct.get(key)) !== undefined);
+      await served.engine.leaseRevoke(before?.lease ?? 0n);
+      await until(async () => ((await direct.get(key))?.lease ?? before?.lease) !== before?.lease);
+      expect(queue.waiting).toBeGreaterThan(30);
+    } finally {
+      stop.abort();
+      await running;
+    }
+  });
+
+  test('a leader renews its office in time', async () => {
+    await using served = await serveEngine('memory');
+    const endpoints = [`http://${served.endpoint}`];
+    await using store = openEtcdStore({ endpoints, clock, log, limits: { qps: 2, maxInflight: 2 } });
+    await using direct = openEtcdStore({ endpoints, clock, log });
+    const stop = new AbortController();
+    const election = new StoreElection({
+      store: urgentStore(store),
+      key: 'office',
+      identity: 'a',
+      termMs: 2_000,
+      clock,
+      log,
+    });
+    const queue = keepBusy(() => store.get('x', { signal: stop.signal }), 60);
+    const leading = election
+      .run(stop.signal, (term) => new Promise((resolve) => term.addEventListener('abort', () => resolve())))
+      .catch(() => undefined);
+    try {
+      await until(async () => ((await direct.get('office'))?.version ?? 0) >= 2);
+      expect(queue.waiting).toBeGreaterThan(30);
+    } finally {
+      stop.abort();
+      await leading;
+    }
+  });
+});
