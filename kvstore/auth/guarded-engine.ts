@@ -10,6 +10,7 @@ import {
   type PutResponse,
   type RangeRequest,
   type RangeResponse,
+  type Reader,
   type RequestOp,
   type TxnRequest,
   type TxnResponse,
@@ -58,9 +59,9 @@ export class GuardedEngine implements Engine {
     return this.#engine.broken;
   }
 
-  async range(request: RangeRequest): Promise<RangeResponse> {
+  async range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
     demand(await this.#rights().mayRead(request));
-    return await this.#engine.range(request);
+    return await this.#engine.range(request, reader);
   }
 
   async put(request: PutRequest): Promise<PutResponse> {
@@ -73,9 +74,9 @@ export class GuardedEngine implements Engine {
     return await this.#engine.deleteRange(request);
   }
 
-  async txn(request: TxnRequest): Promise<TxnResponse> {
+  async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     await this.#checkTxn(request);
-    return await this.#engine.txn(request);
+    return await this.#engine.txn(request, reader);
   }
 
   async compact(revision: number): Promise<{ readonly revision: number }> {

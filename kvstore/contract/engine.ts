@@ -14,10 +14,11 @@ export interface Engine extends AsyncDisposable {
   readonly compactRevision: number;
   /** Aborts, with a {@link StoreBrokenError}, when nothing can be written any more until the store is opened anew. */
   readonly broken: AbortSignal;
-  range(request: RangeRequest): Promise<RangeResponse>;
+  range(request: RangeRequest, reader?: Reader): Promise<RangeResponse>;
   put(request: PutRequest): Promise<PutResponse>;
   deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse>;
-  txn(request: TxnRequest): Promise<TxnResponse>;
+  /** @param reader asked only while a transaction runs that cannot write */
+  txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse>;
   compact(revision: number): Promise<{ readonly revision: number }>;
   /** Registers a watcher; `sink` is called in revision order, never before the write is on disk. */
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher;
@@ -32,6 +33,14 @@ export interface Engine extends AsyncDisposable {
   leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo>;
   leases(): Promise<readonly bigint[]>;
   status(): Promise<EngineStatus>;
+}
+
+/** Whoever waits for an answer that may be long. */
+export interface Reader {
+  /** Readers with the same owner share what one may have of the engine's time. */
+  readonly owner?: unknown;
+  /** Called now and then while the answer is made, with the bytes that it has grown by. May throw, which ends the call. */
+  took(bytes: number): void;
 }
 
 /**
@@ -145,6 +154,8 @@ export type EngineEvent =
   | { readonly type: 'delete'; readonly kv: KeyValue; readonly prevKv?: KeyValue };
 
 export interface WatchSink {
+  /** As of a {@link Reader}, while history is read for the watcher. */
+  readonly owner?: unknown;
   /** Events of whole revisions, oldest first; `revision` is the last one contained. */
   events(events: readonly EngineEvent[], revision: number): void;
   /** The start revision is compacted: the watcher is over. */

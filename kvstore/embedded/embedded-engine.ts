@@ -7,6 +7,7 @@ import type {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  Reader,
   TxnRequest,
   TxnResponse,
 } from '../contract/index.ts';
@@ -77,8 +78,8 @@ class EmbeddedEngine extends MvccEngine {
     this.#compacting = compactAutomatically(this, policy, options, this.#stopping.signal);
   }
 
-  override range(request: RangeRequest): Promise<RangeResponse> {
-    return this.#sound(super.range(request));
+  override range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
+    return this.#sound(super.range(request, reader));
   }
 
   override put(request: PutRequest): Promise<PutResponse> {
@@ -89,8 +90,8 @@ class EmbeddedEngine extends MvccEngine {
     return this.#sound(super.deleteRange(request));
   }
 
-  override txn(request: TxnRequest): Promise<TxnResponse> {
-    return this.#sound(super.txn(request));
+  override txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
+    return this.#sound(super.txn(request, reader));
   }
 
   /** Who meets pages that LMDB cannot have written ends the store: what else is wrong nobody knows. */

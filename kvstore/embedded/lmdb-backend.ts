@@ -6,7 +6,6 @@ import {
   type CommitListener,
   type Row,
   type Snapshot,
-  Span,
   type StoredLease,
   engineErrors,
 } from '../engine/index.ts';
@@ -35,7 +34,6 @@ export interface LmdbBackendOptions {
   readonly report?: (message: string, error: unknown) => void;
 }
 
-const everyKey = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
 const defaultQuotaBytes = 2 * 1024 ** 3;
 /** The size of the environment is looked at again after this many bytes of rows. */
 const sizeCheckBytes = 1024 ** 2;
@@ -69,6 +67,8 @@ export class LmdbBackend implements Backend {
   readonly #leaseKeys = new Map<bigint, Map<string, Uint8Array>>();
   readonly #leases = new Map<bigint, StoredLease>();
   #leftSeconds: ReadonlyMap<bigint, number> = new Map();
+  /** Live ones, as of the last commit. */
+  #keys: number;
   #appended: number;
   #committed: number;
   #compacting: number;
@@ -97,6 +97,7 @@ export class LmdbBackend implements Backend {
     this.memberId = metaId(tables, metaKeys.member);
     this.#committed = this.#appended = metaRevision(tables, metaKeys.revision, 1);
     this.#compacted = this.#compacting = metaRevision(tables, metaKeys.compacted, -1);
+    this.#keys = keysIn(tables.cur);
     this.#quotaBytes = options.quotaBytes ?? defaultQuotaBytes;
     this.#report = options.report ?? (() => undefined);
     this.#log = options.log;
@@ -146,9 +147,8 @@ export class LmdbBackend implements Backend {
 
   sizes(): BackendSizes {
     const { total, inUse } = environmentSize(this.#tables);
-    const keys = keysIn(this.#tables.cur) + this.#latest.difference(new Span(everyKey));
     const { bytes } = this.#applier;
-    return { total: total + bytes, inUse: inUse + bytes, quota: this.#quotaBytes, keys };
+    return { total: total + bytes, inUse: inUse + bytes, quota: this.#quotaBytes, keys: this.#keys };
   }
 
   snapshot(): Snapshot {
@@ -185,8 +185,11 @@ export class LmdbBackend implements Backend {
   }
 
   replacedBy(row: Row): Row | undefined {
-    const before = row.kv.modRevision - 1;
-    return before < this.#compacted ? undefined : this.#latest.get(row.kv.key, before);
+    if (row.kv.modRevision - 1 < this.#compacted) return undefined;
+    // Whoever has a row has it from here.
+    let before = this.#latest.row((row as StoredRow).previous);
+    while (before?.kv.modRevision === row.kv.modRevision) before = this.#latest.row(before.previous);
+    return before?.deleted ? undefined : before;
   }
 
   append({ row: given, replaced }: Change): void {
@@ -354,6 +357,7 @@ export class LmdbBackend implements Backend {
     const last = group.changes.at(-1);
     if (!last) return;
     this.#committed = last.row.kv.modRevision;
+    for (const { row, replaced } of group.changes) this.#keys += (row.deleted ? 0 : 1) - (replaced ? 1 : 0);
     this.#onCommit(group.changes, this.#committed);
   }
 

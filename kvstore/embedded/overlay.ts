@@ -1,4 +1,4 @@
-import { type Change, type Span, keyText } from '../engine/index.ts';
+import { type Change, SortedTexts, type Span, keyText } from '../engine/index.ts';
 import type { RowId, StoredRow } from './row-codec.ts';
 
 /**
@@ -8,6 +8,9 @@ import type { RowId, StoredRow } from './row-codec.ts';
 export class Overlay {
   readonly #newest = new Map<string, StoredRow>();
   readonly #log = new Map<number, StoredRow[]>();
+  /** Keys in order, for those who read ranges; until somebody does, they are only gathered. */
+  readonly #sorted = new SortedTexts();
+  readonly #unsorted = new Set<string>();
 
   /** The newest row of the key, a deletion included. */
   newest(text: string): StoredRow | undefined {
@@ -22,9 +25,14 @@ export class Overlay {
     return this.#newest.size;
   }
 
-  /** Newest rows by {@link keyText}. */
-  get rows(): ReadonlyMap<string, StoredRow> {
-    return this.#newest;
+  /** Newest rows of the keys in `span` by {@link keyText}, in order. Not to be added to meanwhile. */
+  *within(span: Span): Generator<readonly [text: string, row: StoredRow], void, void> {
+    for (const text of this.#unsorted) this.#sorted.add(text);
+    this.#unsorted.clear();
+    for (const text of this.#sorted.range(keyText(span.start), span.end && keyText(span.end))) {
+      const row = this.#newest.get(text);
+      if (row) yield [text, row];
+    }
   }
 
   /** All rows from `revision` on, in order of revision and place. */
@@ -34,7 +42,9 @@ export class Overlay {
   }
 
   add(row: StoredRow): void {
-    this.#newest.set(keyText(row.kv.key), row);
+    const text = keyText(row.kv.key);
+    if (!this.#newest.has(text)) this.#unsorted.add(text);
+    this.#newest.set(text, row);
     const rows = this.#log.get(row.kv.modRevision);
     if (rows) rows.push(row);
     else this.#log.set(row.kv.modRevision, [row]);
@@ -44,13 +54,18 @@ export class Overlay {
   settle(changes: readonly Change[]): void {
     for (const { row } of changes) {
       const text = keyText(row.kv.key);
-      if (this.#newest.get(text) === row) this.#newest.delete(text);
+      if (this.#newest.get(text) === row) {
+        this.#newest.delete(text);
+        if (!this.#unsorted.delete(text)) this.#sorted.delete(text);
+      }
       this.#log.delete(row.kv.modRevision);
     }
   }
 
   clear(): void {
     this.#newest.clear();
+    this.#sorted.clear();
+    this.#unsorted.clear();
     this.#log.clear();
   }
 }
@@ -59,7 +74,7 @@ export class Overlay {
 export function newestRows(overlays: readonly Overlay[], span: Span): StoredRow[] {
   const filled = overlays.filter(({ size }) => size > 0);
   const newest = new Map<string, StoredRow>();
-  for (const { rows } of filled.toReversed())
-    for (const [text, row] of rows) if (span.contains(row.kv.key)) newest.set(text, row);
-  return [...newest.values()].sort((a, b) => Buffer.compare(a.kv.key, b.kv.key));
+  for (const overlay of filled.toReversed()) for (const [text, row] of overlay.within(span)) newest.set(text, row);
+  if (filled.length <= 1) return [...newest.values()];
+  return [...newest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 }

@@ -180,11 +180,6 @@ class KeyValueMessage {
   }
 }
 
-/** The revision of an encoded row, without decoding it. */
-export function modRevisionOf(encoded: Buffer): number {
-  return readRevision(encoded, at.mod);
-}
-
 export function idOf(row: Row): RowId {
   return { revision: row.kv.modRevision, sub: row.sub };
 }

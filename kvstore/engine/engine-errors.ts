@@ -19,6 +19,12 @@ export const engineErrors = {
   futureRevision: () => new EngineError(11, 'etcdserver: mvcc: required revision is a future revision'),
   leaseTtlTooLarge: () => new EngineError(11, 'etcdserver: too large lease TTL'),
   stopped: (cause?: unknown) => new EngineError(14, 'etcdserver: server stopped', { cause }),
+  /** Ours alone: what writes does so in one go. */
+  tooManyRows: (limit: number) =>
+    new EngineError(
+      3,
+      `etcdserver: too many operations in txn request: one that writes may look at ${limit} keys, read the others before`,
+    ),
   /** Ours alone: LMDB has an upper bound for keys that etcd has not. */
   keyTooLong: (length: number, limit: number) =>
     new EngineError(3, `etcdserver: request is too large: a key of ${length} bytes, the embedded store takes ${limit}`),

@@ -1,12 +1,19 @@
+import type { Steps } from './steps.ts';
+
 /**
  * Sorts in place into the very order that Go's `sort.Sort` gives (Go 1.20 and later): pattern-defeating quicksort, which
  * is not stable. Items that compare equal thus come as etcd has them, and a client that reads the first of many equal ones
  * gets the same. What it decides by (limits, choice of pivots, its random numbers) is part of that order.
  */
-export function sortAsGo<T>(items: T[], less: (a: T, b: T) => boolean): void {
+export function sortAsGo<T>(items: T[], less: (a: T, b: T) => boolean): Steps<void> {
   const depth = 32 - Math.clz32(items.length);
-  new GoSort(items, less).sort(0, items.length, depth);
+  return new GoSort(items, less).sort(0, items.length, depth);
 }
+
+/** Comparisons between two places where others may have their turn. */
+const stepComparisons = 4096;
+/** A comparison costs a fraction of what reading a row does. */
+const stepCost = 512;
 
 /** Shorter pieces are sorted by insertion. */
 const insertionLength = 12;
@@ -23,6 +30,7 @@ const shuffleLength = 8;
 class GoSort<T> {
   readonly #items: T[];
   readonly #isLess: (a: T, b: T) => boolean;
+  #compared = 0;
 
   constructor(items: T[], isLess: (a: T, b: T) => boolean) {
     this.#items = items;
@@ -30,13 +38,14 @@ class GoSort<T> {
   }
 
   /** Sorts [start, end); after `depth` bad pivots by heap. */
-  sort(start: number, end: number, depth: number): void {
+  *sort(start: number, end: number, depth: number): Steps<void> {
     let balanced = true;
     let partitioned = true;
     for (;;) {
+      if (this.#due()) yield stepCost;
       const length = end - start;
       if (length <= insertionLength) return this.#insert(start, end);
-      if (depth === 0) return this.#heap(start, end);
+      if (depth === 0) return yield* this.#heap(start, end);
       if (!balanced) {
         this.#shuffle(start, end);
         depth -= 1;
@@ -47,34 +56,45 @@ class GoSort<T> {
         pivot = end - 1 - (pivot - start);
         swaps = 0;
       }
-      if (balanced && partitioned && swaps === 0 && this.#repair(start, end)) return;
+      if (balanced && partitioned && swaps === 0 && (yield* this.#repair(start, end))) return;
       if (start > 0 && !this.#less(start - 1, pivot)) {
         // The item before the piece is its least, and so is the pivot: what equals it needs no more sorting.
-        start = this.#partitionEqual(start, end, pivot);
+        start = yield* this.#partitionEqual(start, end, pivot);
         continue;
       }
-      const { middle, already } = this.#partition(start, end, pivot);
+      const { middle, already } = yield* this.#partition(start, end, pivot);
       partitioned = already;
       const [left, right] = [middle - start, end - middle];
       balanced = Math.min(left, right) >= Math.floor(length / 8);
       if (left < right) {
-        this.sort(start, middle, depth);
+        yield* this.sort(start, middle, depth);
         start = middle + 1;
       } else {
-        this.sort(middle + 1, end, depth);
+        yield* this.sort(middle + 1, end, depth);
         end = middle;
       }
     }
+  }
+
+  /** True now and then: others may have their turn. */
+  #due(): boolean {
+    if (this.#compared < stepComparisons) return false;
+    this.#compared = 0;
+    return true;
   }
 
   #insert(start: number, end: number): void {
     for (let i = start + 1; i < end; i++) for (let j = i; j > start && this.#less(j, j - 1); j--) this.#swap(j, j - 1);
   }
 
-  #heap(start: number, end: number): void {
+  *#heap(start: number, end: number): Steps<void> {
     const length = end - start;
-    for (let root = (length - 1) >> 1; root >= 0; root--) this.#sink(start, root, length);
+    for (let root = (length - 1) >> 1; root >= 0; root--) {
+      if (this.#due()) yield stepCost;
+      this.#sink(start, root, length);
+    }
     for (let last = length - 1; last >= 0; last--) {
+      if (this.#due()) yield stepCost;
       this.#swap(start, start + last);
       this.#sink(start, 0, last);
     }
@@ -127,28 +147,42 @@ class GoSort<T> {
   }
 
   /** True when the piece is sorted now, at little cost. */
-  #repair(start: number, end: number): boolean {
+  *#repair(start: number, end: number): Steps<boolean> {
     let i = start + 1;
     for (let step = 0; step < repairs; step++) {
-      while (i < end && !this.#less(i, i - 1)) i++;
+      while (i < end && !this.#less(i, i - 1)) {
+        i++;
+        if (this.#due()) yield stepCost;
+      }
       if (i === end) return true;
       if (end - start < repairLength) return false;
       this.#swap(i, i - 1);
       // The first of the two goes down, even beyond the piece as Go's does, the second one up.
       if (i - start >= 2) for (let j = i - 1; j >= 1 && this.#less(j, j - 1); j--) this.#swap(j, j - 1);
       if (end - i >= 2) for (let j = i + 1; j < end && this.#less(j, j - 1); j++) this.#swap(j, j - 1);
+      if (this.#due()) yield stepCost;
     }
     return false;
   }
 
   /** Less than the pivot to the left of it, the others to the right; `already` when nothing had to be moved for that. */
-  #partition(start: number, end: number, pivot: number): { readonly middle: number; readonly already: boolean } {
+  *#partition(
+    start: number,
+    end: number,
+    pivot: number,
+  ): Steps<{ readonly middle: number; readonly already: boolean }> {
     this.#swap(start, pivot);
     let i = start + 1;
     let j = end - 1;
     for (let already = true; ; already = false) {
-      while (i <= j && this.#less(i, start)) i++;
-      while (i <= j && !this.#less(j, start)) j--;
+      while (i <= j && this.#less(i, start)) {
+        i++;
+        if (this.#due()) yield stepCost;
+      }
+      while (i <= j && !this.#less(j, start)) {
+        j--;
+        if (this.#due()) yield stepCost;
+      }
       if (i > j) {
         this.#swap(j, start);
         return { middle: j, already };
@@ -158,13 +192,19 @@ class GoSort<T> {
   }
 
   /** What equals the pivot first; gives where the greater ones begin. */
-  #partitionEqual(start: number, end: number, pivot: number): number {
+  *#partitionEqual(start: number, end: number, pivot: number): Steps<number> {
     this.#swap(start, pivot);
     let i = start + 1;
     let j = end - 1;
     for (;;) {
-      while (i <= j && !this.#less(start, i)) i++;
-      while (i <= j && this.#less(start, j)) j--;
+      while (i <= j && !this.#less(start, i)) {
+        i++;
+        if (this.#due()) yield stepCost;
+      }
+      while (i <= j && this.#less(start, j)) {
+        j--;
+        if (this.#due()) yield stepCost;
+      }
       if (i > j) return i;
       this.#swap(i++, j--);
     }
@@ -175,6 +215,7 @@ class GoSort<T> {
   }
 
   #less(a: number, b: number): boolean {
+    this.#compared += 1;
     return this.#isLess(this.#items[a] as T, this.#items[b] as T);
   }
 

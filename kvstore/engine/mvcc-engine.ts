@@ -13,6 +13,7 @@ import {
   type PutResponse,
   type RangeRequest,
   type RangeResponse,
+  type Reader,
   type RequestOp,
   type TxnRequest,
   type TxnResponse,
@@ -21,10 +22,15 @@ import {
   StoreBrokenError,
 } from '../contract/index.ts';
 import type { Backend } from './backend.ts';
+import { onlyReads } from './decide.ts';
 import { engineErrors } from './engine-errors.ts';
 import { Lessor } from './lessor.ts';
 import { PageCounts } from './page-counts.ts';
-import { rangeSteps, readRange } from './read.ts';
+import { isShort, rangeSteps } from './read.ts';
+import { isShortTxn, readTxnSteps } from './read-txn.ts';
+import type { Snapshot } from './row.ts';
+import { type Steps, atOnce } from './steps.ts';
+import { turns } from './turns.ts';
 import * as validate from './validate.ts';
 import { WatchHub } from './watch-hub.ts';
 import { WriteTransaction } from './write.ts';
@@ -43,8 +49,6 @@ export interface MvccEngineDependencies {
   readonly log?: Logger;
 }
 
-/** Milliseconds that one slice of a long read may hold the event loop. */
-const sliceMs = 4;
 /** Keys of expired leases after which others have their turn. */
 const sliceKeys = 1_000;
 const version = '3.6.0';
@@ -63,6 +67,7 @@ export class MvccEngine implements Engine {
   readonly #hub: WatchHub;
   readonly #pageCounts = new PageCounts();
   readonly #broken = new AbortController();
+  readonly #reads = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(backend: Backend, options: MvccEngineOptions, dependencies: MvccEngineDependencies) {
@@ -106,21 +111,11 @@ export class MvccEngine implements Engine {
     return this.#broken.signal;
   }
 
-  async range(request: RangeRequest): Promise<RangeResponse> {
+  async range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
     this.#assertOpen();
     validate.checkRange(request);
-    using snapshot = this.#backend.snapshot();
-    if (!snapshot.stable) return readRange(snapshot, request, this.#pageCounts);
-    const steps = rangeSteps(snapshot, request, this.#pageCounts);
-    let started = performance.now();
-    for (;;) {
-      const step = steps.next();
-      if (step.done) return step.value;
-      if (performance.now() - started < sliceMs) continue;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      this.#assertOpen();
-      started = performance.now();
-    }
+    const options = { counts: this.#pageCounts, took: reader && ((bytes: number) => reader.took(bytes)) };
+    return this.#read((snapshot) => rangeSteps(snapshot, request, options), isShort(request), reader);
   }
 
   async put(request: PutRequest): Promise<PutResponse> {
@@ -134,15 +129,19 @@ export class MvccEngine implements Engine {
   async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
     this.#assertOpen();
     validate.checkDelete(request);
-    return this.#durable(this.#begin().deleteRange(request));
+    return this.#durable(turns.spend(() => this.#begin().deleteRange(request)));
   }
 
-  async txn(request: TxnRequest): Promise<TxnResponse> {
+  async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     this.#assertOpen();
     validate.checkTxn(request, this.#limits);
     validate.checkSize(validate.txnBytes(request), this.#limits);
+    if (onlyReads(request)) {
+      const options = { took: reader && ((bytes: number) => reader.took(bytes)) };
+      return this.#read((snapshot) => readTxnSteps(snapshot, request, options), isShortTxn(request), reader);
+    }
     if ([...request.success, ...request.failure].some(mayPut)) this.#assertSpace();
-    return this.#durable(this.#begin().txn(request));
+    return this.#durable(turns.spend(() => this.#begin().txn(request)));
   }
 
   async compact(revision: number): Promise<{ readonly revision: number }> {
@@ -226,7 +225,26 @@ export class MvccEngine implements Engine {
     this.#backend.keepTimes(this.#lessor.left());
     this.#lessor[Symbol.dispose]();
     this.#hub.close();
+    // They find out at their next turn, and need the tables until then.
+    await Promise.allSettled(this.#reads);
     await this.#backend[Symbol.asyncDispose]();
+  }
+
+  /** Reads what is durable now, in as many turns as it takes. */
+  async #read<T>(stepsOf: (snapshot: Snapshot) => Steps<T>, short: boolean, reader: Reader | undefined): Promise<T> {
+    using snapshot = this.#backend.snapshot();
+    if (short || !snapshot.stable) return atOnce(stepsOf(snapshot));
+    const between = (): void => {
+      this.#assertOpen();
+      reader?.took(0);
+    };
+    const reading = turns.take(stepsOf(snapshot), { owner: reader?.owner, between });
+    this.#reads.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reads.delete(reading);
+    }
   }
 
   #problem(): EngineProblem | undefined {

@@ -1,5 +1,6 @@
 import type { KeyValue } from '../contract/index.ts';
 import type { Span } from './span.ts';
+import type { Steps } from './steps.ts';
 
 /** One version of one key: what a put or a delete left in the history. */
 export interface Row {
@@ -23,10 +24,17 @@ export interface View {
   readonly revision: number;
   /** Revisions below it cannot be read; −1 before the first compaction. */
   readonly compactRevision: number;
-  get(key: Uint8Array, revision?: number): Row | undefined;
-  /** Live rows in byte order of their keys. */
-  range(span: Span, revision?: number): Iterable<Row>;
-  count(span: Span, revision?: number): number;
+  /** The newest row, if it is live. */
+  get(key: Uint8Array): Row | undefined;
+  /** The row that was live at `revision`: as many steps as the key has been written since. */
+  at(key: Uint8Array, revision: number): Steps<Row | undefined>;
+  /**
+   * Live rows in byte order of their keys, and `undefined` for each look at one that is not wanted (a key that was not there
+   * at `revision`, a version that is younger), so that who walks knows how far it is.
+   */
+  range(span: Span, revision?: number): Generator<Row | undefined, void, void>;
+  /** How many keys of `span` are live now. */
+  count(span: Span): Steps<number>;
 }
 
 /** A view that stays as it is until it is disposed of. */

@@ -1,21 +1,22 @@
 import type { KeyValue, RangeRequest } from '../contract/index.ts';
 import { sortAsGo } from './go-sort.ts';
+import type { Steps } from './steps.ts';
 
 /**
  * Sorts in place as etcd's Range does; rows come in key order already. A target without order means ascending. Rows that tie
  * come as Go's sort leaves them, which etcd's clients see.
  */
-export function sortKeyValues(
+export function* sortKeyValues(
   kvs: KeyValue[],
   target: NonNullable<RangeRequest['sortTarget']>,
   order: NonNullable<RangeRequest['sortOrder']>,
-): void {
+): Steps<void> {
   if (target === 'key') {
     if (order === 'descend') kvs.reverse();
     return;
   }
   const ascending = comparators[target];
-  sortAsGo(kvs, order === 'descend' ? (a, b) => ascending(b, a) < 0 : (a, b) => ascending(a, b) < 0);
+  yield* sortAsGo(kvs, order === 'descend' ? (a, b) => ascending(b, a) < 0 : (a, b) => ascending(a, b) < 0);
 }
 
 const comparators = {

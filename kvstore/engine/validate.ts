@@ -32,6 +32,7 @@ export function checkTxn(request: TxnRequest, limits: Limits): void {
   checkTxnShape(request, limits, limits.maxTxnOps);
   // As many as one without nested ones may have: a branch full of them, and as many comparisons.
   if (rangesIn(request) > 2 * limits.maxTxnOps) throw engineErrors.tooManyOperations();
+  if (opsIn(request) > maxBranchesFull * limits.maxTxnOps) throw engineErrors.tooManyOperations();
   checkOverlaps(request.success);
   checkOverlaps(request.failure);
 }
@@ -83,9 +84,18 @@ function checkTxnShape(request: TxnRequest, limits: Limits, allowed: number): vo
   }
 }
 
+/** Operations and comparisons, those of both branches and of nested ones, that a transaction may hold: so many full branches. */
+const maxBranchesFull = 64;
+
+function opsIn({ compare, success, failure }: TxnRequest): number {
+  let count = compare.length;
+  for (const op of [...success, ...failure]) count += op.type === 'txn' ? 1 + opsIn(op.request) : 1;
+  return count;
+}
+
 /**
  * Walks over ranges that can run together, nested ones included. etcd bounds operations by branch and depth only, so that
- * nesting multiplies them; but here a transaction runs in one go, and everybody else waits.
+ * nesting multiplies them.
  */
 function rangesIn({ compare, success, failure }: TxnRequest): number {
   const ofBranch = (ops: readonly RequestOp[]): number =>

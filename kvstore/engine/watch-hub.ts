@@ -3,9 +3,9 @@ import type { Backend } from './backend.ts';
 import type { Change, Row } from './row.ts';
 import { RangeIndex } from './range-index.ts';
 import { Span } from './span.ts';
+import { Pace } from './steps.ts';
+import { turns } from './turns.ts';
 
-/** Rows that a catching-up watcher looks at before it makes way for others. */
-const sliceRows = 1_000;
 /** Bytes that a sink is handed at once, as far as revisions can be told apart; then it may say that it has enough. */
 const handedBytes = 1024 ** 2;
 
@@ -100,7 +100,11 @@ export class WatchHub {
   catchUp(watcher: Watcher): void {
     watcher.state = 'behind';
     const run = ++watcher.run;
-    setImmediate(() => this.#slice(watcher, run));
+    this.#laterSlice(watcher, run);
+  }
+
+  #laterSlice(watcher: Watcher, run: number): void {
+    void turns.later(() => this.#slice(watcher, run), watcher.sink.owner);
   }
 
   #slice(watcher: Watcher, run: number): void {
@@ -115,15 +119,16 @@ export class WatchHub {
     const events: EngineEvent[] = [];
     let reached = revision;
     let last = 0;
-    let looked = 0;
+    const pace = new Pace();
+    let enough = false;
     let bytes = 0;
     for (const row of this.#backend.log(watcher.next)) {
       if (row.kv.modRevision > revision) break;
-      if ((looked >= sliceRows || bytes >= handedBytes) && row.kv.modRevision !== last) {
+      if ((enough || bytes >= handedBytes) && row.kv.modRevision !== last) {
         reached = last;
         break;
       }
-      looked++;
+      enough ||= pace.looked(row);
       last = row.kv.modRevision;
       if (!watcher.selector.span.contains(row.kv.key)) continue;
       const event = watcher.selector.event(row, () => this.#backend.replacedBy(row));
@@ -136,7 +141,7 @@ export class WatchHub {
     if (watcher.state !== 'behind' || watcher.run !== run) return;
     // Between here and the next commit lies no other turn: from `next` on, commits are delivered as they happen.
     if (watcher.next > this.#backend.revision) this.join(watcher);
-    else setImmediate(() => this.#slice(watcher, run));
+    else this.#laterSlice(watcher, run);
   }
 
   #hand(watcher: Watcher, parts: readonly Part[], revision: number): void {

@@ -1,19 +1,24 @@
 import type {
   DeleteRangeRequest,
   DeleteRangeResponse,
-  EngineCompare,
   KeyValue,
   PutRequest,
   PutResponse,
+  RangeRequest,
+  RangeResponse,
   ResponseOp,
   TxnRequest,
   TxnResponse,
 } from '../contract/index.ts';
 import type { Backend } from './backend.ts';
+import { type Decided, decide } from './decide.ts';
 import { engineErrors } from './engine-errors.ts';
-import { readRange } from './read.ts';
+import { rangeSteps } from './read.ts';
+import { checkRevision } from './read-txn.ts';
 import type { Row } from './row.ts';
 import { Span } from './span.ts';
+import { atOnce } from './steps.ts';
+import { Walked, readBefore } from './walked.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -60,34 +65,23 @@ export class WriteTransaction {
   }
 
   txn(request: TxnRequest): TxnResponse {
-    const path = this.#decide(request);
+    const { latest } = this.#backend;
+    const walked = new Walked();
+    const path = walked.run(decide(latest, request));
     this.#checkBranch(path);
-    return this.#run(path);
-  }
-
-  /** All comparisons, nested ones too, see the state before the first write. */
-  #decide(request: TxnRequest): Decided {
-    const succeeded = request.compare.every((compare) => this.#holds(compare));
-    const ops = (succeeded ? request.success : request.failure).map((op): DecidedOp =>
-      op.type === 'txn' ? { type: 'txn', decided: this.#decide(op.request) } : op,
-    );
-    return { succeeded, ops };
+    return this.#run(path, readBefore(latest, path, walked).values());
   }
 
   #checkBranch(decided: Decided): void {
-    const { revision, compactRevision } = this.#backend.latest;
     for (const op of decided.ops) {
       if (op.type === 'txn') this.#checkBranch(op.decided);
       else if (op.type === 'put') this.#checkPut(op.request);
-      else if (op.type === 'range' && op.request.revision) {
-        if (op.request.revision > revision) throw engineErrors.futureRevision();
-        // A negative one, too: alone etcd takes it for now, inside a transaction it does not.
-        if (op.request.revision < compactRevision) throw engineErrors.compacted();
-      }
+      else if (op.type === 'range') checkRevision(this.#backend.latest, op.request.revision);
     }
   }
 
-  #run(decided: Decided): TxnResponse {
+  /** @param read answers of ranges, in their order, that are known already */
+  #run(decided: Decided, read: Iterator<RangeResponse | undefined>): TxnResponse {
     const responses = decided.ops.map((op): ResponseOp => {
       switch (op.type) {
         case 'put':
@@ -95,12 +89,18 @@ export class WriteTransaction {
         case 'delete':
           return { type: 'delete', response: this.deleteRange(op.request) };
         case 'range':
-          return { type: 'range', response: readRange(this.#backend.latest, op.request) };
+          return { type: 'range', response: this.#range(op.request, read.next().value) };
         case 'txn':
-          return { type: 'txn', response: this.#run(op.decided) };
+          return { type: 'txn', response: this.#run(op.decided, read) };
       }
     });
     return { revision: this.#backend.latest.revision, succeeded: decided.succeeded, responses };
+  }
+
+  #range(request: RangeRequest, before: RangeResponse | undefined): RangeResponse {
+    const { latest } = this.#backend;
+    // The revision is the one that the transaction has come to when it is this operation's turn.
+    return before ? { ...before, revision: latest.revision } : atOnce(rangeSteps(latest, request));
   }
 
   #checkPut(request: PutRequest): void {
@@ -131,7 +131,7 @@ export class WriteTransaction {
 
   #rowsToDelete(request: DeleteRangeRequest): readonly Row[] {
     const span = new Span(request);
-    if (!span.single) return [...this.#backend.latest.range(span)];
+    if (!span.single) return [...this.#backend.latest.range(span)].filter((row) => row !== undefined);
     const row = this.#backend.latest.get(request.key);
     return row ? [row] : [];
   }
@@ -146,60 +146,5 @@ export class WriteTransaction {
       lease: 0n,
     };
     this.#backend.append({ row: { kv, deleted: true, sub: this.#sub++, createSub: 0 }, replaced });
-  }
-
-  /** A range holds if every key in it does; an empty one is one absent key, except that no value compares to it. */
-  #holds(compare: EngineCompare): boolean {
-    const span = new Span(compare);
-    if (span.single) return holdsFor(compare, this.#backend.latest.get(compare.key));
-    let any = false;
-    for (const row of this.#backend.latest.range(span)) {
-      any = true;
-      if (!holdsFor(compare, row)) return false;
-    }
-    return any || holdsFor(compare, undefined);
-  }
-}
-
-interface Decided {
-  readonly succeeded: boolean;
-  readonly ops: readonly DecidedOp[];
-}
-type DecidedOp =
-  | Exclude<TxnRequest['success'][number], { readonly type: 'txn' }>
-  | { readonly type: 'txn'; readonly decided: Decided };
-
-function holdsFor(compare: EngineCompare, row: Row | undefined): boolean {
-  // An absent key has no value to compare with: etcd fails every comparison of it, whatever the operator.
-  if (!row && compare.target === 'value') return false;
-  const difference = differenceOf(compare, row);
-  switch (compare.result) {
-    case 'equal':
-      return difference === 0;
-    case 'not-equal':
-      return difference !== 0;
-    case 'greater':
-      return difference > 0;
-    case 'less':
-      return difference < 0;
-  }
-}
-
-/** Sign of what is stored minus what the comparison names. */
-function differenceOf(compare: EngineCompare, row: Row | undefined): number {
-  switch (compare.target) {
-    case 'version':
-      return (row?.kv.version ?? 0) - (compare.version ?? 0);
-    case 'create':
-      return (row?.kv.createRevision ?? 0) - (compare.createRevision ?? 0);
-    case 'mod':
-      return (row?.kv.modRevision ?? 0) - (compare.modRevision ?? 0);
-    case 'value':
-      return Buffer.compare(row?.kv.value ?? nothing, compare.value ?? nothing);
-    case 'lease': {
-      const stored = row?.kv.lease ?? 0n;
-      const named = compare.lease ?? 0n;
-      return stored < named ? -1 : stored > named ? 1 : 0;
-    }
   }
 }

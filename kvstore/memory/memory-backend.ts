@@ -5,12 +5,14 @@ import {
   type CommitListener,
   type Row,
   type Snapshot,
+  SortedTexts,
   type Span,
+  type Steps,
   type StoredLease,
   engineErrors,
   keyText,
+  stepRows,
 } from '../engine/index.ts';
-import { SortedTexts } from './sorted-texts.ts';
 
 /** Versions of one key, oldest first. */
 type History = Row[];
@@ -57,13 +59,10 @@ export class MemoryBackend implements Backend {
       stable: false,
       revision: this.#appended,
       compactRevision: this.#compacted,
-      get: (key, revision) => this.#at(keyText(key), revision),
+      get: (key) => this.#at(keyText(key), undefined),
+      at: (key, revision) => this.#looksUp(keyText(key), revision),
       range: (span, revision) => this.#range(span, revision),
-      count: (span, revision) => {
-        let count = 0;
-        for (const _ of this.#range(span, revision)) count++;
-        return count;
-      },
+      count: (span) => this.#counts(span),
       [Symbol.dispose]: () => undefined,
     };
   }
@@ -183,10 +182,25 @@ export class MemoryBackend implements Backend {
     return row?.deleted ? undefined : row;
   }
 
-  *#range(span: Span, revision: number | undefined): Generator<Row, void, void> {
+  // oxlint-disable-next-line require-yield -- a map gives it at once
+  *#looksUp(text: string, revision: number): Steps<Row | undefined> {
+    return this.#at(text, revision);
+  }
+
+  *#counts(span: Span): Steps<number> {
+    let count = 0;
+    let looked = 0;
+    for (const row of this.#range(span, undefined)) {
+      if (row) count++;
+      if (++looked % stepRows === 0) yield stepRows;
+    }
+    yield looked % stepRows;
+    return count;
+  }
+
+  *#range(span: Span, revision: number | undefined): Generator<Row | undefined, void, void> {
     for (const text of this.#keys.range(keyText(span.start), span.end && keyText(span.end))) {
-      const row = this.#at(text, revision);
-      if (row) yield row;
+      yield this.#at(text, revision);
     }
   }
 }

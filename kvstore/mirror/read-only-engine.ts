@@ -6,12 +6,13 @@ import {
   type LeaseInfo,
   type RangeRequest,
   type RangeResponse,
-  type RequestOp,
+  type Reader,
   type TxnRequest,
   type TxnResponse,
   type WatchRequest,
   type WatchSink,
 } from '../contract/index.ts';
+import { onlyReads } from '../engine/index.ts';
 
 /**
  * An engine that may be read by everybody and written to by nobody who comes through here. Transactions that only read
@@ -44,8 +45,8 @@ export class ReadOnlyEngine implements Engine {
     return this.#engine.broken;
   }
 
-  range(request: RangeRequest): Promise<RangeResponse> {
-    return this.#engine.range(request);
+  range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
+    return this.#engine.range(request, reader);
   }
 
   async put(): Promise<never> {
@@ -56,9 +57,9 @@ export class ReadOnlyEngine implements Engine {
     throw permissionDenied();
   }
 
-  async txn(request: TxnRequest): Promise<TxnResponse> {
+  async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     if (!onlyReads(request)) throw permissionDenied();
-    return this.#engine.txn(request);
+    return this.#engine.txn(request, reader);
   }
 
   async compact(): Promise<never> {
@@ -96,10 +97,4 @@ export class ReadOnlyEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     // It belongs to whoever made it.
   }
-}
-
-function onlyReads({ success, failure }: TxnRequest): boolean {
-  const reads = (operation: RequestOp): boolean =>
-    operation.type === 'range' || (operation.type === 'txn' && onlyReads(operation.request));
-  return success.every(reads) && failure.every(reads);
 }

@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto';
-import type { Http2Session } from 'node:http2';
 import type { Timer } from '../../../runtime/clock/index.ts';
 import { GuardedEngine, type Identity, type Rights, noRights, permissionDenied } from '../../auth/index.ts';
 import type { Engine } from '../../contract/index.ts';
+import { turns } from '../../engine/index.ts';
 import { type ResponseHeader, grpcStatus } from '../wire/index.ts';
 import type { Tally } from './clients.ts';
 import { tooManyRequests } from './refusals.ts';
@@ -14,6 +14,13 @@ export interface LastingStream {
   end(code: number, text: string): void;
   /** The client's rights have changed. */
   recheck(): void;
+}
+
+/** What a client speaks over, HTTP/1.1 or 2. */
+export interface Speech {
+  /** Ends it when what is under way is answered. */
+  close(): void;
+  destroy(): void;
 }
 
 /** Reads of ranges on one connection at a time. They are work for one thread: more would only hold more memory. */
@@ -31,7 +38,7 @@ export class Client {
   readonly #certificate: X509Certificate | undefined;
   readonly #guarded: Engine;
   readonly #wide = new Turnstile(wideReads);
-  #session: Http2Session | undefined;
+  #speech: Speech | undefined;
   #identity: Identity | undefined;
   #farewell: Timer | undefined;
   #ended = false;
@@ -109,16 +116,20 @@ export class Client {
   /** Gives an answer that may be of any length, when few others are made and while somebody still waits for it. */
   readWide(answer: () => Promise<void>, wanted: () => boolean): Promise<void> {
     return this.#wide.pass(() =>
-      this.server.wide.pass(() => {
-        if (!wanted()) throw tooManyRequests();
-        this.demandRoom();
-        return answer();
-      }),
+      this.tally.wide.pass(() =>
+        this.server.wide.pass(() =>
+          turns.once(async () => {
+            if (!wanted()) throw tooManyRequests();
+            this.demandRoom();
+            await answer();
+          }, this.tally),
+        ),
+      ),
     );
   }
 
-  speaks(session: Http2Session): void {
-    this.#session = session;
+  speaks(speech: Speech): void {
+    this.#speech = speech;
   }
 
   /** Asks anew who the client is. Whoever is nobody any more, or another, loses its connection. */
@@ -141,14 +152,14 @@ export class Client {
     this.#ended = true;
     if (this.#identity) this.#identity = { refused: text };
     for (const stream of this.lasting) stream.end(code, text);
-    this.#session?.close();
-    this.#farewell ??= this.server.clock.timer(farewellMs, () => this.#session?.destroy());
+    this.#speech?.close();
+    this.#farewell ??= this.server.clock.timer(farewellMs, () => this.#speech?.destroy());
   }
 
   /** Ends the connection now, whatever was under way. */
   cut(): void {
     this.#ended = true;
-    this.#session?.destroy();
+    this.#speech?.destroy();
   }
 
   closed(): void {

@@ -2,12 +2,17 @@ import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
 import type { ServeLimits } from './limits.ts';
 import { Seldom } from './seldom.ts';
+import { Turnstile } from './turnstile.ts';
 
 /** What all connections of one user make us hold. */
 export interface Tally {
   connections: number;
   watches: number;
+  /** Reads of ranges at a time: one user never has all the places. */
+  readonly wide: Turnstile;
 }
+
+const wideReads = 8;
 
 /** A connection, as far as all of them together are looked after. */
 export interface Connected {
@@ -71,7 +76,7 @@ export class Clients implements Iterable<Connected> {
 
   /** Where clients are not told apart, each is a user of its own. */
   tallyOf(user: string | undefined): Tally {
-    const fresh = { connections: 0, watches: 0 };
+    const fresh = { connections: 0, watches: 0, wide: new Turnstile(wideReads) };
     if (user === undefined) return fresh;
     const tally = this.#tallies.get(user) ?? fresh;
     this.#tallies.set(user, tally);

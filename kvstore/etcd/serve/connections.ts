@@ -105,8 +105,9 @@ export class Connections {
     this.#handshakes.get(name)?.patience.end();
     this.#handshakes.delete(name);
     const patience = this.#take(socket);
-    if (socket.alpnProtocol === 'h2') this.#speakHttp2(socket, patience, socket.getPeerX509Certificate());
-    else this.#speakHttp1(socket);
+    const certificate = socket.getPeerX509Certificate();
+    if (socket.alpnProtocol === 'h2') this.#speakHttp2(socket, patience, certificate);
+    else this.#speakHttp1(socket, certificate);
   }
 
   #take(socket: Socket): Patience {
@@ -121,12 +122,28 @@ export class Connections {
     return patience;
   }
 
-  #speakHttp1(socket: Socket): void {
+  /** Who only asks for health may do so as anybody, but counts among the connections of its user. */
+  #speakHttp1(socket: Socket, certificate?: X509Certificate): void {
+    const client = this.#admit(socket, certificate);
+    if (!client) return;
+    client.speaks({ close: () => socket.end(), destroy: () => socket.destroy() });
     this.#http1.emit('connection', socket);
   }
 
-  #speakHttp2(socket: Socket, patience: Patience, certificate?: X509Certificate): void {
+  /** Undefined, and the connection closed, when its user has enough of them. */
+  #admit(socket: Socket, certificate: X509Certificate | undefined): Client | undefined {
     const client = new Client(this.#context, certificate);
+    if (!this.#context.clients.add(client)) return void socket.destroy();
+    socket.once('close', () => {
+      this.#context.clients.delete(client);
+      client.closed();
+    });
+    return client;
+  }
+
+  #speakHttp2(socket: Socket, patience: Patience, certificate?: X509Certificate): void {
+    const client = this.#admit(socket, certificate);
+    if (!client) return;
     const { refused } = client;
     if (refused !== undefined)
       this.#nobodies.run(() =>
@@ -136,11 +153,6 @@ export class Connections {
           peer: socket.remoteAddress,
         }),
       );
-    if (!this.#context.clients.add(client)) return void socket.destroy();
-    socket.once('close', () => {
-      this.#context.clients.delete(client);
-      client.closed();
-    });
     // The session is made within `emit`, and shows the socket only behind a proxy.
     const begun = (session: Http2Session): void => {
       this.#clients.set(session, client);

@@ -1,4 +1,5 @@
 import { type ServerHttp2Stream, constants } from 'node:http2';
+import type { Reader } from '../../contract/index.ts';
 import { encodeGrpcMessage, grpcStatus } from '../wire/index.ts';
 import type { Client } from './client.ts';
 import { Debt } from './debt.ts';
@@ -19,6 +20,8 @@ export class GrpcCall {
   readonly stream: ServerHttp2Stream;
   readonly client: Client;
   readonly #debt: Debt;
+  /** Bytes of an answer that is being made. */
+  #making = 0;
   #begun = false;
   #finished = false;
   #trailers: Record<string, string> = {};
@@ -68,18 +71,46 @@ export class GrpcCall {
     this.stream.write(frame, () => this.#debt.pay(frame.length));
   }
 
-  /** The only answer of a unary call. */
-  reply(frame: Uint8Array): void {
+  /** For the engine. What an answer holds while it is made counts as given already. */
+  get reader(): Reader {
+    return { owner: this.client.tally, took: (bytes) => this.#took(bytes) };
+  }
+
+  #took(bytes: number): void {
+    if (!this.open) throw new GrpcFailure(grpcStatus.cancelled, 'isthmus: nobody waits for the answer any more');
+    if (bytes === 0) return;
+    const { maxAnswerBytes } = this.client.server.limits;
+    this.#making += bytes;
+    this.#debt.add(bytes);
+    if (this.#making <= maxAnswerBytes) return;
+    const text = `grpc: trying to send message larger than max (${this.#making} vs. ${maxAnswerBytes})`;
+    throw new GrpcFailure(grpcStatus.resourceExhausted, text);
+  }
+
+  #made(): void {
+    this.#debt.pay(this.#making);
+    this.#making = 0;
+  }
+
+  /** The only answer of a unary call, in pieces. */
+  reply(frame: readonly Uint8Array[]): void {
     if (!this.open) return;
     this.begin();
     this.#finished = true;
     this.#trailers = { 'grpc-status': '0' };
-    this.#debt.add(frame.length);
-    this.stream.end(frame, () => this.#debt.pay(frame.length));
+    this.#made();
+    const last = frame.length - 1;
+    this.#debt.add(frame.reduce((sum, piece) => sum + piece.length, 0));
+    for (const [i, piece] of frame.entries()) {
+      const paid = (): void => this.#debt.pay(piece.length);
+      if (i < last) this.stream.write(piece, paid);
+      else this.stream.end(piece, paid);
+    }
   }
 
   /** Ends the call. Before any answer this is one block of headers ("trailers-only"), which clients read as the status. */
   finish(code: number, message = ''): void {
+    this.#made();
     if (!this.open) return;
     const status: Record<string, string> = { 'grpc-status': String(code) };
     if (message !== '') status['grpc-message'] = encodeGrpcMessage(message);

@@ -23,20 +23,20 @@ import {
   methods,
   type putRequest,
   type rangeRequest,
-  sizeOfKeyValues,
 } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
+import { rangePieces, txnPieces } from './long-answers.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** The KV service. Shapes are turned here; what a request may ask for, the engine checks. */
 export const kvCalls: readonly [string, UnaryCall][] = [
   unaryCall(
     methods.range,
-    async ({ engine, header }, request) => {
-      const { revision, ...answer } = await engine.range(toRange(request));
+    async ({ engine, header }, request, reader) => {
+      const { revision, ...answer } = await engine.range(toRange(request), reader);
       return { ...answer, header: header(revision) };
     },
-    { sizeHint: ({ kvs }) => 64 + sizeOfKeyValues(kvs ?? []), wide: isWideRange },
+    { wide: isWideRange, pieces: rangePieces },
   ),
   unaryCall(methods.put, async ({ engine, header }, request) => {
     const { revision, prevKv } = await engine.put(toPut(request));
@@ -52,11 +52,11 @@ export const kvCalls: readonly [string, UnaryCall][] = [
   ),
   unaryCall(
     methods.txn,
-    async ({ engine, header }, request) => {
-      const answer = await engine.txn(toTxn(request));
+    async ({ engine, header }, request, reader) => {
+      const answer = await engine.txn(toTxn(request), reader);
       return { ...fromTxn(answer), header: header(answer.revision) };
     },
-    { wide: isWideTxn },
+    { wide: isWideTxn, pieces: txnPieces },
   ),
   unaryCall(methods.compact, async ({ engine, header }, request) => {
     const { revision } = await engine.compact(request.revision);
@@ -64,20 +64,24 @@ export const kvCalls: readonly [string, UnaryCall][] = [
   }),
 ];
 
-function isWideRange({ rangeEnd, countOnly }: Decoded<typeof rangeRequest>): boolean {
-  return rangeEnd.length > 0 && !countOnly;
+/** An old revision of one key may have to be looked for in a long history. */
+function isWideRange({ rangeEnd, revision }: Decoded<typeof rangeRequest>): boolean {
+  return rangeEnd.length > 0 || revision > 0;
 }
 
-function isWideDelete({ rangeEnd, prevKv }: Decoded<typeof deleteRangeRequest>): boolean {
-  return rangeEnd.length > 0 && prevKv;
+function isWideDelete({ rangeEnd }: Decoded<typeof deleteRangeRequest>): boolean {
+  return rangeEnd.length > 0;
 }
 
-function isWideTxn({ success, failure }: TxnRequestOut): boolean {
-  return [success, failure].some((ops) =>
-    ops.some(
-      ({ range, deleteRange, txn }) =>
-        (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || (txn && isWideTxn(txn)),
-    ),
+function isWideTxn({ compare: compares, success, failure }: TxnRequestOut): boolean {
+  return (
+    compares.some(({ rangeEnd }) => rangeEnd.length > 0) ||
+    [success, failure].some((ops) =>
+      ops.some(
+        ({ range, deleteRange, txn }) =>
+          (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || txn !== undefined,
+      ),
+    )
   );
 }
 

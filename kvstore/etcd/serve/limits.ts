@@ -21,6 +21,8 @@ export interface ServeLimits {
   readonly maxUnsentPerConnection: number;
   /** … all connections together; beyond them the one with most is closed. Default 1 GiB. */
   readonly maxUnsentTotal: number;
+  /** Bytes of one answer, and of the rows that it is made of; a longer one is refused. Default 512 MiB. */
+  readonly maxAnswerBytes: number;
   /** Calls that a client may give up at once, and then in each second, before its connection is closed. */
   readonly resets: { readonly burst: number; readonly perSecond: number };
 }
@@ -37,6 +39,7 @@ export const defaultLimits: ServeLimits = {
   maxUnsentBytes: mebibyte,
   maxUnsentPerConnection: 256 * mebibyte,
   maxUnsentTotal: 1024 * mebibyte,
+  maxAnswerBytes: 512 * mebibyte,
   // A client that gives up many calls at once (a cancelled context) is no attack.
   resets: { burst: 10_000, perSecond: 500 },
 };

@@ -1,4 +1,6 @@
-import { type Method, decode, encodeFrame } from '../wire/index.ts';
+import { type Steps, turns } from '../../engine/index.ts';
+import type { Reader } from '../../contract/index.ts';
+import { type Method, decode, encodeFrame, frameOf } from '../wire/index.ts';
 import type { Client } from './client.ts';
 import type { GrpcCall } from './grpc-call.ts';
 
@@ -6,28 +8,34 @@ import type { GrpcCall } from './grpc-call.ts';
 export type UnaryCall = (call: GrpcCall, payload: Uint8Array) => Promise<void>;
 
 export interface UnaryCallOptions<Request, Response> {
-  /** Bytes that the answer takes; one that has to grow is copied again and again. */
-  readonly sizeHint?: (response: Response) => number;
-  /** Whether the answer may be of any length: few of those are made at a time. */
+  /** Whether the answer may take any time and be of any length: few of those are made at a time. */
   readonly wide?: (request: Request) => boolean;
+  /** Encodes such an answer in pieces. */
+  readonly pieces?: (response: Response) => Steps<Buffer[]>;
 }
 
 /** Puts decoding before and encoding behind `handle`. Gives the path with it, for the table of calls. */
 export function unaryCall<Request, Response>(
   method: Method<Request, never, unknown, Response>,
-  handle: (client: Client, request: Request) => Promise<Response> | Response,
-  { sizeHint, wide }: UnaryCallOptions<Request, Response> = {},
+  handle: (client: Client, request: Request, reader: Reader) => Promise<Response> | Response,
+  { wide, pieces }: UnaryCallOptions<Request, Response> = {},
 ): [path: string, call: UnaryCall] {
   return [
     method.path,
     async (call, payload) => {
-      const { client } = call;
+      const { client, reader } = call;
       const request = decode(method.request, payload);
       const answer = async (): Promise<void> => {
-        const response = await handle(client, request);
-        call.reply(encodeFrame(method.response, response, sizeHint?.(response)));
+        const response = await handle(client, request, reader);
+        call.reply([encodeFrame(method.response, response)]);
       };
-      await (wide?.(request) ? client.readWide(answer, () => call.open) : answer());
+      const answerWide = async (): Promise<void> => {
+        const response = await handle(client, request, reader);
+        if (!pieces) return call.reply([encodeFrame(method.response, response)]);
+        const between = (): void => reader.took(0);
+        call.reply(frameOf(await turns.take(pieces(response), { owner: reader.owner, between })));
+      };
+      await (wide?.(request) ? client.readWide(answerWide, () => call.open) : answer());
     },
   ];
 }

@@ -151,6 +151,7 @@ class WatchStream implements LastingStream {
         noDelete: request.filters.includes('no-delete'),
       },
       {
+        owner: this.#client.tally,
         events: (events, revision) => this.#events(watch, events, revision),
         compacted: (compactRevision) => {
           over = true;

@@ -3,6 +3,8 @@ import type { Codec } from './message.ts';
 import { ProtoWriter } from './writer.ts';
 
 const prefixBytes = 5;
+/** Writing several pieces costs more than copying so much. */
+const joinedBytes = 64 * 1024;
 
 /** A message of a stream that is longer than its reader accepts. */
 export class MessageTooLargeError extends ProtocolError {
@@ -24,6 +26,15 @@ export function encodeFrame<In>(codec: Codec<unknown, In>, value: In, sizeHint?:
   frame[0] = 0;
   frame.writeUInt32BE(frame.length - prefixBytes, 1);
   return frame;
+}
+
+/** The same of a message that is there in pieces; a short one becomes one piece. */
+export function frameOf(pieces: readonly Buffer[]): Buffer[] {
+  const prefix = Buffer.alloc(prefixBytes);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  prefix.writeUInt32BE(length, 1);
+  const frame = [prefix, ...pieces];
+  return length > joinedBytes ? frame : [Buffer.concat(frame)];
 }
 
 /**

@@ -1,7 +1,7 @@
 export { ProtoReader, wireType } from './reader.ts';
 export { ProtoWriter } from './writer.ts';
 export { type Codec, type Decoded, type Encodable, decode, encode } from './message.ts';
-export { FrameReader, MessageTooLargeError, encodeFrame } from './frame.ts';
+export { FrameReader, MessageTooLargeError, encodeFrame, frameOf } from './frame.ts';
 export { decodeGrpcMessage, encodeGrpcMessage, grpcStatus } from './status.ts';
 export { type ResponseHeader, responseHeader } from './header.ts';
 export { event, keyValue, sizeOfKeyValues } from './key-value.ts';

@@ -72,8 +72,8 @@ export function decode<Out>(codec: Codec<Out, never>, bytes: Uint8Array): Out {
   return value;
 }
 
-export function encode<In>(codec: Codec<unknown, In>, value: In): Buffer {
-  const writer = new ProtoWriter();
+export function encode<In>(codec: Codec<unknown, In>, value: In, sizeHint?: number): Buffer {
+  const writer = new ProtoWriter(0, sizeHint);
   codec.write(writer, value);
   return writer.finish();
 }

@@ -4,6 +4,7 @@ import { changed } from '../../support/changed-engine.ts';
 import { startEtcd } from '../../support/etcd.ts';
 import { needs } from '../../support/probe.ts';
 import { type EngineKind, serveEngine } from '../../support/served-engine.ts';
+import { compareLongReads } from './differential/long-reads.ts';
 import { type Comparison, compareServers } from './differential/run.ts';
 
 const describeIf = needs('etcd');
@@ -44,6 +45,18 @@ describeIf('the same random operations on real etcd and on ours', () => {
       expect(Object.keys(coverage).length).toBe(12);
       expect(ok / done).toBeGreaterThanOrEqual(0.6);
       expect(watchEvents).toBeGreaterThan(operations / 4);
+    },
+    timeoutMs,
+  );
+
+  test(
+    'give the same answers to reads that take many turns of the event loop',
+    async () => {
+      await using etcd = await startEtcd();
+      await using ours = await serveEngine('embedded');
+      const { differences, bytes } = await compareLongReads({ theirs: etcd.port, ours: ours.port }, seeds[0] ?? 1);
+      expect(differences).toEqual([]);
+      expect(bytes).toBeGreaterThan(5_000_000);
     },
     timeoutMs,
   );

@@ -16,7 +16,7 @@ export function featuresOf(operation: Operation, known: Known): Set<string> {
     case 'delete':
       return new Set(ofDelete(operation.request));
     case 'txn':
-      return new Set(ofTxn(operation.request, 0));
+      return new Set([...ofTxn(operation.request, 0), ...ofReading(operation.request)]);
     case 'watch':
       return new Set(ofWatch(operation.request, known));
     case 'time-to-live':
@@ -43,6 +43,7 @@ export const everyFeature: readonly string[] = [
   ...['lease', 'previous', 'ignore value', 'ignore lease'].map((one) => `put: ${one}`),
   ...['range', 'previous'].map((one) => `delete: ${one}`),
   ...['nested', 'nested twice', 'put', 'range', 'sorted range', 'delete'].map((one) => `txn: ${one}`),
+  ...['only reads', 'only reads, nested'].map((one) => `txn: ${one}`),
   ...[...targets, 'lease'].flatMap((target) =>
     ['equal', 'greater', 'less', 'not-equal'].map((result) => `compare: ${target} ${result}`),
   ),
@@ -94,6 +95,17 @@ function* ofTxn({ compare = [], success = [], failure = [] }: Txn, depth: number
     yield depth === 0 ? 'txn: nested' : 'txn: nested twice';
     yield* ofTxn(op.txn, depth + 1);
   }
+}
+
+function* ofReading(request: Txn): Generator<string, void, void> {
+  const { success = [], failure = [] } = request;
+  const ops = [...success, ...failure];
+  if (ops.length === 0 || !onlyReads(request)) return;
+  yield ops.some(({ txn }) => txn) ? 'txn: only reads, nested' : 'txn: only reads';
+}
+
+function onlyReads({ success = [], failure = [] }: Txn): boolean {
+  return [...success, ...failure].every(({ range, txn }) => range ?? (txn && onlyReads(txn)));
 }
 
 function* ofWatch(request: RequestOf<'watch'>, known: Known): Generator<string, void, void> {

@@ -36,7 +36,8 @@ export function randomOperation(random: Random, known: Known): Operation {
   if (dice < 26) return { kind: 'put', request: put(random) };
   if (dice < 48) return { kind: 'range', request: range(random, known) };
   if (dice < 58) return { kind: 'delete', request: remove(random) };
-  if (dice < 76) return { kind: 'txn', request: txn(random, known, 0) };
+  if (dice < 71) return { kind: 'txn', request: txn(random, known, 0) };
+  if (dice < 76) return { kind: 'txn', request: readingTxn(random, known, 0) };
   if (dice < 79) return { kind: 'compact', request: { revision: someRevision(random, known, 0.7) } };
   if (dice < 83)
     return {
@@ -159,6 +160,22 @@ function op(random: Random, known: Known, depth: number): Op {
   if (dice < 17 || depth > 1) return { deleteRange: remove(random) };
   if (dice < 19) return { txn: txn(random, known, depth + 1) };
   return { range: { key: of('k'), rangeEnd: of('l'), limit: random.int(4) } };
+}
+
+export function randomReadingTxn(random: Random, known: Known): In<'txn'> {
+  return readingTxn(random, known, 0);
+}
+
+/** Writes nothing in either branch: many ranges, nested ones too, of the present and of older revisions. */
+function readingTxn(random: Random, known: Known, depth: number): In<'txn'> {
+  const ops = (): Op[] =>
+    Array.from({ length: random.int(depth === 0 ? 12 : 5) }, () =>
+      depth < 3 && random.chance(0.25)
+        ? { txn: readingTxn(random, known, depth + 1) }
+        : { range: random.chance(0.6) ? { ...range(random, known), revision: 0 } : range(random, known) },
+    );
+  const compared = Array.from({ length: random.int(3) }, () => compare(random, known));
+  return { compare: compared, success: ops(), failure: ops() };
 }
 
 function watch(random: Random, known: Known): NonNullable<In<'watch'>['create']> {

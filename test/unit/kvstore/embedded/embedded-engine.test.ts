@@ -7,6 +7,7 @@ import { lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
+import type { RangeResponse, RequestOp, TxnResponse } from '../../../../kvstore/contract/index.ts';
 import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
@@ -254,7 +255,67 @@ describe('the embedded engine', () => {
     expect(count).toBe(8000);
     expect(kvs.every((kv) => kv.value.length === 240)).toBe(true);
   });
+
+  test('a transaction that reads is of one revision, and others are answered while it does', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
+    await Promise.all(Array.from({ length: 8000 }, (_, i) => put(engine, `k${i}`, 'before')));
+    const { revision } = engine;
+    const range: RequestOp = { type: 'range', request: everything };
+    const single: RequestOp = { type: 'range', request: { key: bytes('k16') } };
+    const nested: RequestOp = {
+      type: 'txn',
+      request: {
+        compare: [{ key: bytes('new'), target: 'version', result: 'equal' }],
+        success: [range, single],
+        failure: [],
+      },
+    };
+    const state = { reading: true };
+    const answer = engine
+      .txn({ compare: [], success: [...Array.from({ length: 20 }, () => nested), range, single], failure: [] })
+      .finally(() => (state.reading = false));
+    let written = 0;
+    while (state.reading) {
+      await Promise.all([put(engine, 'k16', 'after'), put(engine, 'new', 'x'), put(engine, `m${written}`, 'x')]);
+      written += 1;
+    }
+    expect(written).toBeGreaterThan(1);
+    const [first, ...others] = flat(await answer);
+    expect(first).toMatchObject({ revision, count: 8000 });
+    for (const { count, revision: at, kvs } of others) {
+      expect({ at, count: count > 1 ? 8000 : 1 }).toEqual({ at: revision, count });
+      expect(kvs.every((kv) => Buffer.from(kv.value).toString() === 'before')).toBe(true);
+    }
+    expect(others).toHaveLength(41);
+  });
+
+  test('a long read ends when nobody waits for it, and when the engine is closed', async () => {
+    const engine = await openEmbeddedEngine({ directory, clock: systemClock });
+    await Promise.all(Array.from({ length: 8000 }, (_, i) => put(engine, `k${i}`, 'x'.repeat(1000))));
+    const success: RequestOp[] = Array.from({ length: 100 }, () => ({ type: 'range', request: everything }));
+    const transaction = { compare: [], success, failure: [] };
+    let held = 0;
+    const reader = {
+      took(more: number): void {
+        held += more;
+        if (held > 10_000_000) throw new Error('too much');
+      },
+    };
+    await expect(engine.txn(transaction, reader)).rejects.toThrow('too much');
+    expect(held).toBeLessThan(12_000_000);
+    const reading = engine.txn(transaction);
+    const closing = engine[Symbol.asyncDispose]();
+    await expect(reading).rejects.toMatchObject({ grpcCode: 14 });
+    await closing;
+  });
 });
+
+/** The answers of all ranges, nested ones too. */
+function flat({ responses }: TxnResponse): RangeResponse[] {
+  return responses.flatMap((one) =>
+    one.type === 'range' ? [one.response] : one.type === 'txn' ? flat(one.response) : [],
+  );
+}
 
 async function untilTrue(check: () => Promise<boolean>): Promise<void> {
   for (let i = 0; i < 2000; i++) {

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:http2';
+import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { Users } from '../../../../../kvstore/auth/index.ts';
+import type { Engine } from '../../../../../kvstore/contract/index.ts';
 import { encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { systemClock } from '../../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../../runtime/log/index.ts';
 import { createMetrics } from '../../../../../runtime/metrics/index.ts';
+import { changed } from '../../../../support/changed-engine.ts';
 import { TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
 import { RawEtcd } from '../../../../support/raw-etcd.ts';
 import {
@@ -23,7 +26,7 @@ import {
   wholeCall,
 } from '../../../../support/raw-frames.ts';
 import { until } from '../../../../support/until.ts';
-import { type Rig, Told, of, openRig, put } from './rig.ts';
+import { type Rig, Told, of, openRig, put, textOf } from './rig.ts';
 
 const mebibyte = 1024 * 1024;
 const putOf = (key: string, value: Uint8Array): Buffer => encodeFrame(methods.put.request, { key: of(key), value });
@@ -244,50 +247,129 @@ describe('a bad client', () => {
     await othersAreUnhurt(rig);
   });
 
+  test('that asks for more than an answer may hold is refused, alone and in a transaction', async () => {
+    await using rig = await openRig({ limits: { maxAnswerBytes: 3 * mebibyte } });
+    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+    const large = { key: of('k'), rangeEnd: of('l') };
+    const message = expect.stringMatching(/^grpc: trying to send message larger than max \(\d+ vs\. 3145728\)$/);
+    expect(await rig.client.call(methods.range, large)).toMatchObject({ code: 8, message });
+    const half = { range: { key: of('k2'), rangeEnd: of('l') } };
+    const txn = (count: number) =>
+      rig.client.call(methods.txn, { success: [{ txn: { success: Array.from({ length: count }, () => half) } }] });
+    expect(await txn(2)).toMatchObject({ code: 8, message });
+    expect((await txn(1)).code).toBe(0);
+    expect((await rig.client.call(methods.range, { ...large, limit: 1 })).response?.count).toBe(4);
+    await othersAreUnhurt(rig);
+  });
+
   test('that is a user has so many connections and watches, over all of them', async () => {
-    const authority = new TestAuthority('limits');
-    const folder = mkdtempSync(join(tmpdir(), 'isthmus-serve-limits-'));
-    try {
-      writeFileSync(join(folder, 'ca.crt'), authority.cert);
-      const deps = { clock: systemClock, log: silentLogger };
-      const trustedCaFile = join(folder, 'ca.crt');
-      const usersFile = join(folder, 'users.yaml');
-      writeFileSync(usersFile, 'users: [{name: other, role: root}]');
-      await using users = await Users.open({ trustedCaFile, usersFile }, deps);
-      const certificate = writeCertificate(folder, 'server', authority.issue({ commonName: 'server' }));
-      const as = (commonName: string) => ({
-        tls: { ca: authority.cert, ...authority.issue({ commonName, names: [] }) },
-      });
-      const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
-      await using rig = await openRig({ tls: { ...certificate, clientCertAuth: true }, users, limits }, as('root'));
-      const first = new Told(rig.client);
-      await using another = new RawEtcd(rig.port, as('root'));
+    const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
+    await withUsers({ limits }, async ({ port, as }) => {
+      await using client = new RawEtcd(port, as('root'));
+      const first = new Told(client);
+      await using another = new RawEtcd(port, as('root'));
       const second = new Told(another);
       for (let i = 0; i < 2; i += 1) first.watch.send({ create: { key: of('a') } });
       await first.until(2);
       for (let i = 0; i < 2; i += 1) second.watch.send({ create: { key: of('a') } });
       expect((await second.until(2))[1]).toContain('too many requests');
-      await using third = new RawEtcd(rig.port, as('root'));
+      await using third = new RawEtcd(port, as('root'));
       expect((await third.call(methods.range, { key: of('a') })).code).toBe(-1);
-      await using other = new RawEtcd(rig.port, as('other'));
+      await using other = new RawEtcd(port, as('other'));
       expect((await other.call(methods.range, { key: of('a') })).code).toBe(0);
       // Whoever is nobody takes no more than one user could, under whatever names it comes.
-      await using nobody = new RawEtcd(rig.port, as('mallory'));
-      await using nobodyElse = new RawEtcd(rig.port, as('trudy'));
+      await using nobody = new RawEtcd(port, as('mallory'));
+      await using nobodyElse = new RawEtcd(port, as('trudy'));
       for (const one of [nobody, nobodyElse]) expect((await one.call(methods.range, { key: of('a') })).code).toBe(7);
-      await using tooMany = new RawEtcd(rig.port, as('eve'));
+      await using tooMany = new RawEtcd(port, as('eve'));
       expect((await tooMany.call(methods.range, { key: of('a') })).code).toBe(-1);
       expect((await other.call(methods.range, { key: of('a') })).code).toBe(0);
       await another[Symbol.asyncDispose]();
       await until(async () => {
-        await using again = new RawEtcd(rig.port, as('root'));
+        await using again = new RawEtcd(port, as('root'));
         return (await again.call(methods.range, { key: of('a') })).code === 0;
       });
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
+  });
+
+  test('that speaks HTTP/1.1 has no more connections than one that speaks HTTP/2', async () => {
+    await withUsers({ limits: { maxConnectionsPerUser: 2 } }, async ({ port, as }) => {
+      const agents: Agent[] = [];
+      const version = (name: string): Promise<number> => {
+        const agent = new Agent({ keepAlive: true, ...as(name).tls });
+        agents.push(agent);
+        return new Promise((resolve) => {
+          const request = httpsRequest({ host: '127.0.0.1', port, path: '/version', agent }, (answer) => {
+            answer.resume().once('end', () => resolve(answer.statusCode ?? 0));
+          });
+          request.once('error', () => resolve(-1)).end();
+        });
+      };
+      expect([await version('other'), await version('other'), await version('other')]).toEqual([200, 200, -1]);
+      await using same = new RawEtcd(port, as('other'));
+      expect((await same.call(methods.range, { key: of('a') })).code).toBe(-1);
+      expect([await version('mallory'), await version('trudy'), await version('eve')]).toEqual([200, 200, -1]);
+      expect(await version('root')).toBe(200);
+      for (const agent of agents) agent.destroy();
+      await until(async () => (await version('other')) === 200);
+      for (const agent of agents) agent.destroy();
+    });
+  });
+
+  test('that reads much over many connections leaves others a place', async () => {
+    const gate = Promise.withResolvers<void>();
+    const wrap = (engine: Engine): Engine =>
+      changed(engine, {
+        range: async (request, reader) => {
+          if (request.rangeEnd && textOf(request.key) === 'slow') await gate.promise;
+          return await engine.range(request, reader);
+        },
+      });
+    await withUsers({ wrap }, async ({ port, as }) => {
+      const many = Array.from({ length: 10 }, () => new RawEtcd(port, as('root')));
+      const slow = many.flatMap((client) =>
+        Array.from({ length: 8 }, () => client.call(methods.range, { key: of('slow'), rangeEnd: of('t') })),
+      );
+      await using other = new RawEtcd(port, as('other'));
+      // 80 of the 32 places are wanted by one user.
+      expect((await other.call(methods.range, { key: of('a'), rangeEnd: of('b') })).code).toBe(0);
+      gate.resolve();
+      expect((await Promise.all(slow)).map(({ code }) => code)).toEqual(slow.map(() => 0));
+      await Promise.all(many.map((client) => client[Symbol.asyncDispose]()));
+    });
   });
 });
+
+interface Served {
+  readonly port: number;
+  /** Options of a client with a certificate of this name; there are the users "root" and "other". */
+  as(commonName: string): { readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } };
+}
+
+async function withUsers(
+  options: Parameters<typeof openRig>[0],
+  work: (served: Served) => Promise<void>,
+): Promise<void> {
+  const authority = new TestAuthority('limits');
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-serve-limits-'));
+  try {
+    writeFileSync(join(folder, 'ca.crt'), authority.cert);
+    const deps = { clock: systemClock, log: silentLogger };
+    const trustedCaFile = join(folder, 'ca.crt');
+    const usersFile = join(folder, 'users.yaml');
+    writeFileSync(usersFile, 'users: [{name: other, role: root}]');
+    await using users = await Users.open({ trustedCaFile, usersFile }, deps);
+    const certificate = writeCertificate(folder, 'server', authority.issue({ commonName: 'server' }));
+    const as = (commonName: string) => ({ tls: { ca: authority.cert, ...authority.issue({ commonName, names: [] }) } });
+    // The rig's own client is nobody, and goes away before it can count.
+    const rig = await openRig({ ...options, tls: { ...certificate, clientCertAuth: true }, users }, as('monitor'));
+    await using _ = rig;
+    await rig.client[Symbol.asyncDispose]();
+    await work({ port: rig.port, as });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 function repeated(bytes: Buffer, times: number): Buffer {
   return Buffer.concat(Array.from({ length: times }, () => bytes));

@@ -20,6 +20,10 @@ export class SortedTexts {
     if (run.length === 0 && this.#runs.length > 1) this.#runs.splice(index, 1);
   }
 
+  clear(): void {
+    this.#runs.splice(0, Infinity, []);
+  }
+
   /** Texts from `start` on, before `end`. Not to be changed while it runs. */
   *range(start: string, end: string | undefined): Generator<string, void, void> {
     for (let index = this.#runFor(start), first = true; index < this.#runs.length; index++, first = false) {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { SortedTexts } from '../../../../kvstore/memory/sorted-texts.ts';
+import { SortedTexts } from '../../../../kvstore/engine/sorted-texts.ts';
 import { randomFrom } from '../random.ts';
 
 test('texts stay in order while thousands are added and taken away', () => {

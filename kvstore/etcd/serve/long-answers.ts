@@ -1,0 +1,83 @@
+import type { KeyValue } from '../../contract/index.ts';
+import { type Steps, stepRows } from '../../engine/index.ts';
+import {
+  type Encodable,
+  ProtoWriter,
+  type ResponseOpIn,
+  type TxnResponseIn,
+  encode,
+  rangeResponse,
+  sizeOfKeyValues,
+  txnResponse,
+  wireType,
+} from '../wire/index.ts';
+
+type RangeResponseIn = Encodable<typeof rangeResponse>;
+
+const pieceBytes = 256 * 1024;
+// Field numbers of etcd's `rpc.proto`.
+const field = { txnResponses: 3, opRange: 1, opTxn: 4 } as const;
+
+/** A range's answer in pieces that, one after the other, are the message: of protobuf the parts of a list may stand apart. */
+export function* rangePieces(response: RangeResponseIn): Steps<Buffer[]> {
+  const { header, kvs = [], more, count } = response;
+  const pieces = [encode(rangeResponse, { header })];
+  for (let start = 0; start < kvs.length;) {
+    const end = endOfPiece(kvs, start);
+    const part = kvs.slice(start, end);
+    pieces.push(encode(rangeResponse, { kvs: part }, sizeOfKeyValues(part)));
+    start = end;
+    yield part.length;
+  }
+  pieces.push(encode(rangeResponse, { more, count }));
+  return pieces;
+}
+
+/** The same of a transaction's, nested ones included. */
+export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn): Steps<Buffer[]> {
+  const pieces = [encode(txnResponse, { header, succeeded })];
+  let short: ResponseOpIn[] = [];
+  let rows = 0;
+  const flush = (): void => {
+    if (short.length > 0) pieces.push(encode(txnResponse, { responses: short }));
+    short = [];
+    rows = 0;
+  };
+  for (const op of responses) {
+    const { range, txn } = op;
+    if (txn) {
+      flush();
+      pieces.push(...embedded(field.txnResponses, embedded(field.opTxn, yield* txnPieces(txn))));
+    } else if (range?.kvs && endOfPiece(range.kvs, 0) < range.kvs.length) {
+      flush();
+      pieces.push(...embedded(field.txnResponses, embedded(field.opRange, yield* rangePieces(range))));
+    } else {
+      short.push(op);
+      rows += 1 + (range?.kvs?.length ?? 0);
+      if (rows < stepRows) continue;
+      yield rows;
+      flush();
+    }
+  }
+  flush();
+  return pieces;
+}
+
+/** A piece of so many rows and bytes, at least one row. */
+function endOfPiece(kvs: readonly KeyValue[], start: number): number {
+  let bytes = 0;
+  let end = start;
+  while (end < kvs.length && end - start < stepRows && bytes < pieceBytes) {
+    const kv = kvs[end++];
+    if (kv) bytes += 'messageLength' in kv ? Number(kv.messageLength) : kv.key.length + kv.value.length;
+  }
+  return end;
+}
+
+/** The pieces as one message inside another. */
+function embedded(number: number, pieces: readonly Buffer[]): Buffer[] {
+  const writer = new ProtoWriter(0, 16);
+  writer.tag(number, wireType.bytes);
+  writer.uint32(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  return [writer.finish(), ...pieces];
+}
