@@ -9,10 +9,10 @@ const shownRefusals = 20;
 
 /** What can be said of one remote cluster. @param conflict what is wrong with its id, beside the others' */
 export function statusOf(cluster: MirroredCluster, conflict: string | undefined): CachedClusterStatus {
-  const { connected, heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
-  const ready = connected && cluster.synced && !stale && conflict === undefined;
+  const { heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
+  const ready = isWell(cluster, conflict);
   const failure = ready ? undefined : (failureOf(cluster) ?? conflict);
-  const hint = failure === undefined ? undefined : hintFor(failures.last ?? new UnavailableError(''));
+  const hint = failure === undefined ? undefined : hintFor(cluster.misread ?? failures.last ?? new UnavailableError(''));
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
   const refused = reflectors.flatMap(({ resource, refusals }) =>
     [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
@@ -59,9 +59,16 @@ function failureOf(cluster: MirroredCluster): string | undefined {
     : undefined;
 }
 
+/** Whether it is copied completely, and nothing speaks against what it says. */
+export function isWell(cluster: MirroredCluster, conflict: string | undefined): boolean {
+  const { connected, synced, stale, misread } = cluster;
+  return connected && synced && !stale && misread === undefined && conflict === undefined;
+}
+
 /** What is wrong, in words that stay the same as long as it is; nothing of mere silence. */
-export function lastingFailureOf({ failures, config, health, heard }: MirroredCluster): string | undefined {
+export function lastingFailureOf({ failures, config, health, heard, misread }: MirroredCluster): string | undefined {
   if (failures.configMissing && config) return 'The remote cluster has lost its configuration, and with it its lease';
+  if (misread) return misread.message;
   if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
   return heard ? undefined : health?.error;
 }

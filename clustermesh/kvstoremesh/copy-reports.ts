@@ -9,7 +9,7 @@ import {
   encodeTime,
 } from '../wire/index.ts';
 import type { CacheStep, CacheWriter } from './cache-writer.ts';
-import { lastingFailureOf } from './cluster-status.ts';
+import { isWell, lastingFailureOf } from './cluster-status.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
 
 export interface CopyReportsDeps {
@@ -108,9 +108,9 @@ function reportOf(
   before: CopyReportRecord | undefined,
 ): CopyReportRecord {
   const { name, connected, synced, stale, failures, heartbeatAgeMs } = cluster;
-  const isWell = connected && synced && !stale && conflict === undefined;
-  const failure = isWell ? undefined : (lastingFailureOf(cluster) ?? conflict);
-  const heardMs = isWell || heartbeatAgeMs === undefined ? undefined : now - heartbeatAgeMs;
+  const well = isWell(cluster, conflict);
+  const failure = well ? undefined : (lastingFailureOf(cluster) ?? conflict);
+  const heardMs = well || heartbeatAgeMs === undefined ? undefined : now - heartbeatAgeMs;
   return {
     cluster: name,
     connected,

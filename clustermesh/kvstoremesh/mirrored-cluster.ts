@@ -17,16 +17,16 @@ import {
 } from '../remote/index.ts';
 import {
   type ClusterConfigRecord,
+  type InvalidRecordError,
   type Layout,
   type Resource,
   clusterConfigKey,
-  decodeClusterConfig,
   encodeClusterConfig,
   syncedName,
   syncedPrefix,
 } from '../wire/index.ts';
 import type { CacheWriter } from './cache-writer.ts';
-import { type ServiceMode, cachedResources, isReflected } from './cached-config.ts';
+import { type ServiceMode, cachedResources, isReflected, misreadOf } from './cached-config.ts';
 import { LeadershipLostError } from './errors.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { LocalMarks } from './local-marks.ts';
@@ -81,6 +81,7 @@ export class MirroredCluster {
   #health: (() => StoreHealth) | undefined;
   #heard = false;
   #configMissing = false;
+  #misread: InvalidRecordError | undefined;
   #known = false;
   #everConnected = false;
   #failures = 0;
@@ -123,6 +124,11 @@ export class MirroredCluster {
 
   get config(): ClusterConfigRecord | undefined {
     return this.#config;
+  }
+
+  /** What is wrong with the configuration that the remote has now; it is copied on by the one before. */
+  get misread(): InvalidRecordError | undefined {
+    return this.#misread;
   }
 
   get synced(): boolean {
@@ -237,6 +243,7 @@ export class MirroredCluster {
     const config = await this.#readConfig(store, signal);
     this.#stopTtl();
     this.#configMissing = false;
+    this.#misread = undefined;
     await this.#marks.publishConfig(config, signal);
     const layout: Layout = config.cached ? 'cache' : 'state';
     const { syncedCanaries } = config;
@@ -295,9 +302,11 @@ export class MirroredCluster {
 
   #readConfig(store: Store, signal: AbortSignal): Promise<ClusterConfigRecord> {
     const onFailure = (error: unknown): void => {
+      const isKnown = messageOf(error) === messageOf(this.#failure);
       this.#failure = error;
       if (error instanceof ClusterConfigMissingError) this.#configMissing = true;
-      this.#log.warn('Cannot read the configuration of a remote cluster', {
+      // It is looked for again and again: the same words once.
+      this.#log[isKnown ? 'debug' : 'warn']('Cannot read the configuration of a remote cluster', {
         [fields.error]: error,
         [fields.hint]: hintFor(error),
       });
@@ -312,11 +321,17 @@ export class MirroredCluster {
     for (;;) {
       await this.#deps.clock.sleep(checkConfigMs, signal);
       const entry = await store.get(key, { signal });
-      if (entry && encodeClusterConfig(decodeClusterConfig(key, entry.value)) !== known)
-        throw new ConfigChangedError(this.name);
-      if (this.#configMissing === (entry === undefined)) continue;
+      const misread = entry && misreadOf(key, entry.value, known);
+      if (misread === 'another') throw new ConfigChangedError(this.name);
+      if (this.#configMissing === (entry === undefined) && misread?.message === this.#misread?.message) continue;
       this.#configMissing = entry === undefined;
+      this.#misread = misread;
       if (!entry) this.#log.warn('The configuration of a remote cluster has gone: what is copied of it stays for now');
+      if (misread)
+        this.#log.warn('The configuration of a remote cluster cannot be read: it is copied on by the one before', {
+          [fields.error]: misread,
+          [fields.hint]: hintFor(misread),
+        });
       this.#deps.onChange();
     }
   }
@@ -385,4 +400,8 @@ export class MirroredCluster {
     });
     this.#deps.onChange();
   }
+}
+
+function messageOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.message : undefined;
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { leaderLock } from '../../../../clustermesh/index.ts';
+import { clusterConfigKey, leaderLock } from '../../../../clustermesh/index.ts';
 import type { WatchBatch } from '../../../../kvstore/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { Link, Rig, resources } from './support.ts';
@@ -369,6 +369,26 @@ describe('kvstoremesh in trouble', () => {
     expect(state(mesh)).toMatchObject({ 'cache-revocations': 1 });
     rig.heal();
     await rig.until(async () => (await rig.copies()).length === 5, 1000);
+  });
+
+  test('goes on with a remote whose configuration has become unreadable, and calls it not ready as long as that lasts', async () => {
+    const remote = rig.remote();
+    await remote.everything();
+    const { mesh } = rig.start();
+    await rig.until(() => mesh.clusters()[0]?.ready === true);
+    await remote.store.put(clusterConfigKey('west'), '{"id":"two"}');
+    await rig.until(() => mesh.clusters()[0]?.ready === false);
+    expect(mesh.clusters()[0]).toMatchObject({
+      connected: true,
+      'num-failures': 0,
+      failure: expect.stringContaining('id of cilium/cluster-config/west'),
+      hint: 'Correct the remote cluster’s configuration',
+    });
+    await remote.put('ip', '10.2.0.77', 'new');
+    await rig.until(async () => (await rig.look.get('cilium/cache/ip/v1/west/10.2.0.77')) !== undefined);
+    await remote.config();
+    await rig.until(() => mesh.clusters()[0]?.ready === true);
+    expect(mesh.clusters()[0]).toMatchObject({ 'num-failures': 0 });
   });
 
   test('names remotes that say they have the same id, or ours', async () => {
