@@ -12,7 +12,8 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
   const { heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
   const ready = isWell(cluster, conflict);
   const failure = ready ? undefined : (failureOf(cluster) ?? conflict);
-  const hint = failure === undefined ? undefined : hintFor(cluster.misread ?? failures.last ?? new UnavailableError(''));
+  const hint =
+    failure === undefined ? undefined : hintFor(cluster.misread ?? failures.last ?? new UnavailableError(''));
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
   const refused = reflectors.flatMap(({ resource, refusals }) =>
     [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),

@@ -53,7 +53,8 @@ export class LeaseLoss implements RemovalJudge {
 
   /**
    * Whether the writer is back and has said everything anew since `heldFrom`: then what is still missing is gone. It has where
-   * its canary is younger; where nothing but its silence spoke against the removals, also once it has been heard for a while.
+   * its canary is younger; where nothing but its silence spoke against the removals, also once it has been heard for a while. Never
+   * while it has no canary where it writes such.
    */
   async isBack(resource: Resource, heldFrom: number, signal: AbortSignal): Promise<boolean> {
     const { heartbeat, syncedCanaries, clock } = this.#options;
@@ -61,9 +62,10 @@ export class LeaseLoss implements RemovalJudge {
     else this.#heardSinceMs ??= clock.monotonicMs();
     const config = await this.believedFrom(signal);
     if (config === undefined || this.#heardSinceMs === undefined) return false;
+    const canary = syncedCanaries ? await this.#store.get(this.#canaryKey(resource), { signal }) : undefined;
+    // Without it nothing is complete, be it that another store has taken the place of the one that `heldFrom` is of.
+    if (syncedCanaries && !canary) return false;
     if (config < heldFrom && clock.monotonicMs() - this.#heardSinceMs >= settledMs) return true;
-    if (!syncedCanaries) return false;
-    const canary = await this.#store.get(this.#canaryKey(resource), { signal });
     return canary !== undefined && canary.modRevision > heldFrom;
   }
 

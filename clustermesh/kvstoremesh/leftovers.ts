@@ -7,10 +7,14 @@ const cacheCanary = /^([^/]+)\/cilium\/cache\//;
 
 /**
  * Clusters that the local cache holds something of: those with a configuration whose data lies in the cache, with canaries of
- * the cache, or whose removal has begun. The own cluster, whose configuration says nothing of a cache, is none of them.
+ * the cache, or whose removal has begun (`draining`). The own cluster, whose configuration says nothing of a cache, is none of them.
  */
-export async function cachedClusters(local: Pick<Store, 'list'>, signal: AbortSignal): Promise<Set<string>> {
+export async function cachedClusters(
+  local: Pick<Store, 'list'>,
+  signal: AbortSignal,
+): Promise<{ readonly found: Set<string>; readonly draining: Set<string> }> {
   const found = new Set<string>();
+  const draining = new Set<string>();
   await eachKey(local, clusterConfigPrefix, signal, (name, value) => {
     if (saysCached(name, value)) found.add(name);
   });
@@ -18,9 +22,9 @@ export async function cachedClusters(local: Pick<Store, 'list'>, signal: AbortSi
     const [, name = ''] = cacheCanary.exec(rest) ?? [];
     if (name !== '') found.add(name);
   });
-  await eachKey(local, drainsPrefix, signal, (name) => found.add(name));
+  await eachKey(local, drainsPrefix, signal, (name) => found.add(name) && draining.add(name));
   for (const name of found) if (!isClusterName(name)) found.delete(name);
-  return found;
+  return { found, draining };
 }
 
 async function eachKey(

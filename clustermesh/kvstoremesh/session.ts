@@ -3,6 +3,7 @@ import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { SyncSlots } from '../remote/index.ts';
 import { CacheWriter } from './cache-writer.ts';
 import { CopyReports } from './copy-reports.ts';
+import { callOffDrain } from './drain.ts';
 import { idConflicts } from './id-conflicts.ts';
 import { cachedClusters } from './leftovers.ts';
 import { Member, type MemberDeps } from './members.ts';
@@ -102,11 +103,13 @@ export class Session {
   }
 
   async #followPeers(tasks: TaskGroup, signal: AbortSignal): Promise<void> {
-    const left = await cachedClusters(this.#deps.store, signal);
+    const { found: left, draining } = await cachedClusters(this.#deps.store, signal);
     left.delete(this.#options.clusterName);
     for await (const event of this.#deps.peers(signal)) {
       if (event.type === 'add') {
         left.delete(event.config.cluster);
+        // Its removal had begun under an earlier leader.
+        if (draining.delete(event.config.cluster)) await callOffDrain(event.config.cluster, this.#writer, signal);
         const member = this.#members.get(event.config.cluster);
         if (member) member.want(event.config);
         else this.#start(new Member(event.config.cluster, event.config, this.#memberDeps), tasks);

@@ -163,6 +163,26 @@ describe('kvstoremesh in trouble', () => {
       await losses[Symbol.asyncDispose]();
     });
 
+    test('and then begins anew with an empty store, keeps it until that is complete, however long it takes', async () => {
+      const { remote, mesh, losses } = await lost();
+      rig.cut();
+      remote.wipe();
+      await remote.config();
+      await remote.beat();
+      rig.heal();
+      for (let minute = 0; minute < 5; minute++) {
+        await rig.pass(60_000);
+        await remote.beat();
+      }
+      expect(losses.keys).toEqual([]);
+      await remote.records();
+      await remote.delete('ip', '10.2.1.6');
+      await remote.canaries();
+      await rig.until(() => state(mesh)?.ready === true, 1000);
+      expect(losses.keys).toEqual(['cilium/cache/ip/v1/west/10.2.1.6']);
+      await losses[Symbol.asyncDispose]();
+    });
+
     test('removes it once the grace is over', async () => {
       const { losses } = await lost({ leaseLossGraceMs: 300_000 });
       await rig.pass(290_000);
@@ -345,6 +365,20 @@ describe('kvstoremesh in trouble', () => {
       expect(await rig.copies()).toHaveLength(5);
       await rig.pass(10_000);
       expect(await rig.held()).toEqual({});
+    });
+
+    test('and is back when another process takes over, nothing goes, and nothing tells of a removal any more', async () => {
+      await rig.remote().everything();
+      const { peers, stop } = await copied();
+      const before = await rig.copies();
+      peers.remove('west');
+      await rig.pass(100_000);
+      await stop();
+      const { mesh } = rig.start();
+      await rig.until(() => state(mesh)?.ready === true, 1000);
+      await rig.pass(200_000);
+      expect(await rig.copies()).toEqual(before);
+      expect(await rig.held('isthmus/v1/drains/')).toEqual({});
     });
 
     test('its copies stay where that was asked for', async () => {
