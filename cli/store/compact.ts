@@ -1,5 +1,6 @@
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
+import { formatJson, outputOptions } from '../output/index.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 
 /** `isthmus store compact REVISION`, `isthmus store compact --keep N` */
@@ -8,6 +9,7 @@ export const storeCompact = defineCommand({
   options: defineOptions({
     keep: { type: 'number', min: 0, placeholder: 'N', help: 'Keep this many revisions, instead of naming one' },
     ...storeOptions,
+    ...outputOptions,
   }),
   positionals: { usage: '[REVISION]', min: 0, max: 1 },
   examples: ['isthmus store compact 120000', 'isthmus store compact --keep 10000 --store etcd:/etc/isthmus/etcd.yaml'],
@@ -22,12 +24,12 @@ export const storeCompact = defineCommand({
     const wanted = text === undefined ? undefined : readRevision(text);
     await using opened = await openNamed(context, addressFrom(options));
     const target = wanted ?? ((await opened.status({ signal })).revision ?? 0) - (keep ?? 0);
-    if (target < 1) {
-      context.stdout('There is no older history to forget\n');
-      return 0;
-    }
-    await opened.compact(target, { signal });
-    context.stdout(`Forgot what was before revision ${target}\n`);
+    if (target >= 1) await opened.compact(target, { signal });
+    if (options.output === 'json') context.stdout(formatJson(target < 1 ? {} : { compactRevision: target }));
+    else
+      context.stdout(
+        target < 1 ? 'There is no older history to forget\n' : `Forgot what was before revision ${target}\n`,
+      );
     return 0;
   },
 });

@@ -1,12 +1,13 @@
 import { defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
+import { formatJson, outputOptions } from '../output/index.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 import { formatBytes } from './status.ts';
 
 /** `isthmus store defrag` */
 export const storeDefrag = defineCommand({
   description: `Gives free pages of one etcd member back to its disk; it answers nothing else meanwhile. An embedded store uses its free\npages again and needs this rarely: a snapshot of it that is restored elsewhere is as small as can be.\n${storeDescription}`,
-  options: defineOptions({ ...storeOptions }),
+  options: defineOptions({ ...storeOptions, ...outputOptions }),
   examples: ['isthmus store defrag --store etcd:/etc/isthmus/etcd.yaml'],
   ends: true,
   run: async (context, { options }) => {
@@ -15,7 +16,9 @@ export const storeDefrag = defineCommand({
     const before = await opened.status({ signal });
     await opened.defragment({ signal });
     const after = await opened.status({ signal });
-    context.stdout(`From ${formatBytes(before.sizeBytes ?? 0)} to ${formatBytes(after.sizeBytes ?? 0)}\n`);
+    const [from, to] = [before.sizeBytes ?? 0, after.sizeBytes ?? 0];
+    if (options.output === 'json') context.stdout(formatJson({ sizeBytesBefore: from, sizeBytes: to }));
+    else context.stdout(`From ${formatBytes(from)} to ${formatBytes(to)}\n`);
     return 0;
   },
 });

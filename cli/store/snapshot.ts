@@ -1,5 +1,5 @@
 import { writeSnapshot } from '../../kvstore/index.ts';
-import { defineOptions } from '../../runtime/options/index.ts';
+import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
@@ -17,6 +17,13 @@ export const storeSnapshot = defineCommand({
   ends: true,
   run: async (context, { options, positionals: [file = ''] }) => {
     const { clock, signal } = context;
+    if (file === '-')
+      throw new UsageError(
+        'FILE expects the name of a file: what ends early would look like a whole snapshot in a pipe',
+        {
+          hint: 'name a file; ./- is one, too',
+        },
+      );
     await using opened = await openNamed(context, addressFrom(options));
     const { keys: total } = await opened.status({ signal });
     using line = new ProgressLine(context);

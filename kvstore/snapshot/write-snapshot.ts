@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Clock } from '../../runtime/clock/index.ts';
+import { replaceable } from '../../runtime/files/index.ts';
 import type { Store } from '../contract/index.ts';
 import { type SnapshotEnd, type SnapshotHeader, encodeEntry, snapshotFormat } from './snapshot-format.ts';
 
@@ -30,9 +31,11 @@ export interface WrittenSnapshot extends SnapshotEnd {
 /**
  * Writes all that a store holds at one revision into a file, while the store goes on. The file is there with all of its
  * content or not at all, and only its owner may read it.
+ * @throws {NotReplaceableError} where something else than a file has this name
  */
 export async function writeSnapshot(options: WriteSnapshotOptions): Promise<WrittenSnapshot> {
-  const { file, signal } = options;
+  const { signal } = options;
+  const file = await replaceable(options.file);
   const temporary = `${file}.${process.pid}.part`;
   const written = { storeId: '', revision: 0, keys: 0, leases: 0 };
   try {

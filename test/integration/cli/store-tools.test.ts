@@ -155,6 +155,8 @@ describe('the tools of one store', () => {
     await expect(store.get('k', { revision: 7 })).rejects.toThrow(/compacted/);
     expect(toText((await store.get('k', { revision: 8 }))?.value ?? new Uint8Array())).toBe('6');
     expect(await run('store', 'compact', '5', '--store', url)).toMatchObject({ code: 1, stdout: '' });
+    const asJson = await run('store', 'compact', '--keep', '2', '-o', 'json', '--store', url);
+    expect([asJson.code, JSON.parse(asJson.stdout)]).toEqual([0, { compactRevision: 9 }]);
     expect(await run('store', 'compact', '--store', url)).toMatchObject({ code: 2, stdout: '' });
     expect(await run('store', 'compact', 'five', '--store', url)).toMatchObject({ code: 2, stdout: '' });
   });
@@ -285,6 +287,8 @@ describeIf('moving a store', () => {
     expect(await run('store', 'get', 'a', '--revision', '3', ...at)).toMatchObject({ code: 0, stdout: '2\n' });
     // etcd's answer has no header.
     expect(await run('store', 'defrag', ...at)).toMatchObject({ code: 0, stderr: '' });
+    const { stdout } = await run('store', 'defrag', '-o', 'json', ...at);
+    expect(JSON.parse(stdout)).toEqual({ sizeBytesBefore: expect.any(Number), sizeBytes: expect.any(Number) });
   });
 
   test('serve who may read a part only, and name what may not be read', async () => {

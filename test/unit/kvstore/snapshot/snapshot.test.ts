@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
@@ -19,6 +20,7 @@ import {
 } from '../../../../kvstore/index.ts';
 import { sealed, streamSnapshot } from '../../../../kvstore/snapshot/index.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
+import { NotReplaceableError } from '../../../../runtime/files/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
 
 const { signal } = new AbortController();
@@ -48,6 +50,14 @@ function restore(directory = join(folder, 'new')): Promise<RestoredStore> {
 }
 
 describe('a snapshot', () => {
+  test('takes the place of a file, and of nothing else', async () => {
+    execFileSync('mkfifo', [file()]);
+    const before = await stat(file());
+    await expect(snapshotOf([['a', '1']])).rejects.toThrow(NotReplaceableError);
+    expect((await stat(file())).ino).toBe(before.ino);
+    expect(await readdir(folder)).toEqual(['snapshot']);
+  });
+
   test('comes back as another store with the same keys, values and leases', async () => {
     const binary = new Uint8Array([0xff, 0, 0x80]);
     const { written, lease } = await snapshotOf([
