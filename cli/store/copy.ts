@@ -1,6 +1,6 @@
 import { type MirrorProgress, mirror } from '../../kvstore/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
-import { defineOptions } from '../../runtime/options/index.ts';
+import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
 import { leaseSeconds } from './lease-seconds.ts';
@@ -41,6 +41,12 @@ export const storeCopy = defineCommand({
     const { clock, signal } = context;
     const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);
     await using stores = await openTwo(context, positionals, { createB: true, prefix: options.prefix });
+    // Of a store that was lost, or is another one than was meant.
+    if (options.overwrite && stores.statusOfA.keys === 0 && stores.statusOfB.keys !== 0)
+      throw new UsageError('A holds nothing, so that --overwrite would leave nothing in B', {
+        option: '--overwrite',
+        hint: 'is A the store that is meant?',
+      });
     using line = new ProgressLine(context);
     const log = createLogger(
       {

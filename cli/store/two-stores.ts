@@ -9,6 +9,7 @@ export interface TwoStores extends AsyncDisposable {
   readonly a: OpenStore;
   readonly b: OpenStore;
   readonly statusOfA: StoreStatus;
+  readonly statusOfB: StoreStatus;
 }
 
 /** Opens A and B, and makes sure that both answer and are not one; says so where that cannot be told. @throws {UsageError} */
@@ -35,7 +36,7 @@ export async function openTwo(
       );
   }
   const kept = stack.move();
-  return { a, b, statusOfA, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { a, b, statusOfA, statusOfB, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /**

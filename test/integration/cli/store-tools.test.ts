@@ -232,6 +232,18 @@ describeIf('moving a store', () => {
     expect((await run('store', 'list', '--store', url)).stdout.trim().split('\n')).toHaveLength(2);
   });
 
+  test('from one that holds nothing into one that holds something is refused when that would go', async () => {
+    const { url, store } = await served('b');
+    await store.put('k', '1');
+    const empty = await served('a');
+    expect(await run('store', 'copy', empty.url, url, '--once', '--overwrite')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('A holds nothing'),
+    });
+    expect(await run('store', 'copy', empty.url, url, '--once')).toMatchObject({ code: 1 });
+    expect(await store.get('k')).toBeDefined();
+  });
+
   test('under leases that end at once is a mistake of the caller', async () => {
     const { url } = await served('a');
     const copied = await run('store', 'copy', url, `embedded:${join(folder, 'b')}`, '--lease-ttl', '0s');
