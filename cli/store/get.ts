@@ -3,11 +3,11 @@ import { defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 import { revisionOption } from './revision-option.ts';
-import { jsonEntry, textOf } from './shown.ts';
+import { jsonEntry, shownLines, textOf } from './shown.ts';
 
 /** `isthmus store get KEY` */
 export const storeGet = defineCommand({
-  description: `Prints the value. Without such a key the exit code is 1.\n${storeDescription}`,
+  description: `Prints the value, on a terminal with \\xNN for control characters. Without such a key the exit code is 1.\n${storeDescription}`,
   options: defineOptions({ ...revisionOption, ...storeOptions, ...outputOptions }),
   positionals: { usage: 'KEY', min: 1, max: 1 },
   examples: [
@@ -28,7 +28,8 @@ export const storeGet = defineCommand({
     else {
       const text = textOf(entry.value);
       if (text === undefined) context.stderr('isthmus: The value is no text; it follows in base64\n');
-      context.stdout(`${text ?? Buffer.from(entry.value).toString('base64')}\n`);
+      const printed = text ?? Buffer.from(entry.value).toString('base64');
+      context.stdout(`${context.terminal ? shownLines(printed) : printed}\n`);
     }
     return 0;
   },

@@ -18,9 +18,14 @@ export function shownBytes(bytes: Uint8Array): string {
     return Array.from(bytes, (byte) =>
       byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCodePoint(byte) : hex(byte),
     ).join('');
-  return text.replaceAll(/[\p{Cc}\\]/gu, (character) =>
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]/gu, (character) =>
     character === '\\' ? '\\\\' : hex(character.codePointAt(0) ?? 0),
   );
+}
+
+/** A text as lines of a terminal: others write values, and must not move its cursor, colour it or turn its letters round. */
+export function shownLines(text: string): string {
+  return text.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => hex(character.codePointAt(0) ?? 0));
 }
 
 /** `{ key: text }`, or `{ keyBase64: … }` for bytes that are no text: a program gets back exactly what is stored. */
@@ -42,5 +47,6 @@ export function jsonEntry(entry: KeyValue, withValue: boolean): Readonly<Record<
 }
 
 function hex(code: number): string {
-  return `\\x${code.toString(16).padStart(2, '0')}`;
+  const digits = code.toString(16);
+  return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : `\\u{${digits}}`;
 }

@@ -4,7 +4,7 @@ import { ownStoreAddress } from '../../../cli/own-store.ts';
 import { addressFrom } from '../../../cli/store/named-store.ts';
 import { widest } from '../../../cli/store/check.ts';
 import { ProgressLine, progressBar } from '../../../cli/store/progress-line.ts';
-import { jsonBytes, jsonEntry, shownBytes } from '../../../cli/store/shown.ts';
+import { jsonBytes, jsonEntry, shownBytes, shownLines } from '../../../cli/store/shown.ts';
 import { formatBytes } from '../../../cli/store/status.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { UsageError } from '../../../runtime/options/index.ts';
@@ -54,9 +54,16 @@ describe('what is shown', () => {
     { bytes: 'cilium/state/ip/v1/default/10.1.2.3', text: 'cilium/state/ip/v1/default/10.1.2.3' },
     { bytes: 'grüße \u{1F600}', text: 'grüße \u{1F600}' },
     { bytes: 'a\nb\u001B[31m\\', text: String.raw`a\x0ab\x1b[31m\\` },
+    { bytes: 'a\u202Eb\u2028\u009Bc', text: String.raw`a\u{202e}b\u{2028}\x9bc` },
     { bytes: new Uint8Array([0x61, 0xff, 0x5c, 0]), text: String.raw`a\xff\x5c\x00` },
   ])('$text', ({ bytes, text }) => {
     expect(shownBytes(typeof bytes === 'string' ? Buffer.from(bytes) : bytes)).toBe(text);
+  });
+
+  test('a value on a terminal keeps its lines, and does nothing to it', () => {
+    expect(shownLines('{\n\t"a": "grüße\\n"\r\u001B[2J\u202E}\n')).toBe(
+      '{\n\t"a": "grüße\\n"\\x0d\\x1b[2J\\u{202e}}\n',
+    );
   });
 
   test('a program gets the very bytes, and leases in hex', () => {
