@@ -60,6 +60,11 @@ export async function withPeerFiles<V extends PeerServingValues>(options: V, clu
     throw new UsageError(`--peer-dir ${peerDir} belongs to the cluster ${own.name} (id ${own.id})`, {
       option: '--peer-dir',
     });
+  if (own.maxConnectedClusters !== cluster.maxConnectedClusters)
+    throw new UsageError(
+      `--peer-dir ${peerDir} belongs to a mesh of ${own.maxConnectedClusters} clusters, and this is to be one of ${cluster.maxConnectedClusters}`,
+      { option: '--max-connected-clusters', hint: `--max-connected-clusters ${own.maxConnectedClusters}` },
+    );
   const paths = peerPaths(peerDir);
   const { certFile, keyFile } = paths.certificate('server');
   return { ...options, certFile, keyFile, trustedCaFile: paths.trustedFile, usersFile: paths.usersFile };

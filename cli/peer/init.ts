@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { PeerFolder, readOwnMesh, renewOwn } from '../../clustermesh/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { clusterOptions, ownCluster } from '../cluster-options.ts';
@@ -29,7 +30,7 @@ export const peerInit = defineCommand({
       placeholder: 'NAME',
       help: 'One more name or address of the server, besides those of the endpoints; may be repeated',
     },
-    namespace: { type: 'string', default: 'kube-system', help: 'Kubernetes namespace of clustermesh-apiserver' },
+    namespace: { type: 'string', help: 'Kubernetes namespace of clustermesh-apiserver; kube-system unless given' },
     'ca-dir': {
       type: 'string',
       placeholder: 'DIR',
@@ -54,6 +55,11 @@ export const peerInit = defineCommand({
         option: '--peer-dir',
         hint: 'one folder holds what belongs to one cluster',
       });
+    if (before && before.maxConnectedClusters !== cluster.maxConnectedClusters)
+      throw new UsageError(`${options.peerDir} belongs to a mesh of ${before.maxConnectedClusters} clusters`, {
+        option: '--max-connected-clusters',
+        hint: `--max-connected-clusters ${before.maxConnectedClusters}, as in every cluster of that mesh`,
+      });
     const certificateLifetimeMs = options.certificateLifetimeMs ?? before?.certificateLifetimeMs ?? 90 * 24 * hour;
     const folder = await PeerFolder.create(
       options.peerDir,
@@ -64,10 +70,11 @@ export const peerInit = defineCommand({
         endpoints: options.endpoint.length > 0 ? options.endpoint : (before?.endpoints ?? []),
         enrolment: options.enrolment ?? before?.enrolment,
         extraNames: options.san.length > 0 ? options.san : (before?.extraNames ?? []),
-        namespace: options.namespace,
+        namespace: options.namespace ?? before?.namespace ?? 'kube-system',
         certificateLifetimeMs,
         authorityLifetimeMs: options.authorityLifetimeMs ?? before?.authorityLifetimeMs ?? 10 * 365 * 24 * hour,
-        authorityFolder: options.caDir ?? before?.authorityFolder,
+        // Whoever reads it later may be started elsewhere.
+        authorityFolder: options.caDir === undefined ? before?.authorityFolder : resolve(options.caDir),
       },
       context.clock,
     );

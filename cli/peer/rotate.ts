@@ -1,5 +1,5 @@
 import { exchangeWith, issueOwn, renewOwn } from '../../clustermesh/index.ts';
-import { defineOptions } from '../../runtime/options/index.ts';
+import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { commandLog, folderOption, openFolder } from './folder-option.ts';
 import { existingPeer } from './existing-peer.ts';
@@ -17,6 +17,12 @@ export const peerRotate = defineCommand({
   run: async (context, { options, positionals: [name] }) => {
     const folder = await openFolder(context, options);
     const { clock, signal } = context;
+    const { external } = folder.authority;
+    if (options.authority && external !== undefined)
+      throw new UsageError('--authority renews an authority of our own, and this cluster has one of somebody else’s', {
+        option: '--authority',
+        hint: `it is followed: replace tls.crt and tls.key in ${external}`,
+      });
     const log = commandLog(context);
     if (name === undefined)
       await folder.change(async () => {

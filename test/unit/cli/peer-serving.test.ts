@@ -52,6 +52,11 @@ describe('an apiserver with a folder of certificates', () => {
     { values: { peerDir: 'east', certFile: 'x' }, says: '--cert-file says what --peer-dir says already' },
     { values: { peerDir: 'east', usersFile: 'x' }, says: '--users-file says what --peer-dir says already' },
     { values: { peerDir: 'nowhere' }, says: 'is no folder of certificates and peers' },
+    {
+      values: { peerDir: 'east' },
+      own: { ...cluster, maxConnectedClusters: 511 as const },
+      says: 'belongs to a mesh of 255 clusters, and this is to be one of 511',
+    },
     { values: { peerDir: 'east' }, own: { ...cluster, clusterId: 2 }, says: 'belongs to the cluster east (id 1)' },
   ])('is refused with $values', async ({ values, own = cluster, says }) => {
     const peerDir = values.peerDir === undefined ? undefined : join(root, values.peerDir);

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
 import { runCommandLine } from '../../../cli/run.ts';
@@ -102,4 +102,39 @@ test.each(['0s', '721h', '9999999999h'])('isthmus peer invite --valid-for %s is 
   expect(code).toBe(2);
   expect(err).toContain('720h at most');
   expect(await east.folder.invitations()).toEqual([]);
+});
+
+describe('isthmus peer init once more', () => {
+  const again = (words: readonly string[]): ReturnType<typeof peer> =>
+    peer(east, ['init', '--cluster-name', 'east', '--cluster-id', '1', ...words]);
+
+  test('changes what is given and leaves the rest', async () => {
+    expect((await again(['--namespace', 'cilium'])).code).toBe(0);
+    expect((await again(['--san', 'store.example'])).code).toBe(0);
+    const server = await east.folder.certificate('server');
+    expect(server?.names).toEqual(
+      expect.arrayContaining(['DNS:clustermesh-apiserver.cilium.svc', 'DNS:store.example']),
+    );
+  });
+
+  test('does not make another mesh of it', async () => {
+    expect(await again(['--max-connected-clusters', '511'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('belongs to a mesh of 255 clusters'),
+    });
+  });
+
+  test('with the authority of somebody else finds it from wherever it is started, and does not renew that', async () => {
+    const issuer = new TestAuthority('issuer');
+    const directory = join(root, 'issuer');
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'tls.crt'), issuer.cert);
+    writeFileSync(join(directory, 'tls.key'), issuer.key);
+    expect((await again(['--ca-dir', relative(process.cwd(), directory)])).code).toBe(0);
+    expect(readFileSync(east.folder.paths.ownFile, 'utf8')).toContain(JSON.stringify(directory));
+    expect(await peer(east, ['rotate', '--authority'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(`replace tls.crt and tls.key in ${directory}`),
+    });
+  });
 });
