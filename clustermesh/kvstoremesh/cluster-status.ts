@@ -1,4 +1,3 @@
-import { UnavailableError } from '../../kvstore/index.ts';
 import { configStatus, hintFor, neverFailed } from '../remote/index.ts';
 import type { Resource } from '../wire/index.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
@@ -12,8 +11,7 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
   const { heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
   const ready = isWell(cluster, conflict);
   const failure = ready ? undefined : (failureOf(cluster) ?? conflict);
-  const hint =
-    failure === undefined ? undefined : hintFor(cluster.misread ?? failures.last ?? new UnavailableError(''));
+  const hint = failure === undefined ? undefined : hintOf(cluster, failure === conflict);
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
   const refused = reflectors.flatMap(({ resource, refusals }) =>
     [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
@@ -49,6 +47,11 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
     ...(failure === undefined ? {} : { failure }),
     ...(hint === undefined ? {} : { hint }),
   };
+}
+
+function hintOf({ misread, failures, health }: MirroredCluster, isConflict: boolean): string | undefined {
+  if (isConflict) return hintFor({ code: 'CLUSTERMESH_ID_CONFLICT' });
+  return hintFor(misread ?? failures.last, health);
 }
 
 function failureOf(cluster: MirroredCluster): string | undefined {

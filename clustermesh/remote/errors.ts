@@ -1,3 +1,5 @@
+import type { StoreHealth } from '../../kvstore/index.ts';
+
 /** Another store answers at the remote's address: nothing that it lists says what is gone before its marks are there. */
 export class StoreChangedError extends Error {
   readonly code = 'CLUSTERMESH_STORE_CHANGED';
@@ -61,8 +63,12 @@ export class ConfigChangedError extends Error {
   }
 }
 
-/** What an operator can do about a failure; undefined when waiting is all. */
-export function hintFor(error: unknown): string | undefined {
+/**
+ * What an operator can do about a failure; undefined when waiting is all.
+ * @param store what it says of itself, where it does not answer and nothing else has failed
+ */
+export function hintFor(error: unknown, store?: Pick<StoreHealth, 'distrusted'>): string | undefined {
+  if (error === undefined) return hintFor({ code: store?.distrusted ? 'TLS_PEER' : 'KVSTORE_UNAVAILABLE' });
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   switch (code) {
     case 'KVSTORE_PERMISSION_DENIED':

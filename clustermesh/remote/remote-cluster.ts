@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { linear, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import { type Store, type StoreHealth, UnavailableError } from '../../kvstore/index.ts';
+import type { Store, StoreHealth } from '../../kvstore/index.ts';
 import { AddressRules, OwnSpace } from '../acceptance/index.ts';
 import { type PeerConfig, type PeerPolicy, parsePeerPolicy } from '../peers/index.ts';
 import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
@@ -214,7 +214,7 @@ export class RemoteCluster implements Rememberable {
         ? undefined
         : ownFailure === undefined
           ? 'isthmus status of the kvstoremesh says more; what is known stays in use'
-          : hintFor(this.#failure ?? new UnavailableError(''));
+          : hintFor(this.#failure, health);
     return statusOf({
       name: this.name,
       ready,

@@ -11,6 +11,8 @@ export interface StoreHealth {
   readonly endpoint: string;
   /** The last failure, in words; absent while connected. */
   readonly error?: string;
+  /** That failure was one of trust: certificates, not the way to it. */
+  readonly distrusted?: true;
   /** Clock time (ms) since when it cannot be reached; absent while connected. */
   readonly lostSinceMs?: number;
   readonly reconnections: number;

@@ -58,7 +58,11 @@ export function refuseConflict(
     );
   const named = known.peers.find((peer) => peer.name === name);
   if (named)
-    throw refuse('NAME_TAKEN', `${name} is a peer already (id ${named.id})`, `isthmus peer leave ${name} ends that`);
+    throw refuse(
+      'NAME_TAKEN',
+      `${name} is a peer already${named.id === 0 ? '' : ` (id ${named.id})`}`,
+      `isthmus peer leave ${name} ends that`,
+    );
   const numbered = known.peers.find((peer) => peer.id === id);
   if (numbered) throw refuse('ID_TAKEN', `Cluster id ${id} is that of the peer ${numbered.name}`);
   const invited = known.invitations?.find((one) => one.clusterId === id && one.name !== name);

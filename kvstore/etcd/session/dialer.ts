@@ -79,7 +79,7 @@ export class Dialer {
 
   /** What time alone does not cure is told, once until the store answers again. */
   #warnOfTrust(failure: UnavailableError): void {
-    if (!(failure.cause instanceof TlsPeerError || failure.cause instanceof TlsFileError)) return;
+    if (!isOfTrust(failure)) return;
     if (this.#warned === failure.message) return;
     this.#warned = failure.message;
     this.#options.log.warn('Store is not connected to for want of trust', {
@@ -87,6 +87,11 @@ export class Dialer {
       [fields.hint]: 'the files are read again for every attempt: replace the one that is named',
     });
   }
+}
+
+/** Whether certificates are the reason. */
+export function isOfTrust({ cause }: Error): boolean {
+  return cause instanceof TlsPeerError || cause instanceof TlsFileError;
 }
 
 /** Several addresses of one name fail as an `AggregateError` without a message of its own. */

@@ -14,7 +14,7 @@ import { type Method, type ResponseHeader, decode, encodeFrame, methods } from '
 import type { Room } from '../http2/index.ts';
 import type { CallStream } from './call-stream.ts';
 import { Connection } from './connection.ts';
-import { Dialer } from './dialer.ts';
+import { Dialer, isOfTrust } from './dialer.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { RequestLimiter } from './limiter.ts';
 import type { EtcdSessionOptions } from './options.ts';
@@ -93,6 +93,7 @@ export class EtcdSession implements AsyncDisposable {
       ...(this.#storeId === undefined ? {} : { storeId: this.#storeId }),
       ...(this.#lastContactMs === undefined ? {} : { lastContactMs: this.#lastContactMs }),
       ...(error ? { error: error.message } : {}),
+      ...(error && isOfTrust(error) ? { distrusted: true } : {}),
       ...(connected || this.#lostSinceMs === undefined ? {} : { lostSinceMs: this.#lostSinceMs }),
     };
   }

@@ -1,3 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { etcdRemoteStores } from '../../../agent/index.ts';
 import {
@@ -14,6 +19,7 @@ import { systemClock as clock } from '../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../runtime/log/index.ts';
 import { Random } from '../../../runtime/random/index.ts';
 import { type ServedEngine, serveEngine } from '../../support/served-engine.ts';
+import { TestAuthority } from '../../support/certificates.ts';
 import { type TcpProxy, startTcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 import { RemoteWriter } from '../../unit/clustermesh/remote/support.ts';
@@ -24,7 +30,9 @@ let served: ServedEngine;
 let proxy: TcpProxy;
 let writer: RemoteWriter;
 
-/** An agent's side that reads `west` at a port. */
+const at = (port: number): string => `endpoints: ["http://127.0.0.1:${port}"]\n`;
+
+/** An agent's side that reads `west` by a configuration. */
 class Reader implements AsyncDisposable {
   readonly view = createMeshView({ ownCluster: 'east' });
   readonly services = new ServiceTable({ ownCluster: 'east' });
@@ -35,10 +43,9 @@ class Reader implements AsyncDisposable {
   readonly #controller = new AbortController();
   readonly #running: Promise<void>;
 
-  constructor(port: number) {
+  constructor(text: string) {
     const { signal } = this.#controller;
     async function* events(): AsyncGenerator<PeerEvent, void, void> {
-      const text = `endpoints: ["http://127.0.0.1:${port}"]\n`;
       yield { type: 'add', config: { cluster: 'west', path: 'west', text, hash: '1' } };
       yield { type: 'listed' };
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
@@ -73,7 +80,7 @@ class Reader implements AsyncDisposable {
 }
 
 async function freshlyRead(): Promise<string[]> {
-  await using reader = new Reader(served.port);
+  await using reader = new Reader(at(served.port));
   await reader.ready();
   return reader.known();
 }
@@ -102,7 +109,7 @@ test('a remote cluster over the wire loses nothing by cuts, and nothing by a los
   await writer.everything();
   await writer.heartbeat(clock.now());
   for (let i = 0; i < 100; i++) await change();
-  await using reader = new Reader(proxy.port);
+  await using reader = new Reader(at(proxy.port));
   await reader.ready();
   expect(reader.known()).toEqual(await freshlyRead());
 
@@ -131,4 +138,24 @@ test('a remote cluster over the wire loses nothing by cuts, and nothing by a los
   expect(reader.status()).not.toHaveProperty('lease-lost');
   expect(reader.known()).toEqual(await freshlyRead());
   expect(reader.known()).not.toEqual(before);
+});
+
+test('of a remote cluster that shows a certificate of somebody else’s the hint is of certificates, not of the network', async () => {
+  const server = createServer(new TestAuthority('another').issue({ commonName: 'store' }), (socket) =>
+    socket.on('error', () => undefined).end(),
+  );
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const folder = mkdtempSync(join(tmpdir(), 'isthmus-remote-'));
+  try {
+    const ca = join(folder, 'ca.crt');
+    writeFileSync(ca, new TestAuthority('ours').cert);
+    const { port } = server.address() as AddressInfo;
+    await using reader = new Reader(`endpoints: ["https://127.0.0.1:${port}"]\ntrusted-ca-file: ${ca}\n`);
+    await until(() => reader.status()?.failure?.includes('is not trusted') === true);
+    expect(reader.status()?.hint).toBe('isthmus troubleshoot shows both certificates');
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
