@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, statSync, watch } from 'node:fs';
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import type { PeerEvent } from './peer-config.ts';
@@ -73,6 +73,8 @@ class Doorbell implements Disposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   #watcher: FSWatcher | undefined;
+  /** Which directory is watched: one that took its place under the same name is another. */
+  #inode: bigint | undefined;
   #pressed = false;
   #wake: (() => void) | undefined;
 
@@ -84,7 +86,11 @@ class Doorbell implements Disposable {
 
   /** Begins to watch, unless it does already. The directory may appear later: the next look tries again. */
   follow(directory: string, log: Logger): void {
-    if (this.#watcher) return;
+    const inode = inodeOf(directory);
+    if (this.#watcher && inode === this.#inode) return;
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    this.#inode = inode;
     const dismiss = (watcher: FSWatcher | undefined): void => {
       watcher?.close();
       if (this.#watcher === watcher) this.#watcher = undefined;
@@ -130,4 +136,13 @@ class Doorbell implements Disposable {
     this.#pressed = true;
     this.#wake?.();
   };
+}
+
+/** Undefined for what is not there, or cannot be looked at. */
+function inodeOf(path: string): bigint | undefined {
+  try {
+    return statSync(path, { bigint: true }).ino;
+  } catch {
+    return undefined;
+  }
 }

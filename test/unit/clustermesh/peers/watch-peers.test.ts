@@ -109,6 +109,31 @@ describe('the directory of remote clusters', () => {
     expect((await events.next()).done).toBe(true);
   });
 
+  test('is watched on when another directory takes its place', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    const controller = new AbortController();
+    const clock = new VirtualClock();
+    const shown: string[] = [];
+    const following = (async () => {
+      const options = { directory, ownCluster: 'east', clock, log: silentLogger };
+      for await (const event of watchPeers(options, controller.signal))
+        shown.push(event.type === 'add' ? `add ${event.config.cluster}` : event.type);
+    })();
+    await until(() => shown.includes('listed'));
+    await rm(directory, { recursive: true });
+    await mkdir(directory);
+    await writeFile(join(directory, 'west'), yaml('west-2'));
+    await until(
+      () => shown.filter((one) => one === 'add west').length === 2,
+      () => clock.advance(30_000).then(() => sleep(5)),
+    );
+    // Nobody has to wait for the next look.
+    await writeFile(join(directory, 'north'), yaml('north'));
+    await until(() => shown.includes('add north'));
+    controller.abort();
+    await following;
+  });
+
   test('does not lose a cluster whose file is written in place, however often it is looked at meanwhile', async () => {
     const path = join(directory, 'west');
     await writeFile(path, yaml('west'));
