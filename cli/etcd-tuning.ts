@@ -7,7 +7,7 @@ export const etcdTuningOptions = defineOptions({
   'kvstore-opt': {
     type: 'list',
     placeholder: 'NAME=VALUE',
-    help: 'How an etcd is used: etcd.qps (20), etcd.bootstrapQps, etcd.maxInflight, etcd.limit, etcd.keepaliveHeartbeat, etcd.keepaliveTimeout, etcd.operationTimeout',
+    help: 'How an etcd is used: etcd.qps, etcd.bootstrapQps, etcd.maxInflight, etcd.limit, etcd.keepaliveHeartbeat, etcd.keepaliveTimeout, etcd.operationTimeout',
   },
 });
 
@@ -23,6 +23,12 @@ export function etcdTuning(said: readonly string[], defaults: readonly string[] 
 
 /** Who publishes a whole cluster, or many, does so at once when it starts; afterwards the limit for steady times holds. */
 export const publisherDefaults: readonly string[] = ['etcd.bootstrapQps=10000'];
+
+/**
+ * As Cilium's kvstoremesh is deployed (clustermesh-behaviour §5): it writes the changes of all remote clusters, which is far more than
+ * the 20 requests a second of a process that writes its own.
+ */
+export const copierDefaults: readonly string[] = [...publisherDefaults, 'etcd.qps=100', 'etcd.maxInflight=10'];
 
 /** The same without the limit for starting up: for stores that are only read. */
 export function steady({ limits, ...rest }: EtcdTuning): EtcdTuning {

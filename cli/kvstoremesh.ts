@@ -14,7 +14,7 @@ import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
-import { etcdTuning, etcdTuningOptions, onceReady, publisherDefaults, steady } from './etcd-tuning.ts';
+import { copierDefaults, etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -111,7 +111,7 @@ export const kvstoremesh = defineCommand({
     const address = ownStoreAddress(options);
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
-    const tuning = etcdTuning(options.kvstoreOpt, publisherDefaults);
+    const tuning = etcdTuning(options.kvstoreOpt, copierDefaults);
     await using daemon = await openDaemon(context, options, 'kvstoremesh');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };

@@ -33,6 +33,11 @@ export interface CacheWriterOptions {
 /** etcd's `--max-txn-ops` is 128, and Consul counts conditions, too; its `--max-request-bytes` is 1.5 MiB. */
 const maxOperations = 120;
 const maxBytes = 1 << 20;
+/**
+ * As long as so many transactions are under way, another one goes only when it is full. A store that is asked slowly (`etcd.qps`)
+ * would otherwise have many small ones waiting in a row, each with a late change in it, while what comes next waits behind them.
+ */
+const whileSmall = 2;
 const backoff = exponential({ firstMs: 50, maxMs: 5_000 });
 
 /** One call of {@link CacheWriter.write}. */
@@ -103,6 +108,7 @@ export class CacheWriter {
   #pump(): void {
     const { concurrency = 16 } = this.#options;
     while (this.#inFlight < concurrency) {
+      if (this.#inFlight >= whileSmall && this.#queue.length - this.#next < maxOperations) return;
       const part = this.#take();
       if (part.length === 0) return;
       this.#inFlight += 1;

@@ -8,12 +8,13 @@ import {
   encodeClusterConfig,
   encodeTime,
   syncedKey,
+  syncedPrefix,
 } from '../wire/index.ts';
 import type { CacheStep, CacheWriter } from './cache-writer.ts';
 import { cachedConfig, cachedResources } from './cached-config.ts';
 
 export interface LocalMarksDeps {
-  readonly local: Pick<Store, 'get'>;
+  readonly local: Pick<Store, 'get' | 'list'>;
   readonly writer: CacheWriter;
   readonly clock: Clock;
 }
@@ -61,10 +62,14 @@ export class LocalMarks {
   /** Writes again, now and then, what others have removed or changed. */
   async repairForever(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await this.#deps.clock.sleep(repairMs, signal);
+      // 255 clusters that came at once do not look at once.
+      await this.#deps.clock.sleep(repairMs * (0.5 + Math.random()), signal);
+      const present = new Set<string>();
+      for await (const { entries } of this.#deps.local.list(syncedPrefix(this.#cluster), { signal }))
+        for (const { key } of entries) present.add(toText(key));
       const steps: CacheStep[] = [];
       for (const resource of this.#canaries)
-        if (!(await this.#deps.local.get(this.#canaryKey(resource), { signal }))) steps.push(this.#canary(resource));
+        if (!present.has(syncedKey(this.#cluster, resource, 'cache'))) steps.push(this.#canary(resource));
       if (steps.length > 0) await this.#deps.writer.atomically(steps, signal);
       if (this.#config) await this.publishConfig(this.#config, signal);
     }

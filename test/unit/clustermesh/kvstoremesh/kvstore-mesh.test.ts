@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { clusterConfigKey } from '../../../../clustermesh/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { Rig } from './support.ts';
 
@@ -184,6 +185,17 @@ describe('kvstoremesh', () => {
     await remote.config({ syncedCanaries: false });
     await rig.until(() => mesh.clusters()[0]?.ready === true, 1000);
     expect(await rig.copies()).toHaveLength(5);
+  });
+
+  test('writes again what somebody removed of its canaries and configuration', async () => {
+    await rig.remote().everything();
+    await copied();
+    const before = Object.keys(await rig.held('cilium/synced/'));
+    for (const key of before.slice(0, 3)) await rig.look.delete(key);
+    await rig.look.delete(clusterConfigKey('west'));
+    await rig.pass(480_000);
+    await rig.until(async () => (await rig.held())[clusterConfigKey('west')] !== undefined);
+    expect(Object.keys(await rig.held('cilium/synced/'))).toEqual(before);
   });
 
   test('leaves what a restart finds in place, writes only what differs, and removes what has gone', async () => {
