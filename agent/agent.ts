@@ -148,6 +148,7 @@ export class Agent implements RunningAgent {
       loop: this.#loop,
       changed: this.#changed,
       localListed: () => this.#local.listed(),
+      known: () => this.#remotes.known && this.#local.waitingFor().length === 0,
       waitingFor: () => this.#waitingFor(),
       clock,
       log,

@@ -9,6 +9,8 @@ export interface StartupDeps {
   readonly changed: Condition;
   /** True once the own cluster's sets were listed. */
   readonly localListed: () => boolean;
+  /** Nothing is missing. */
+  readonly known: () => boolean;
   /** What is missing before everything is known. */
   readonly waitingFor: () => readonly string[];
   readonly clock: Clock;
@@ -57,8 +59,7 @@ export class Startup {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { changed, localListed, waitingFor, loop, clock, log, syncTimeoutMs } = this.#deps;
-    const known = (): boolean => waitingFor().length === 0;
+    const { changed, localListed, known, waitingFor, loop, clock, log, syncTimeoutMs } = this.#deps;
     const started = clock.monotonicMs();
     if (!this.#fresh) {
       await changed.until(localListed, signal);

@@ -24,13 +24,15 @@ export interface KeepDeps {
   readonly remembered: Pick<RememberedClusters, 'save' | 'confirm' | 'forget'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether there is nothing more urgent; while it says false, only the end of the following writes. */
+  readonly mayWrite?: () => boolean;
 }
 
 const lookMs = 2000;
 const confirmMs = 60_000;
-/** What takes long, waiting for other clusters' files included, is done seldom: a twentieth of the time goes into it. */
-const restFactor = 20;
-const longestRestMs = 120_000;
+/** What takes long, waiting for other clusters' files included, is done seldom: a fortieth of the time goes into it. */
+const restFactor = 40;
+const longestRestMs = 240_000;
 
 /**
  * Keeps what is remembered of one cluster in step with what is known of it, until `signal` aborts; then once more. Looks
@@ -43,7 +45,7 @@ export async function keepRemembered(cluster: Rememberable, deps: KeepDeps, sign
   } catch (error) {
     if (!isAbort(error, signal)) throw error;
   }
-  await keeper.look();
+  await keeper.look({ last: true });
 }
 
 class Keeper {
@@ -63,9 +65,9 @@ class Keeper {
   }
 
   /** Returns the pause until the next look. */
-  async look(): Promise<number> {
+  async look({ last = false } = {}): Promise<number> {
     const { name, clusterId, known, current } = this.#cluster;
-    const { remembered, clock, log } = this.#deps;
+    const { remembered, clock, log, mayWrite = () => true } = this.#deps;
     const started = clock.monotonicMs();
     try {
       if (clusterId !== undefined && this.#id !== clusterId) {
@@ -75,8 +77,9 @@ class Keeper {
       }
       if (this.#cluster.withdrawn && !this.#forgotten) await remembered.forget(name);
       this.#forgotten = this.#cluster.withdrawn === true;
-      if (known && this.#saved !== this.#cluster.changes) await this.#save();
-      else if (known && current && started - this.#trueAtMs >= confirmMs) await this.#confirm();
+      if (known && this.#saved !== this.#cluster.changes) {
+        if (last || mayWrite()) await this.#save();
+      } else if (known && current && started - this.#trueAtMs >= confirmMs) await this.#confirm();
       this.#failures = 0;
     } catch (error) {
       if (this.#failures++ === 0)

@@ -47,6 +47,9 @@ interface Member {
   running: Promise<void>;
 }
 
+/** For so long the files of what is remembered wait for clusters that are not yet read. */
+const startMs = 60_000;
+
 /** All remote clusters of one agent, as the configuration directory lists them. */
 export class RemoteClusters {
   readonly #options: RemoteClustersOptions;
@@ -54,12 +57,14 @@ export class RemoteClusters {
   readonly #ids: ClusterIds;
   readonly #slots: SyncSlots;
   readonly #members = new Map<string, Member>();
+  readonly #startedMs: number;
   #listed = false;
   readonly #change = new Condition();
 
   constructor(options: RemoteClustersOptions, deps: RemoteClustersDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#startedMs = deps.clock.monotonicMs();
     this.#ids = new ClusterIds(options.own.clusterId);
     this.#slots = new SyncSlots({
       clock: deps.clock,
@@ -92,8 +97,10 @@ export class RemoteClusters {
   /** What is still to be read before anything may be judged gone; empty: everything of every configured cluster is known. */
   waitingFor(): string[] {
     if (!this.#listed) return ['the list of remote clusters'];
-    return this.statuses()
-      .filter(({ known }) => !known)
+    return [...this.#members.values()]
+      .filter(({ cluster }) => !cluster.known)
+      .map(({ cluster }) => cluster.status())
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map(({ name, synced, config, connected }) => {
         const missing = Object.entries(synced)
           .filter(([, done]) => !done)
@@ -101,6 +108,13 @@ export class RemoteClusters {
         if (!connected) return `cluster ${name} (no connection)`;
         return `cluster ${name} (${config.retrieved ? missing.join(', ') : 'its configuration'})`;
       });
+  }
+
+  /** Whether {@link waitingFor} is empty. */
+  get known(): boolean {
+    if (!this.#listed) return false;
+    for (const { cluster } of this.#members.values()) if (!cluster.known) return false;
+    return true;
   }
 
   /**
@@ -115,7 +129,7 @@ export class RemoteClusters {
 
   /** Settles when {@link waitingFor} is empty. @throws the signal's reason when it aborts first. */
   async synced(signal: AbortSignal): Promise<void> {
-    if (this.waitingFor().length > 0) await this.#change.until(() => this.waitingFor().length === 0, signal);
+    await this.#change.until(() => this.known, signal);
   }
 
   async #add(config: PeerConfig, signal: AbortSignal): Promise<void> {
@@ -167,7 +181,11 @@ export class RemoteClusters {
         log.error('Following a remote cluster ended', { [fields.cluster]: cluster.name, [fields.error]: error });
     };
     const following = cluster.run(config, controller.signal).catch(ended);
-    const keeping = remembered && keepRemembered(cluster, { remembered, clock, log }, controller.signal).catch(ended);
+    // An agent that starts has better things to do than to write hundreds of files, but one cluster that cannot be reached
+    // does not keep it from that.
+    const mayWrite = (): boolean => this.known || clock.monotonicMs() - this.#startedMs >= startMs;
+    const keeping =
+      remembered && keepRemembered(cluster, { remembered, clock, log, mayWrite }, controller.signal).catch(ended);
     const running = Promise.all([following, keeping]).then(() => undefined);
     return { controller, running };
   }

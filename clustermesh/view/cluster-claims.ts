@@ -27,6 +27,11 @@ export class ClusterClaims {
     return this.#scopes.get(cluster);
   }
 
+  /** Of everything that speaks for a cluster. */
+  scopesOf(cluster: string): number[] {
+    return [...this.#scopes.values()].filter((scope) => this.at(scope).origin.cluster === cluster);
+  }
+
   at(scope: number): Claims {
     const claims = this.#all[scope];
     if (!claims) throw new RangeError(`There is no cluster number ${scope}`);

@@ -183,9 +183,7 @@ export class IpTable implements IndexedRows {
 
   /** What a cluster says, whether it wins or not. */
   *saidBy(cluster: string): Generator<IpRecord, void, void> {
-    for (let row = 0; row < this.#rows; row++)
-      if (((this.#kind[row] as number) & used) !== 0 && this.#originAt(row).cluster === cluster)
-        yield this.#record(row);
+    for (const scope of this.#claims.scopesOf(cluster)) for (const row of this.#rowsOf(scope)) yield this.#record(row);
   }
 
   /** What a cluster claims against the rules. Each host is asked for once. */

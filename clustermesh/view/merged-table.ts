@@ -16,6 +16,8 @@ interface Claim<V> {
 export class MergedTable<K, V> {
   readonly #winners = new Map<K, Claim<V>>();
   readonly #losers = new Map<K, Claim<V>[]>();
+  /** By the name of a cluster, what it claims, whether it wins or not: what one of 255 says is asked for again and again. */
+  readonly #claimed = new Map<string, Set<K>>();
   readonly #ownCluster: string;
   readonly #versions: VersionSource;
   readonly #log: ChangeLog<K>;
@@ -60,6 +62,7 @@ export class MergedTable<K, V> {
     const claim = winner && this.#claimOf(winner, key, origin);
     if (claim && this.#same(claim.record, record)) return;
     const next: Claim<V> = { record, origin, order: ++this.#order };
+    if (!claim) this.#note(origin.cluster, key);
     if (!winner || winner === claim || this.#beats(next, winner)) {
       if (claim && winner !== claim) this.#forget(key, claim);
       if (winner && winner !== claim) this.#waits(key, winner);
@@ -76,18 +79,18 @@ export class MergedTable<K, V> {
     const winner = this.#winners.get(key);
     const claim = winner && this.#claimOf(winner, key, origin);
     if (!claim) return false;
-    if (claim !== winner) {
-      this.#forget(key, claim);
-      return true;
+    if (claim !== winner) this.#forget(key, claim);
+    else {
+      const heir = this.#losers.get(key)?.reduce((best, other) => (this.#beats(other, best) ? other : best));
+      if (heir) {
+        this.#forget(key, heir);
+        this.#winners.set(key, heir);
+      } else {
+        this.#winners.delete(key);
+      }
+      this.#log.record(this.#versions.next(), key);
     }
-    const heir = this.#losers.get(key)?.reduce((best, other) => (this.#beats(other, best) ? other : best));
-    if (heir) {
-      this.#forget(key, heir);
-      this.#winners.set(key, heir);
-    } else {
-      this.#winners.delete(key);
-    }
-    this.#log.record(this.#versions.next(), key);
+    this.#unnote(origin.cluster, key);
     return true;
   }
 
@@ -99,17 +102,34 @@ export class MergedTable<K, V> {
 
   /** Keys that `origin` claims, whether it wins them or not. The caller may remove each one as it comes. */
   *claimedBy(origin: Origin): Iterable<K> {
-    for (const [key, claim] of this.#winners) if (sameClaimant(claim.origin, origin)) yield key;
-    for (const [key, claims] of this.#losers) if (claims.some((claim) => sameClaimant(claim.origin, origin))) yield key;
+    for (const key of this.#claimed.get(origin.cluster) ?? [])
+      for (const claim of this.#claimsOf(key)) if (sameClaimant(claim.origin, origin)) yield key;
   }
 
   /** What `cluster` says at this moment, whether it wins or not. */
   saidBy(cluster: string): V[] {
     const said: V[] = [];
-    for (const { origin, record } of this.#winners.values()) if (origin.cluster === cluster) said.push(record);
-    for (const claims of this.#losers.values())
-      for (const { origin, record } of claims) if (origin.cluster === cluster) said.push(record);
+    for (const key of this.#claimed.get(cluster) ?? [])
+      for (const { origin, record } of this.#claimsOf(key)) if (origin.cluster === cluster) said.push(record);
     return said;
+  }
+
+  #claimsOf(key: K): readonly Claim<V>[] {
+    const winner = this.#winners.get(key);
+    const others = this.#losers.get(key);
+    return winner === undefined ? [] : others === undefined ? [winner] : [winner, ...others];
+  }
+
+  #note(cluster: string, key: K): void {
+    const keys = this.#claimed.get(cluster);
+    if (keys) keys.add(key);
+    else this.#claimed.set(cluster, new Set([key]));
+  }
+
+  #unnote(cluster: string, key: K): void {
+    if (this.#claimsOf(key).some(({ origin }) => origin.cluster === cluster)) return;
+    const keys = this.#claimed.get(cluster);
+    if (keys?.delete(key) && keys.size === 0) this.#claimed.delete(cluster);
   }
 
   #claimOf(winner: Claim<V>, key: K, origin: Origin): Claim<V> | undefined {

@@ -1,4 +1,5 @@
 import { type IpAddress, type Prefix } from '../../values/ip/index.ts';
+import { sharedText } from '../../values/text/index.ts';
 import { type GoJson, goJson, stringMap, struct } from './go-json.ts';
 import { nodeKey } from './keys.ts';
 import { type Encoded, ObjectReader, maskOf } from './object-reader.ts';
@@ -47,7 +48,7 @@ export function decodeNode(key: string, value: Encoded, origin?: RemoteOrigin): 
   const reader = ObjectReader.parse(key, value);
   const record: NodeRecord = {
     name: reader.text('Name'),
-    cluster: reader.text('Cluster'),
+    cluster: sharedText(reader.text('Cluster')),
     clusterId: reader.uint('ClusterID', 32),
     addresses: reader.list('IPAddresses', addressOf).filter((address) => address !== undefined),
     podCidrs: [
@@ -58,7 +59,7 @@ export function decodeNode(key: string, value: Encoded, origin?: RemoteOrigin): 
     ],
     healthIps: present(reader.ip('IPv4HealthIP'), reader.ip('IPv6HealthIP')),
     ingressIps: present(reader.ip('IPv4IngressIP'), reader.ip('IPv6IngressIP')),
-    source: reader.text('Source'),
+    source: sharedText(reader.text('Source')),
     encryptionKey: reader.uint('EncryptionKey', 8),
     labels: reader.has('Labels') ? reader.textMap('Labels') : null,
     annotations: reader.has('Annotations') ? reader.textMap('Annotations') : null,
@@ -77,7 +78,7 @@ export function decodeNode(key: string, value: Encoded, origin?: RemoteOrigin): 
 /** Very old releases spelled the type `AddressType`. An entry without an address is dropped, as Cilium does. */
 function addressOf(item: ObjectReader): NodeAddress | undefined {
   const ip = item.ip('IP');
-  return ip === '' ? undefined : { type: item.text('Type') || item.text('AddressType'), ip };
+  return ip === '' ? undefined : { type: sharedText(item.text('Type') || item.text('AddressType')), ip };
 }
 
 function cidr(prefix: Prefix | undefined): GoJson {

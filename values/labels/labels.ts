@@ -1,3 +1,5 @@
+import { sharedText } from '../text/index.ts';
+
 /** Kubernetes labels: key → value. */
 export type Labels = Readonly<Record<string, string>>;
 
@@ -33,7 +35,7 @@ export function parseLabel(text: string): Label {
   if (text.startsWith('$')) return { source: 'reserved', ...keyAndValue(text.slice(1), true) };
   const colon = text.indexOf(':');
   if (colon >= 0) {
-    const source = text.slice(0, colon) || 'unspec';
+    const source = sharedText(text.slice(0, colon)) || 'unspec';
     return { source, ...keyAndValue(text.slice(colon + 1), source === 'reserved') };
   }
   if (text.startsWith('reserved.')) return { source: 'reserved', ...keyAndValue(text.slice('reserved.'.length), true) };
@@ -42,9 +44,9 @@ export function parseLabel(text: string): Label {
 
 function keyAndValue(text: string, reserved: boolean): { key: string; value: string } {
   const equals = text.indexOf('=');
-  if (equals < 0) return { key: text, value: '' };
-  if (equals === 0 && reserved) return { key: text.slice(1), value: '' };
-  return { key: text.slice(0, equals), value: text.slice(equals + 1) };
+  if (equals < 0) return { key: sharedText(text), value: '' };
+  if (equals === 0 && reserved) return { key: sharedText(text.slice(1)), value: '' };
+  return { key: sharedText(text.slice(0, equals)), value: sharedText(text.slice(equals + 1)) };
 }
 
 /** Order of Go's string comparison: by UTF-8 bytes, not by UTF-16 units. */

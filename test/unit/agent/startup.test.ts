@@ -36,6 +36,7 @@ function begin(fresh: boolean): Startup {
     },
     changed,
     localListed: () => localListed,
+    known: () => missing.length === 0,
     waitingFor: () => missing,
     clock,
     log: createLogger({

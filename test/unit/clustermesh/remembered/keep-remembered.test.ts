@@ -9,7 +9,7 @@ const content: ClusterContent = { config: westConfig, kinds: [] };
 function keeping() {
   const clock = new VirtualClock();
   const calls: string[] = [];
-  const state = { tookMs: 0, fails: false };
+  const state = { tookMs: 0, fails: false, mayWrite: true };
   const cluster = {
     name: 'west',
     clusterId: undefined as number | undefined,
@@ -29,7 +29,7 @@ function keeping() {
     forget: () => Promise.resolve(void calls.push('forget')),
   };
   const controller = new AbortController();
-  const running = keepRemembered(cluster, { remembered, clock, log: silentLogger }, controller.signal);
+  const running = keepRemembered(cluster, { remembered, clock, log: silentLogger, mayWrite: () => state.mayWrite }, controller.signal);
   const pass = async (ms: number): Promise<string[]> => {
     for (let left = ms; left > 0; left -= 1000) {
       await clock.advance(Math.min(1000, left));
@@ -54,6 +54,15 @@ describe('keeping what is known of a cluster', () => {
   };
   afterEach(async () => {
     for (const stop of stops.splice(0)) await stop();
+  });
+
+  test('waits while there is something more urgent, but not at the end', async () => {
+    const { cluster, state, pass, stop } = begin();
+    cluster.known = true;
+    cluster.changes = 3;
+    state.mayWrite = false;
+    expect(await pass(60_000)).toEqual([]);
+    expect(await stop()).toEqual(['save 3']);
   });
 
   test('writes nothing before everything was read, however much has come', async () => {
@@ -89,7 +98,7 @@ describe('keeping what is known of a cluster', () => {
     Object.assign(cluster, { clusterId: 2, known: true, changes: 1 });
     expect(await pass(5000)).toEqual(['save 1']);
     cluster.changes = 2;
-    expect(await pass(59_000)).toEqual([]);
+    expect(await pass(119_000)).toEqual([]);
     expect(await pass(2000)).toEqual(['save 2']);
     expect(await pass(3000)).toEqual([]);
   });
