@@ -29,7 +29,11 @@ function keeping() {
     forget: () => Promise.resolve(void calls.push('forget')),
   };
   const controller = new AbortController();
-  const running = keepRemembered(cluster, { remembered, clock, log: silentLogger, mayWrite: () => state.mayWrite }, controller.signal);
+  const running = keepRemembered(
+    cluster,
+    { remembered, clock, log: silentLogger, mayWrite: () => state.mayWrite },
+    controller.signal,
+  );
   const pass = async (ms: number): Promise<string[]> => {
     for (let left = ms; left > 0; left -= 1000) {
       await clock.advance(Math.min(1000, left));
