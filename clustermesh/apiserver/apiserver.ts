@@ -219,6 +219,7 @@ export class Apiserver implements AsyncDisposable {
         ...[...skipped]
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
+        ...this.#channels.all.flatMap(({ refusals }) => [...refusals].map(([object, reason]) => ({ object, reason }))),
         ...(this.#allocator?.conflicts ?? []).map(({ id, ours, theirs, holder }) => ({
           object: `identity ${id}`,
           reason: `means ${ours} in the store, and ${theirs} to ${holder ?? 'somebody who refers to it'}`,
@@ -262,7 +263,10 @@ export class Apiserver implements AsyncDisposable {
   #countSkipped(): Disposable | undefined {
     const { metrics } = this.#options;
     const skipped = metrics?.gauge({ name: 'apiserver_skipped_objects', help: 'Objects left out as not valid' });
-    return metrics?.onScrape(() => skipped?.set(this.#problems().length + this.#publisher.skipped.size));
+    return metrics?.onScrape(() => {
+      const refused = this.#channels.all.reduce((sum, { refusals }) => sum + refusals.size, 0);
+      skipped?.set(this.#problems().length + this.#publisher.skipped.size + refused);
+    });
   }
 
   #ciliumEndpoints(): number {

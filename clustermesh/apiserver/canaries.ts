@@ -151,7 +151,7 @@ export class Canaries {
     const sync = channels.of.get(set);
     const { prefix = '', unit: kind } = set;
     if (!sync) return;
-    await sync.synced(signal);
+    await sync.written(signal);
     await sync.sweep(
       prefix,
       (key, { value }) => {
@@ -162,7 +162,7 @@ export class Canaries {
       },
       signal,
     );
-    await sync.synced(signal);
+    await sync.written(signal);
   }
 
   /** Canaries of sets that an earlier version exported would promise what nobody keeps up. */

@@ -9,6 +9,8 @@ export interface OwnKey {
   wish: number;
   /** The last wish that the store confirmed. */
   done: number;
+  /** The last wish that the store will never take, with what it says of it. */
+  refusal: { readonly wish: number; readonly reason: string } | undefined;
   slot: LeaseSlot | undefined;
   /** Our last confirmed write. */
   stored: { readonly value: Uint8Array; readonly revision: number } | undefined;
@@ -19,6 +21,11 @@ export interface OwnKey {
 /** True when the store is known to hold what is wished. */
 export function settled(own: OwnKey): boolean {
   return own.done === own.wish;
+}
+
+/** True when the store will never take what is wished. */
+export function refused(own: OwnKey): boolean {
+  return own.refusal?.wish === own.wish;
 }
 
 /** True when nothing of ours can be in the store under this key. */

@@ -7,14 +7,16 @@ import type { Bytes, KeyValue, Store } from '../contract/index.ts';
 import {
   ClosedError,
   FencedError,
+  InvalidRequestError,
   KvStoreError,
   LeaseNotFoundError,
   NoSpaceError,
   toBytes,
 } from '../contract/index.ts';
 import { findStrayed, flush, transactionsOf } from './flush.ts';
+import { keepFormer } from './keep-former.ts';
 import { LeasePool, type LeaseSlot } from './lease-pool.ts';
-import { type OwnKey, settled } from './own-keys.ts';
+import { type OwnKey, refused, settled } from './own-keys.ts';
 import { sweepLeftovers } from './sweep.ts';
 import type { SyncMetrics } from './sync-metrics.ts';
 import { Waiters } from './waiters.ts';
@@ -54,6 +56,8 @@ export class SyncStore implements AsyncDisposable {
   readonly #queue = new CoalescingQueue<string, OwnKey>();
   readonly #waiters = new Waiters();
   readonly #pool: LeasePool;
+  /** Keys of which something was refused, until another value of theirs is in the store. */
+  readonly #refused = new Set<OwnKey>();
   #wishes = 0;
   #running = false;
   #closed = false;
@@ -81,6 +85,13 @@ export class SyncStore implements AsyncDisposable {
     return this.#queue.size;
   }
 
+  /** Keys whose value the store will never take, with what it says of it; the value before stays there. */
+  get refusals(): ReadonlyMap<string, string> {
+    return new Map(
+      [...this.#refused].flatMap((own) => (refused(own) && own.refusal ? [[own.key, own.refusal.reason]] : [])),
+    );
+  }
+
   /** Wishes that this key has this value; a value that is wished already is no change. The bytes must not change later. */
   set(key: string, value: Bytes): void {
     const desired = toBytes(value);
@@ -101,6 +112,16 @@ export class SyncStore implements AsyncDisposable {
     await this.#waiters.wait(
       [...this.#keys.values()].filter((own) => !settled(own)),
       signal,
+    );
+  }
+
+  /** As {@link synced}, but nobody waits for what the store will never take: {@link refusals} has that. */
+  async written(signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw closedError();
+    await this.#waiters.wait(
+      [...this.#keys.values()].filter((own) => !settled(own) && !refused(own)),
+      signal,
+      true,
     );
   }
 
@@ -155,6 +176,7 @@ export class SyncStore implements AsyncDisposable {
       desired: undefined,
       wish: 0,
       done: 0,
+      refusal: undefined,
       slot: undefined,
       stored: undefined,
       doubtful: false,
@@ -229,6 +251,8 @@ export class SyncStore implements AsyncDisposable {
 
   /** Writes one transaction; where the store refuses it for good, looks for the keys at fault so that the rest gets in. */
   async #flushPart(part: readonly OwnKey[], signal: AbortSignal): Promise<void> {
+    const [only, ...others] = part;
+    const wish = only?.wish ?? 0;
     try {
       await flush(part, { store: this.#options.store, pool: this.#pool }, signal);
       this.#options.metrics?.flushed?.(part.length);
@@ -239,14 +263,28 @@ export class SyncStore implements AsyncDisposable {
         throw error;
       }
       if (!isRefusal(error)) throw error;
-      if (part.length === 1) {
-        this.#options.metrics?.error?.();
-        this.#log.error('Store refuses a key', { [fields.key]: part[0]?.key, [fields.error]: error });
+      if (only && others.length === 0) {
+        await this.#refuse(only, wish, error, signal);
         return;
       }
       const half = part.length >>> 1;
       await this.#flushPart(part.slice(0, half), signal);
       await this.#flushPart(part.slice(half), signal);
+    }
+  }
+
+  async #refuse(own: OwnKey, wish: number, error: KvStoreError, signal: AbortSignal): Promise<void> {
+    this.#options.metrics?.error?.();
+    if (own.refusal?.reason !== error.message)
+      this.#log.error('Store refuses a key', { [fields.key]: own.key, [fields.error]: error });
+    // Who lacks a right may get it; a value that is too large stays so.
+    if (!(error instanceof InvalidRequestError) || !own.desired) return;
+    own.refusal = { wish, reason: error.message };
+    this.#refused.add(own);
+    try {
+      await keepFormer(own, { store: this.#options.store, pool: this.#pool }, signal);
+    } catch (again) {
+      if (!isRefusal(again)) throw again;
     }
   }
 
@@ -264,6 +302,7 @@ export class SyncStore implements AsyncDisposable {
   #finish(taken: readonly OwnKey[]): void {
     for (const own of taken) {
       this.#waiters.settle(own);
+      if (settled(own)) this.#refused.delete(own);
       if (settled(own) && !own.desired && this.#keys.get(own.key) === own) this.#keys.delete(own.key);
     }
     this.#options.metrics?.queueSize?.(this.#queue.size);
@@ -279,7 +318,7 @@ export class SyncStore implements AsyncDisposable {
 }
 
 /** True where repeating the same transaction is pointless but parts of it may pass. */
-function isRefusal(error: unknown): boolean {
+function isRefusal(error: unknown): error is KvStoreError {
   return (
     error instanceof KvStoreError &&
     error.retry === 'never' &&

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import {
   EngineStore,
   InvalidRequestError,
+  PermissionDeniedError,
   MemoryEngine,
   type Store,
   SyncStore,
@@ -392,6 +393,71 @@ describe('a sync store', () => {
     await rig.clock.advance(60_000);
     await syncing;
     expect(Object.keys(await rig.contents())).toHaveLength(20);
+  });
+
+  test('waits for all but what the store will never take, and names that until it takes another value', async () => {
+    await using rig = new Rig();
+    const store = watched(rig.store, ({ then }) => {
+      if (then.some((operation) => operation.type === 'put' && operation.value.length > 10))
+        throw new InvalidRequestError('too large');
+    });
+    const sync = rig.sync({ store });
+    for (let i = 0; i < 20; i++) sync.set(`k${i}`, i === 7 ? 'a long value' : 'v');
+    const written = sync.written();
+    rig.run(sync);
+    await written;
+    expect(Object.keys(await rig.contents())).toHaveLength(19);
+    expect([...sync.refusals]).toEqual([['k7', 'too large']]);
+    sync.set('k7', 'short');
+    await sync.synced();
+    expect([...sync.refusals]).toEqual([]);
+    sync.set('k7', 'another long value');
+    await sync.written();
+    expect(await rig.contents()).toMatchObject({ k7: 'short' });
+    sync.delete('k7');
+    await sync.synced();
+    expect([...sync.refusals]).toEqual([]);
+    expect(Object.keys(await rig.contents())).toHaveLength(19);
+  });
+
+  test('waits for what the store refuses for want of a right', async () => {
+    await using rig = new Rig();
+    let allowed = false;
+    const store = watched(rig.store, (transaction) => {
+      if (!allowed && keysOf(transaction).includes('k1')) throw new PermissionDeniedError('permission denied');
+    });
+    const sync = rig.sync({ store, reassertMs: 60_000 });
+    sync.set('k1', 'v');
+    sync.set('k2', 'v');
+    let written = false;
+    const writing = sync.written().then(() => (written = true));
+    rig.run(sync);
+    await rig.until(async () => Object.keys(await rig.contents()).length === 1);
+    await rig.clock.advance(60_000);
+    expect(written).toBe(false);
+    expect([...sync.refusals]).toEqual([]);
+    allowed = true;
+    await rig.clock.advance(60_000);
+    await writing;
+  });
+
+  test('takes over what an earlier life has stored under a key whose new value the store refuses', async () => {
+    await using rig = new Rig();
+    const former = await rig.store.grantLease({ ttlSeconds: 60 });
+    await rig.store.put('big', 'before', { lease: former.id });
+    const store = watched(rig.store, ({ then }) => {
+      if (then.some((operation) => operation.type === 'put' && operation.value.length > 10))
+        throw new InvalidRequestError('too large');
+    });
+    const sync = rig.sync({ store });
+    sync.set('big', 'a long value');
+    rig.run(sync);
+    await sync.written();
+    await former.revoke();
+    expect(await rig.contents()).toEqual({ big: 'before' });
+    sync.delete('big');
+    await sync.synced();
+    expect(await rig.contents()).toEqual({});
   });
 
   test('withdraws all that is ours and its leases when it leaves', async () => {
