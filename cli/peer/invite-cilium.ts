@@ -17,10 +17,12 @@ export async function inviteCilium(
     .map((line) => `# ${line}`);
   return [
     `# How the cluster ${name} follows ${folder.own.name}. This text holds a private key.`,
-    '# Without Helm: add the members of data to the Secret of kvstoremesh, or of the agents where there is none.',
-    '# These are merged into what is there: kubectl apply --server-side --field-manager isthmus -f FILE',
+    '# Without Helm: the members of data are merged into what is there, by kubectl apply --server-side --field-manager isthmus -f FILE',
+    '# For kvstoremesh:',
     ciliumSecret(remote, 'cilium-kvstoremesh', namespace).trimEnd(),
     '---',
+    '# For the agents, which follow us themselves by it. Where kvstoremesh runs they may follow its copies instead: the same with the endpoint',
+    `# https://clustermesh-apiserver.${namespace}.svc:2379 and the files local-etcd-client-ca.crt, .key and .crt, as for their other clusters.`,
     ciliumSecret(remote, 'cilium-clustermesh', namespace).trimEnd(),
     '---',
     '# With Helm: the same as values, instead of the Secrets above. To use them, take the # away.',

@@ -111,7 +111,7 @@ function authorityStep(facts: RenewalFacts, authority: AuthorityFacts, nowMs: nu
   // Two lives of a certificate: one to become known in, one for the last certificate that the old one signs.
   const preparedMs = notAfterMs - Math.max(lifetimeMs / 4, Math.min(2 * facts.certificateLifetimeMs, lifetimeMs / 2));
   if (!next) return authority.rotationWanted || nowMs >= preparedMs ? { kind: 'prepare-authority' } : undefined;
-  const lacking = lackingOf(facts.peers, next.fingerprint);
+  const lacking = lackingOf(facts.peers, next.fingerprint, nowMs);
   const isKnown = lacking.length === 0 && nowMs >= next.sinceMs + Math.min(overlapMs, lifetimeMs / 20);
   const lastMs = notAfterMs - lifetimeMs / 8;
   return isKnown || nowMs >= lastMs ? { kind: 'switch-authority', lacking } : undefined;
@@ -153,12 +153,17 @@ const checkedByPeers: readonly CertificateName[] = ['server', 'remote'];
 function isHeldBack(name: CertificateName, { authority, peers }: RenewalFacts, nowMs: number): boolean {
   if (!authority?.isExternal || authority.previous.length === 0 || !checkedByPeers.includes(name)) return false;
   const { switchedAtMs = Number.NEGATIVE_INFINITY, fingerprint } = authority;
-  return nowMs < switchedAtMs + overlapMs || lackingOf(peers, fingerprint).length > 0;
+  return nowMs < switchedAtMs + overlapMs || lackingOf(peers, fingerprint, nowMs).length > 0;
 }
 
-/** Peers that do not know an authority, and will say so once they do. */
-function lackingOf(peers: readonly PeerFacts[], fingerprint: string): readonly string[] {
-  return peers.filter(({ trusts }) => trusts !== undefined && !trusts.includes(fingerprint)).map(({ name }) => name);
+/** Peers that may come with something, do not know an authority, and will say so once they do. */
+function lackingOf(peers: readonly PeerFacts[], fingerprint: string, nowMs: number): readonly string[] {
+  return peers
+    .filter(({ trusts, admitted }) => {
+      if (!admitted.some(({ notAfterMs }) => notAfterMs >= nowMs)) return false;
+      return trusts !== undefined && !trusts.includes(fingerprint);
+    })
+    .map(({ name }) => name);
 }
 
 function exchangeReason(peer: PeerFacts, authority: AuthorityFacts, nowMs: number): ExchangeReason | undefined {

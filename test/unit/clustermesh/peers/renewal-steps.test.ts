@@ -125,8 +125,20 @@ describe('what is to be renewed', () => {
       steps: [{ kind: 'switch-authority', lacking: [] }],
     },
     {
+      when: 'a peer that knows nothing of the next authority has nothing left to come with',
+      facts: facts({
+        authority: { next: { fingerprint: 'A2', sinceMs: start } },
+        west: { canAsk: false, trusts: ['A1'] },
+      }),
+      at: start + 91 * day,
+      steps: [{ kind: 'switch-authority', lacking: [] }],
+    },
+    {
       when: 'a peer has been silent until the authority is about to expire',
-      facts: facts({ authority: { next: { fingerprint: 'A2', sinceMs: start } } }),
+      facts: facts({
+        authority: { next: { fingerprint: 'A2', sinceMs: start } },
+        west: { admitted: [{ fingerprint: 'W1', notAfterMs: start + 900 * day, issuer: 'A1' }] },
+      }),
       at: start + 880 * day,
       steps: [{ kind: 'switch-authority', lacking: ['west'] }],
     },
