@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { DocumentReader, PeerDocumentError } from './document.ts';
 import type { PeerRecord } from './peer-record.ts';
@@ -74,11 +75,16 @@ export function declaredPeer(
         `${before.id}: a cluster that changes its id leaves and joins again`,
       );
     const isTold = before.kind === 'isthmus';
+    if (isTold && endpoints !== undefined && !isDeepStrictEqual(endpoints, before.endpoints))
+      throw new PeerDocumentError(
+        file,
+        `${name}: spec.endpoints`,
+        `none, since ${name} tells itself how it is reached (${before.endpoints.join(', ')})`,
+      );
     return {
       ...before,
       id: id ?? before.id,
-      // Where the peer itself says how it is reached, it goes on doing so.
-      endpoints: isTold ? before.endpoints : (endpoints ?? before.endpoints),
+      endpoints: endpoints ?? before.endpoints,
       serverName: serverName ?? before.serverName,
       allowedCidrs,
     };

@@ -128,6 +128,18 @@ describe('a file of peers', () => {
     expect(stateHash(root)).toBe(before);
   });
 
+  test('does not say that a peer is reached elsewhere than it says itself', async () => {
+    await apply(object('west', westSpec));
+    const record = await folder.peer('west');
+    if (!record) throw new Error('There is no peer');
+    await folder.putPeer({ ...record, kind: 'isthmus' });
+    const told = { endpoints: westSpec.endpoints, allowedCIDRs: ['10.9.0.0/16'] };
+    expect(await apply(object('west', told))).toEqual([{ name: 'west', action: 'change', fields: ['allowedCidrs'] }]);
+    await expect(apply(object('west', { ...told, endpoints: ['https://other.example:1'] }))).rejects.toThrow(
+      'west: spec.endpoints: expected none, since west tells itself how it is reached (https://west.example:2379)',
+    );
+  });
+
   test('does not make one authority speak for two clusters, or for ours', async () => {
     const before = stateHash(root);
     const spec = (id: number, authorities: string): object => ({ ...westSpec, id, authorities });
