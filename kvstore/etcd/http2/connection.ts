@@ -54,6 +54,7 @@ export class Http2Connection implements FrameSink, StreamPort {
   #draining = false;
   #closed = false;
   #corked = false;
+  #unsentAnswers = 0;
   #emptyFrames = 0;
   /** Of the DATA frame that is coming in. */
   #current: Http2Stream | undefined;
@@ -390,15 +391,16 @@ export class Http2Connection implements FrameSink, StreamPort {
     for (const stream of this.#streams.values()) this.#pump(stream);
   }
 
-  /** Writes what the other side makes us write. */
+  /** Writes what the other side makes us write. What we send by ourselves may be far more, and is within what it has granted. */
   #answer(bytes: Buffer): void {
-    if (this.#socket.writableLength > maxUnsentBytes)
+    if (this.#unsentAnswers > maxUnsentBytes)
       throw new Http2Error(errorCode.enhanceYourCalm, 'More is asked than answers are read');
-    this.#write(bytes);
+    this.#unsentAnswers += bytes.length;
+    this.#write(bytes, () => (this.#unsentAnswers -= bytes.length));
   }
 
   /** Everything of one turn goes out at once. */
-  #write(bytes: Buffer): void {
+  #write(bytes: Buffer, sent?: () => void): void {
     if (this.#closed || this.#socket.destroyed) return;
     if (!this.#corked) {
       this.#corked = true;
@@ -408,7 +410,7 @@ export class Http2Connection implements FrameSink, StreamPort {
         this.#socket.uncork();
       });
     }
-    this.#socket.write(bytes);
+    this.#socket.write(bytes, sent);
   }
 
   #close(error: unknown): void {

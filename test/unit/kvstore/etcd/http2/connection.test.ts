@@ -219,6 +219,39 @@ describe('a connection, with a server of node’s', () => {
     expect(await answered).toBeNull();
   });
 
+  test('answers a PING behind megabytes of its own that the other side takes slowly', async () => {
+    const granted = 64 << 20;
+    const ping = frames.frameOf(frameType.ping, 0, 0, Buffer.from('12345678'));
+    const pong = frames.frameOf(frameType.ping, flag.ack, 0, Buffer.from('12345678'));
+    const read = Promise.withResolvers<Buffer>();
+    const sockets: Socket[] = [];
+    const server = createTcpServer({ pauseOnConnect: true }, (socket) => {
+      sockets.push(socket);
+      socket.on('error', () => undefined);
+      // It reads nothing until it was sent far more than lies in between; grpc-go asks in the meantime how far away we are.
+      socket.write(frames.settingsFrame([[frames.setting.initialWindowSize, granted]]));
+      socket.write(Buffer.concat([frames.numberFrame(frameType.windowUpdate, 0, granted), ping]));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      using client = await open((server.address() as AddressInfo).port);
+      void client.call(megabytes(32));
+      const lost = client.closed.then((error) => error);
+      await client.ready;
+      let before: Buffer = Buffer.alloc(0);
+      for (const socket of sockets)
+        socket.resume().on('data', (chunk: Buffer) => {
+          const all = Buffer.concat([before, chunk]);
+          if (all.includes(pong)) read.resolve(all);
+          before = all.subarray(1 - pong.length);
+        });
+      expect(await Promise.race([read.promise, lost])).toBeInstanceOf(Buffer);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
   test('a stream that nobody reads holds up no other, and holds a window at most', async () => {
     await using server = await serve((stream, body) => echo(stream, body.length === 1 ? megabytes(40) : body), {
       maxSessionMemory: 1000,
