@@ -60,6 +60,8 @@ export async function replicaElection(
     name: 'isthmus-apiserver',
     identity: `${hostname()}_${randomUUID()}`,
     leaseSeconds: termMs / 1_000,
+    // Each term of an apiserver begins with a fence in the store.
+    fenced: true,
     renewDeadlineMs: termMs * 0.7,
     retryMs: termMs / 5,
     clock,

@@ -1,4 +1,4 @@
-import type { Clock } from '../../runtime/clock/index.ts';
+import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { abortReason, isAbort, linkedController } from '../../runtime/tasks/index.ts';
@@ -16,6 +16,12 @@ export interface LeaseElectionOptions extends LeasePlace {
   readonly leaseSeconds?: number;
   /** A leader that could not say anything this long gives up; below the time of the lease. Default 7 s. */
   readonly renewDeadlineMs?: number;
+  /**
+   * Whatever the leader works on refuses what it does once another one leads (`claimTerm` of `kvstore/fenced`). Then it goes on while
+   * the Lease cannot be renewed: an API server that nobody reaches lets nobody else lead, and to stop would be to let go of what was
+   * done. It ends when another one holds the Lease.
+   */
+  readonly fenced?: boolean;
   /** How often a leader renews, and the others look. Default 2 s. */
   readonly retryMs?: number;
   readonly random?: () => number;
@@ -160,14 +166,18 @@ export class LeaseElection implements Election {
     }
   }
 
-  /** Renews until told to stop; ends the term when that was not possible for too long, or another one holds the Lease. */
+  /** Renews until told to stop; ends the term when another one holds the Lease, or where the work is not fenced that was not possible for too long. */
   async #keep(heldSinceMs: number, term: AbortController, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const giveUp = (): void =>
       term.abort(
         new LeadershipLostError(`${this.description} could not be renewed in time: ${this.#error ?? 'no answer'}`),
       );
-    let deadline = clock.timer(this.#renewDeadlineMs - (clock.monotonicMs() - heldSinceMs), giveUp);
+    const limit = (sinceMs: number): Timer | undefined =>
+      this.#options.fenced === true
+        ? undefined
+        : clock.timer(this.#renewDeadlineMs - (clock.monotonicMs() - sinceMs), giveUp);
+    let deadline = limit(heldSinceMs);
     try {
       while (!signal.aborted) {
         await clock.sleep(this.#retryMs, signal);
@@ -175,8 +185,8 @@ export class LeaseElection implements Election {
         try {
           if (await this.#tryToHold(signal)) {
             this.#wentWell();
-            deadline[Symbol.dispose]();
-            deadline = clock.timer(this.#renewDeadlineMs - (clock.monotonicMs() - startedMs), giveUp);
+            deadline?.[Symbol.dispose]();
+            deadline = limit(startedMs);
           } else if (this.#seen && this.#seen.lease.holder !== this.#options.identity)
             term.abort(new LeadershipLostError(`${this.description} is held by ${this.#seen.lease.holder} now`));
         } catch (error) {
@@ -187,7 +197,7 @@ export class LeaseElection implements Election {
     } catch (error) {
       if (!signal.aborted) throw error;
     } finally {
-      deadline[Symbol.dispose]();
+      deadline?.[Symbol.dispose]();
     }
   }
 

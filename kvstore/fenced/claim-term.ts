@@ -25,7 +25,8 @@ export async function claimTerm(options: ClaimTermOptions, signal: AbortSignal):
     clock,
     signal,
     schedule: exponential({ firstMs: 50, maxMs: 1_000 }),
-    retryable: (error) => error instanceof KvStoreError && error.retry !== 'never',
+    // The office may be kept elsewhere, and be out of reach for a while.
+    retryable: (error) => !(error instanceof KvStoreError && error.retry === 'never'),
   });
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { apiserver } from '../../../cli/apiserver.ts';
@@ -165,6 +166,15 @@ spec: {podSelector: {}, policyTypes: [Ingress]}
       };
       await until(async () => (await written()) !== undefined);
       const before = await leader();
+      // Nobody can lead while the API server is away: who led before goes on, after its Lease has run out, too.
+      kube.pause();
+      try {
+        await sleep(5_000);
+        await opened.store.delete('cilium/cluster-config/east');
+        await until(async () => (await opened.store.get('cilium/cluster-config/east')) !== undefined);
+      } finally {
+        kube.resume();
+      }
       const following = (async () => {
         for await (const batch of opened.store.listAndWatch('cilium/', { signal: stop.signal }))
           if (batch.type === 'changes')

@@ -56,7 +56,7 @@ class Candidate {
   readonly history: string[] = [];
   finish: (error?: Error) => void = () => undefined;
 
-  constructor(api: ApiServer, clock: VirtualClock, identity: string) {
+  constructor(api: ApiServer, clock: VirtualClock, identity: string, fenced = false) {
     this.election = new LeaseElection({
       api,
       clock,
@@ -65,6 +65,7 @@ class Candidate {
       name: 'apiserver',
       log: silentLogger,
       random: () => 1,
+      fenced,
     });
     this.done = this.election
       .run(this.stop.signal, (signal) => this.#lead(signal))
@@ -89,7 +90,7 @@ class Candidate {
 function setting(): {
   clock: VirtualClock;
   api: FakeLease;
-  candidate: (name: string) => Candidate;
+  candidate: (name: string, fenced?: boolean) => Candidate;
   pass: (ms: number) => Promise<void>;
 } {
   const clock = new VirtualClock();
@@ -97,7 +98,7 @@ function setting(): {
   const pass = async (ms: number): Promise<void> => {
     for (let at = 0; at < ms; at += 100) await clock.advance(100);
   };
-  return { clock, api, candidate: (name) => new Candidate(api, clock, name), pass };
+  return { clock, api, candidate: (name, fenced) => new Candidate(api, clock, name, fenced), pass };
 }
 
 describe('An election by a Lease', () => {
@@ -168,9 +169,35 @@ describe('An election by a Lease', () => {
     await pass(100);
   });
 
-  test('ends a term as soon as another holds the Lease', async () => {
+  test.each(['refuses', 'silent'] as const)(
+    'leaves a leader whose work is fenced in office while the server %s, since nobody else can lead then',
+    async (mode) => {
+      const { api, candidate, pass } = setting();
+      const a = candidate('a', true);
+      await pass(1_000);
+      const b = candidate('b', true);
+      await pass(5_000);
+      api.mode = mode;
+      await pass(1_200_000);
+      expect([a.history, b.history]).toEqual([['lead'], []]);
+      expect(a.election.status()).toMatchObject({ leading: true, error: expect.any(String) });
+      api.mode = 'fine';
+      await pass(20_000);
+      // Whoever was first has it now, and the other one knows.
+      expect([a, b].filter(({ election }) => election.status().leading)).toHaveLength(1);
+      const leader = api.stored?.spec.holderIdentity;
+      expect([a, b].map(({ election }) => election.status())).toEqual([
+        { identity: 'a', leading: leader === 'a', leader },
+        { identity: 'b', leading: leader === 'b', leader },
+      ]);
+      for (const one of [a, b]) one.stop.abort();
+      await pass(100);
+    },
+  );
+
+  test.each([false, true])('ends a term as soon as another holds the Lease (fenced: %p)', async (fenced) => {
     const { api, candidate, pass } = setting();
-    const a = candidate('a');
+    const a = candidate('a', fenced);
     await pass(1_000);
     if (!api.stored) throw new Error('a Lease');
     api.stored = { metadata: { resourceVersion: 'forced' }, spec: { ...api.stored.spec, holderIdentity: 'b' } };

@@ -120,6 +120,18 @@ describe('A term', () => {
     expect(await textOf(key)).toContain('"holder":"b"');
   });
 
+  test('waits for the office where that cannot be asked about for a while', async () => {
+    holder = 'a';
+    let failures = 3;
+    const asked = election('a', () => {
+      if (failures-- > 0) throw new Error('The API server does not answer');
+    });
+    const claiming = claimTerm({ store, key, election: asked, clock }, signal);
+    await clock.advance(10_000);
+    const fence = await claiming;
+    expect((await store.get(key))?.modRevision).toBe(fence.revision);
+  });
+
   test('is begun again by whoever really leads, when one who does not was faster', async () => {
     holder = 'b';
     let interfered = false;
