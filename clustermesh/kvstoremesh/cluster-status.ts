@@ -1,17 +1,18 @@
 import { configStatus, hintFor, neverFailed } from '../remote/index.ts';
 import type { Resource } from '../wire/index.ts';
+import type { ConfigConflict } from './config-conflicts.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
 import { type CachedClusterStatus, syncedNames } from './status.ts';
 
 /** How many refused keys are named. */
 const shownRefusals = 20;
 
-/** What can be said of one remote cluster. @param conflict what is wrong with its id, beside the others' */
-export function statusOf(cluster: MirroredCluster, conflict: string | undefined): CachedClusterStatus {
+/** What can be said of one remote cluster. @param conflict what agents have against its configuration */
+export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | undefined): CachedClusterStatus {
   const { heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
   const ready = isWell(cluster, conflict);
-  const failure = ready ? undefined : (failureOf(cluster) ?? conflict);
-  const hint = failure === undefined ? undefined : hintOf(cluster, failure === conflict);
+  const failure = ready ? undefined : (failureOf(cluster) ?? conflict?.reason);
+  const hint = failure === undefined ? undefined : hintOf(cluster, failure === conflict?.reason ? conflict : undefined);
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
   const refused = reflectors.flatMap(({ resource, refusals }) =>
     [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
@@ -43,14 +44,14 @@ export function statusOf(cluster: MirroredCluster, conflict: string | undefined)
     'cache-revocations': cluster.revocations,
     queued: sum('pending'),
     refused: { total: refused.length, keys: refused.slice(0, shownRefusals) },
-    ...(conflict === undefined ? {} : { conflict }),
+    ...(conflict === undefined ? {} : { conflict: conflict.reason }),
     ...(failure === undefined ? {} : { failure }),
     ...(hint === undefined ? {} : { hint }),
   };
 }
 
-function hintOf({ misread, failures, health }: MirroredCluster, isConflict: boolean): string | undefined {
-  if (isConflict) return hintFor({ code: 'CLUSTERMESH_ID_CONFLICT' });
+function hintOf({ misread, failures, health }: MirroredCluster, conflict?: ConfigConflict): string | undefined {
+  if (conflict) return hintFor(conflict);
   return hintFor(misread ?? failures.last, health);
 }
 
@@ -64,7 +65,7 @@ function failureOf(cluster: MirroredCluster): string | undefined {
 }
 
 /** Whether it is copied completely, and nothing speaks against what it says. */
-export function isWell(cluster: MirroredCluster, conflict: string | undefined): boolean {
+export function isWell(cluster: MirroredCluster, conflict: ConfigConflict | undefined): boolean {
   const { connected, synced, stale, misread } = cluster;
   return connected && synced && !stale && misread === undefined && conflict === undefined;
 }

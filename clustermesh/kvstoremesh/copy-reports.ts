@@ -10,6 +10,7 @@ import {
 } from '../wire/index.ts';
 import type { CacheStep, CacheWriter } from './cache-writer.ts';
 import { isWell, lastingFailureOf } from './cluster-status.ts';
+import type { ConfigConflict } from './config-conflicts.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
 
 export interface CopyReportsDeps {
@@ -20,7 +21,7 @@ export interface CopyReportsDeps {
   readonly listed: () => boolean;
   readonly clusters: () => readonly MirroredCluster[];
   /** What is wrong with the id of a cluster, by its name. */
-  readonly conflicts: () => ReadonlyMap<string, string>;
+  readonly conflicts: () => ReadonlyMap<string, ConfigConflict>;
 }
 
 const lookMs = 2_000;
@@ -103,13 +104,13 @@ export class CopyReports {
 
 function reportOf(
   cluster: MirroredCluster,
-  conflict: string | undefined,
+  conflict: ConfigConflict | undefined,
   now: number,
   before: CopyReportRecord | undefined,
 ): CopyReportRecord {
   const { name, connected, synced, stale, failures, heartbeatAgeMs } = cluster;
   const well = isWell(cluster, conflict);
-  const failure = well ? undefined : (lastingFailureOf(cluster) ?? conflict);
+  const failure = well ? undefined : (lastingFailureOf(cluster) ?? conflict?.reason);
   const heardMs = well || heartbeatAgeMs === undefined ? undefined : now - heartbeatAgeMs;
   return {
     cluster: name,

@@ -5,7 +5,7 @@ import type { Lock } from '../../kvstore/index.ts';
 import { basePrefix } from '../wire/index.ts';
 import { statusOf } from './cluster-status.ts';
 import { LeadershipLostError } from './errors.ts';
-import { idConflicts } from './id-conflicts.ts';
+import { configConflicts } from './config-conflicts.ts';
 import type { KvstoreMeshDeps, KvstoreMeshOptions } from './options.ts';
 import { BootstrapReadiness } from './readiness.ts';
 import { Session } from './session.ts';
@@ -64,7 +64,7 @@ export class KvstoreMesh {
 
   clusters(): CachedClusterStatus[] {
     const clusters = this.#session?.clusters ?? [];
-    const conflicts = idConflicts(clusters, this.#options);
+    const conflicts = configConflicts(clusters, this.#options);
     return clusters.map((cluster) => statusOf(cluster, conflicts.get(cluster.name)));
   }
 

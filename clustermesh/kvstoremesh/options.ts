@@ -1,12 +1,15 @@
 import type { Store } from '../../kvstore/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
+import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { PeerConfig, PeerEvent } from '../peers/index.ts';
 import type { ServiceMode } from './cached-config.ts';
 
 export interface KvstoreMeshOptions {
   readonly clusterName: string;
   readonly clusterId: number;
+  /** 255 unless told. */
+  readonly maxConnectedClusters?: MaxConnectedClusters;
   /** Default `prefer-legacy`, as in Cilium 1.20. */
   readonly serviceMode?: ServiceMode;
   /** Services go from the cache when a remote has been away this long; 0, the default: never. */

@@ -4,7 +4,7 @@ import { SyncSlots } from '../remote/index.ts';
 import { CacheWriter } from './cache-writer.ts';
 import { CopyReports } from './copy-reports.ts';
 import { callOffDrain } from './drain.ts';
-import { idConflicts } from './id-conflicts.ts';
+import { configConflicts } from './config-conflicts.ts';
 import { cachedClusters } from './leftovers.ts';
 import { Member, type MemberDeps } from './members.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
@@ -45,7 +45,7 @@ export class Session {
       clock,
       listed: () => this.#atStart !== undefined,
       clusters: () => this.clusters,
-      conflicts: () => idConflicts(this.clusters, options),
+      conflicts: () => configConflicts(this.clusters, options),
     });
     this.#memberDeps = {
       ...deps,

@@ -23,7 +23,7 @@ export interface CachedClusterStatus extends Omit<RemoteClusterStatus, 'synced' 
   readonly 'cache-revocations': number;
   /** Keys that wait for the local store. */
   readonly queued: number;
-  /** Another remote cluster says that it has the same id: agents take only the first. */
+  /** Agents do not take it: its id is also another cluster's, beyond the number of clusters, or none. */
   readonly conflict?: string;
 }
 

@@ -440,6 +440,30 @@ describe('kvstoremesh in trouble', () => {
     ]);
   });
 
+  test.each([
+    { what: 'an id beyond the number of clusters', config: { id: 300 }, says: /from 1 to 255, found 300/ },
+    { what: 'no id', config: { id: 0 }, says: /from 1 to 255, found 0/ },
+    {
+      what: 'a way to export that nobody knows',
+      config: { endpointSlicesExportMode: 'nonsense' },
+      says: /endpointSlicesExportMode/,
+    },
+  ])('copies a remote with $what, and does not call ready what no agent takes', async ({ config: change, says }) => {
+    const remote = rig.remote();
+    await remote.everything();
+    await remote.config(change);
+    const { mesh } = rig.start();
+    await rig.until(() => state(mesh)?.conflict !== undefined && mesh.clusters()[0]?.synced.nodes === true);
+    expect(state(mesh)).toMatchObject({
+      ready: false,
+      conflict: expect.stringMatching(says),
+      failure: expect.stringMatching(says),
+    });
+    expect(await rig.copies()).not.toEqual([]);
+    await remote.config();
+    await rig.until(() => state(mesh)?.ready === true);
+  });
+
   describe('is ready', () => {
     test('once every cluster is copied that was configured at the start', async () => {
       const remote = rig.remote();
