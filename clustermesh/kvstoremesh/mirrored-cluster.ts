@@ -8,11 +8,12 @@ import {
   ClusterConfigMissingError,
   ConfigChangedError,
   FeedSource,
+  type FoundClusterConfig,
   Heartbeat,
   SyncMarks,
   type SyncSlots,
   hintFor,
-  readClusterConfig,
+  findClusterConfig,
   withLiveStore,
 } from '../remote/index.ts';
 import {
@@ -27,7 +28,7 @@ import {
 } from '../wire/index.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { type ServiceMode, cachedResources, isReflected, misreadOf } from './cached-config.ts';
-import { LeadershipLostError } from './errors.ts';
+import { LeadershipLostError, OwnStoreError } from './errors.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { LocalMarks } from './local-marks.ts';
 import { Reflector } from './reflector.ts';
@@ -44,7 +45,7 @@ export interface MirroredClusterOptions {
 export interface MirroredClusterDeps {
   /** Opens the store that a configuration names. Throws when the configuration is no good. */
   readonly openStore: (config: PeerConfig) => Store | Promise<Store>;
-  readonly local: Pick<Store, 'list' | 'get'>;
+  readonly local: Pick<Store, 'list' | 'get' | 'health'>;
   readonly writer: CacheWriter;
   /** Connections that are being made, over all clusters. */
   readonly connecting: SyncSlots;
@@ -240,7 +241,9 @@ export class MirroredCluster {
 
   /** Copies the configuration, then each set once its canary is there (clustermesh-behaviour §8.2). */
   async #use(store: Store, tasks: TaskGroup, signal: AbortSignal): Promise<void> {
-    const config = await this.#readConfig(store, signal);
+    const found = await this.#readConfig(store, signal);
+    await this.#refuseOwnStore(store, found, signal);
+    const { config } = found;
     this.#stopTtl();
     this.#configMissing = false;
     this.#misread = undefined;
@@ -300,7 +303,7 @@ export class MirroredCluster {
     this.#deps.onChange();
   }
 
-  #readConfig(store: Store, signal: AbortSignal): Promise<ClusterConfigRecord> {
+  #readConfig(store: Store, signal: AbortSignal): Promise<FoundClusterConfig> {
     const onFailure = (error: unknown): void => {
       const isKnown = messageOf(error) === messageOf(this.#failure);
       this.#failure = error;
@@ -311,7 +314,16 @@ export class MirroredCluster {
         [fields.hint]: hintFor(error),
       });
     };
-    return readClusterConfig(store, { cluster: this.name, clock: this.#deps.clock, onFailure }, signal);
+    return findClusterConfig(store, { cluster: this.name, clock: this.#deps.clock, onFailure }, signal);
+  }
+
+  /** Where agents find the copies is no place to copy them from: they would be called as fresh as our own heartbeat for ever. */
+  async #refuseOwnStore(store: Store, found: FoundClusterConfig, signal: AbortSignal): Promise<void> {
+    const { local } = this.#deps;
+    const { storeId } = store.health();
+    if (!found.config.cached || storeId === undefined || storeId !== local.health().storeId) return;
+    const copy = await local.get(clusterConfigKey(this.name), { signal });
+    if (copy?.createRevision === found.createRevision) throw new OwnStoreError();
   }
 
   /** A remote reader may not watch the one key that it may read: it asks now and then. */

@@ -80,6 +80,8 @@ export function hintFor(error: unknown, store?: Pick<StoreHealth, 'distrusted'>)
       return 'The file name must be the name that the remote cluster gives itself; its apiserver must run';
     case 'CLUSTERMESH_LEASE_LOST':
       return 'Start the remote apiserver (or the kvstoremesh that copies it); what was learned before stays in use for a while';
+    case 'KVSTOREMESH_OWN_STORE':
+      return 'kvstoremesh needs a directory of its own, with the endpoints of the other clusters; that of agents leads to the copies';
     case 'CLUSTERMESH_PEER_POLICY':
       return 'Correct the file; what was learned before stays in use';
     case 'ETCD_CONFIG':

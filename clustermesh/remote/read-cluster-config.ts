@@ -55,12 +55,3 @@ export async function findClusterConfig(
     },
   );
 }
-
-/** The same without what tells one writing of it from another. */
-export async function readClusterConfig(
-  store: Pick<Store, 'get'>,
-  options: ReadClusterConfigOptions,
-  signal: AbortSignal,
-): Promise<ClusterConfigRecord> {
-  return (await findClusterConfig(store, options, signal)).config;
-}

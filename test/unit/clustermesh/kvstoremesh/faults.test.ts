@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { clusterConfigKey, leaderLock } from '../../../../clustermesh/index.ts';
+import { clusterConfigKey, encodeTime, heartbeatKey, leaderLock } from '../../../../clustermesh/index.ts';
 import type { WatchBatch } from '../../../../kvstore/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
 import { Link, Rig, resources } from './support.ts';
@@ -462,6 +462,24 @@ describe('kvstoremesh in trouble', () => {
     expect(await rig.copies()).not.toEqual([]);
     await remote.config();
     await rig.until(() => state(mesh)?.ready === true);
+  });
+
+  test('does not copy from where it copies to, and says so: a directory of agents leads there', async () => {
+    const remote = rig.remote();
+    await remote.everything();
+    const { stop } = await copied();
+    const before = await rig.copies();
+    await stop();
+    remote.engine = rig.local;
+    await rig.look.put(heartbeatKey, encodeTime(rig.clock.now()));
+    const { mesh } = rig.start();
+    await rig.until(() => state(mesh)?.failure !== undefined);
+    expect(state(mesh)).toMatchObject({
+      ready: false,
+      failure: expect.stringContaining('store of our own cluster'),
+      hint: expect.stringContaining('a directory of its own'),
+    });
+    expect(await rig.copies()).toEqual(before);
   });
 
   describe('is ready', () => {
