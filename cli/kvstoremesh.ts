@@ -65,7 +65,7 @@ export const kvstoremesh = defineCommand({
     'lease-loss-grace': {
       type: 'duration',
       default: '24h',
-      help: 'What went with a lease of a remote cluster is kept this long, unless it comes back',
+      help: 'What went with a lease of a remote cluster is kept this long, unless it comes back; 0s: for ever',
     },
     'per-cluster-ready-timeout': {
       type: 'duration',

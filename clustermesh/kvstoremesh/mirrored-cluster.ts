@@ -38,7 +38,7 @@ export interface MirroredClusterOptions {
   readonly serviceMode: ServiceMode;
   /** Services go from the cache when the remote has been away this long; 0: never. */
   readonly cacheTtlMs: number;
-  /** What went with a lease of the remote is kept this long. */
+  /** What went with a lease of the remote is kept this long; 0: for ever. */
   readonly leaseLossGraceMs: number;
 }
 

@@ -14,7 +14,7 @@ export interface KvstoreMeshOptions {
   readonly serviceMode?: ServiceMode;
   /** Services go from the cache when a remote has been away this long; 0, the default: never. */
   readonly cacheTtlMs?: number;
-  /** What went with a lease of a remote is kept this long, unless it comes back. Default 24 h. */
+  /** What went with a lease of a remote is kept this long, unless it comes back; 0: for ever. Default 24 h. */
   readonly leaseLossGraceMs?: number;
   /** A remote that is not connected this long after the start holds readiness back no longer. Default 15 s. */
   readonly perClusterReadyTimeoutMs?: number;

@@ -140,7 +140,7 @@ export class Reflector {
   }
 
   /**
-   * Carries out removals that were held back: those held for longer than `graceMs`, and of the others those that `isGone` finds
+   * Carries out removals that were held back: those held for longer than `graceMs` (0: for ever), and of the others those that `isGone` finds
    * gone, where it is given.
    */
   async settleHeld(
@@ -149,7 +149,7 @@ export class Reflector {
     signal: AbortSignal,
   ): Promise<void> {
     await this.#exclusive.run(async () => {
-      const due = this.#held.since(this.#deps.nowMs() - graceMs);
+      const due = graceMs > 0 ? this.#held.since(this.#deps.nowMs() - graceMs) : [];
       if (due.length > 0) {
         this.#log.warn('Removing what went with a lease of the remote cluster and has not come back', {
           [fields.count]: due.length,

@@ -192,6 +192,14 @@ describe('kvstoremesh in trouble', () => {
       await losses[Symbol.asyncDispose]();
     });
 
+    test('keeps it for ever where the grace is 0, as an agent does', async () => {
+      const { mesh, losses } = await lost({ leaseLossGraceMs: 0 });
+      await rig.pass(300_000);
+      expect(losses.keys).toEqual([]);
+      expect(state(mesh)?.['held-removals']).toBe(5);
+      await losses[Symbol.asyncDispose]();
+    });
+
     test('the next leader keeps it, too', async () => {
       const { remote, stop, losses } = await lost();
       await stop();
