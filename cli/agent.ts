@@ -10,6 +10,7 @@ import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { prefixesOf } from './prefix-list.ts';
 import { etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
+import { leaseTtlSeconds } from './lease-ttl.ts';
 import { requireDirectoryOrNothing } from './system-error.ts';
 
 /** `isthmus agent`: one node. */
@@ -111,6 +112,7 @@ export const agent = defineCommand({
     const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
     const own = ownCluster(options);
     const tuning = etcdTuning(options.kvstoreOpt);
+    const ttlSeconds = leaseTtlSeconds(options);
     requireDirectoryOrNothing('--state-dir', options.stateDir);
     requireDirectoryOrNothing('--clustermesh-config', clustermeshConfig);
     // The agent serves health itself, since readiness is what it knows best.
@@ -129,7 +131,7 @@ export const agent = defineCommand({
         stateDirectory: options.stateDir,
         apiSocket: options.apiSocket,
         pinDirectory: options.bpfDir,
-        leaseTtlSeconds: Math.ceil(options.kvstoreLeaseTtlMs / 1000),
+        leaseTtlSeconds: ttlSeconds,
         syncTimeoutMs: options.clustermeshSyncTimeoutMs,
         lostLeaseGraceMs: options.leaseLossGraceMs,
         serviceMode: options.clustermeshServiceV2,

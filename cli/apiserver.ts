@@ -9,6 +9,7 @@ import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
+import { leaseTtlSeconds } from './lease-ttl.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
 import { etcdTuning, etcdTuningOptions, onceReady, publisherDefaults } from './etcd-tuning.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
@@ -89,6 +90,7 @@ export const apiserver = defineCommand({
     const mirrored = requireMirrored(options);
     const { kinds, ...publishing } = publishingOf(options);
     const tuning = etcdTuning(options.kvstoreOpt, publisherDefaults);
+    const ttlSeconds = leaseTtlSeconds(options);
     await using daemon = await openDaemon(context, options, 'apiserver');
     await using peering = await openPeerServing(options, { clock, log: daemon.log, metrics: daemon.metrics });
     const { log, metrics } = daemon;
@@ -101,11 +103,18 @@ export const apiserver = defineCommand({
       { ...deps, tuning },
     );
     const mirror = mirrorOf(own.store, mirrored, deps);
-    const leaseTtlSeconds = Math.ceil(options.kvstoreLeaseTtlMs / 1000);
     const store = measureStore(own.store, clock, storeMetrics(metrics));
     const election = isOurs ? undefined : await replicaElection(options, store, api, deps);
     const replica = new ApiserverReplica(
-      { ...cluster, ...publishing, store, source, leaseTtlSeconds, silentNodeMs: options.silentNodeAfterMs, ...deps },
+      {
+        ...cluster,
+        ...publishing,
+        store,
+        source,
+        leaseTtlSeconds: ttlSeconds,
+        silentNodeMs: options.silentNodeAfterMs,
+        ...deps,
+      },
       election,
     );
     await using _api =

@@ -15,6 +15,7 @@ import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
 import { copierDefaults, etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
+import { leaseTtlSeconds } from './lease-ttl.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
 import { type ServeSecurity, serveSecurity, serveSecurityOptions } from './serve-security.ts';
 import { engineReadiness, whileWritable } from './serve-store.ts';
@@ -112,6 +113,7 @@ export const kvstoremesh = defineCommand({
     const isOurs = address === 'memory' || address.kind === 'embedded';
     const security: ServeSecurity = isOurs ? serveSecurity(options.listen, options) : { kind: 'cleartext' };
     const tuning = etcdTuning(options.kvstoreOpt, copierDefaults);
+    const ttlSeconds = leaseTtlSeconds(options);
     await using daemon = await openDaemon(context, options, 'kvstoremesh');
     const { log, metrics } = daemon;
     const deps = { clock, log, metrics };
@@ -132,7 +134,7 @@ export const kvstoremesh = defineCommand({
         globalReadyTimeoutMs: options.globalReadyTimeoutMs,
         enableHeartbeat: options.enableHeartbeat,
         disableDrainOnDisconnection: options.disableDrainOnDisconnection,
-        leaseTtlSeconds: Math.ceil(options.kvstoreLeaseTtlMs / 1000),
+        leaseTtlSeconds: ttlSeconds,
       },
       {
         store: measureStore(own.store, clock, kvstoreMetrics),

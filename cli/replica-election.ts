@@ -29,7 +29,7 @@ export interface ElectionChoice {
   readonly leaderElectLeaseDurationMs: number;
 }
 
-/** @throws {UsageError} for a Lease without an API server, or of no whole number of seconds. */
+/** @throws {UsageError} for a Lease without an API server, a time below a second, or a Lease of no whole number of seconds. */
 export async function replicaElection(
   choice: ElectionChoice,
   store: Store,
@@ -37,6 +37,10 @@ export async function replicaElection(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<Election> {
   const { leaderElectBy: by = api ? 'lease' : 'store', leaderElectLeaseDurationMs: termMs } = choice;
+  if (termMs < 1_000)
+    throw new UsageError(`--leader-elect-lease-duration is at least 1s, not ${termMs}ms`, {
+      option: '--leader-elect-lease-duration',
+    });
   if (by === 'store')
     return new StoreElection({
       // A leader that cannot say so in time, for all that it writes, is none.
@@ -50,7 +54,7 @@ export async function replicaElection(
       log,
     });
   if (!api) throw new UsageError('--leader-elect-by lease needs --source kubernetes', { option: '--leader-elect-by' });
-  if (termMs < 1_000 || termMs % 1_000 !== 0)
+  if (termMs % 1_000 !== 0)
     throw new UsageError(`--leader-elect-lease-duration of a Lease is in whole seconds, not ${termMs} ms`, {
       option: '--leader-elect-lease-duration',
     });
