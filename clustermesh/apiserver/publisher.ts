@@ -1,7 +1,8 @@
 import { type Logger, fields } from '../../runtime/log/index.ts';
-import { CoalescingQueue } from '../../runtime/queue/index.ts';
+import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { decodeService, endpointSliceKey, keyOfWorkload, serviceExportKey } from '../wire/index.ts';
 import type { ExportTimes } from './export-times.ts';
+import { Lane } from './lane.ts';
 import type { KeyRecord, OwnedKeys } from './owned-keys.ts';
 import type { PodRecords } from './pod-records.ts';
 import { type RecordContext, isExported, recordsOf } from './records-of.ts';
@@ -19,11 +20,13 @@ export interface PublisherOptions {
   /** What is stored under a key, by whichever life. */
   readonly stored: (key: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
   readonly log: Logger;
-  /** Called whenever nothing waits any more. */
+  /** Called whenever nothing waits any more, of pods or of all the rest. */
   readonly idle: () => void;
 }
 
-const batchSize = 128;
+const othersAtOnce = 128;
+/** Few enough that a store with a limit on requests has other things done in between. */
+const podsAtOnce = 16;
 
 /**
  * Turns units into keys: looks at what is known now, computes the records, and wishes them into the channel of their kind.
@@ -35,14 +38,16 @@ const batchSize = 128;
  */
 export class Publisher {
   readonly #options: PublisherOptions;
-  readonly #queue = new CoalescingQueue<string, Unit>();
+  /** Pods wait for the store where they need identities; backends of services must not wait for that. */
+  readonly #pods = new Lane(podsAtOnce);
+  /** In this order: the first to claim an address has it. */
+  readonly #others = new Lane(othersAtOnce);
   readonly #held = new Map<string, Unit>();
   readonly #skipped = new Map<string, string>();
   /** Units published as an earlier life left them. */
   readonly #kept = new Map<string, Unit>();
   /** Pods whose namespace has not been told yet. */
   readonly #homeless = new Map<string, Unit>();
-  #busy = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
@@ -89,7 +94,7 @@ export class Publisher {
 
   /** True when every unit of the kind that was touched so far has been decided on. */
   settled(kind: UnitKind): boolean {
-    if (this.#busy || this.#queue.size > 0 || !this.#ready(kind)) return false;
+    if (!this.#laneOf(kind).idle || !this.#ready(kind)) return false;
     for (const held of this.#held.values()) if (held.kind === kind) return false;
     return true;
   }
@@ -98,7 +103,7 @@ export class Publisher {
     for (const unit of units) {
       if (!this.#options.keys.has(unit.kind)) continue;
       const id = unitId(unit);
-      if (this.#decidable(unit)) this.#queue.set(id, unit);
+      if (this.#decidable(unit)) this.#laneOf(unit.kind).add(id, unit);
       else this.#held.set(id, unit);
     }
   }
@@ -108,9 +113,9 @@ export class Publisher {
     for (const [id, unit] of this.#held) {
       if (!this.#decidable(unit)) continue;
       this.#held.delete(id);
-      this.#queue.set(id, unit);
+      this.#laneOf(unit.kind).add(id, unit);
     }
-    if (!this.#busy && this.#queue.size === 0) this.#options.idle();
+    if (this.#pods.idle || this.#others.idle) this.#options.idle();
   }
 
   /** Tries again where no identity was free. */
@@ -119,15 +124,14 @@ export class Publisher {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#queue.ready(signal);
-      this.#busy = true;
-      const batch = this.#queue.take(batchSize);
-      // Records that need nothing from the store are wished in this order: the first to claim an address has it.
-      await Promise.all(batch.map(([id, unit]) => this.#decide(id, unit, signal)));
-      this.#busy = false;
-      if (this.#queue.size === 0) this.#options.idle();
-    }
+    await using tasks = new TaskGroup(signal);
+    for (const lane of [this.#pods, this.#others])
+      tasks.run((running) => lane.run((id, unit) => this.#decide(id, unit, running), this.#options.idle, running));
+    await tasks.wait();
+  }
+
+  #laneOf(kind: UnitKind): Lane {
+    return kind === 'Pod' ? this.#pods : this.#others;
   }
 
   /** A pod whose identity would be a new one waits until such are given. */

@@ -6,6 +6,7 @@ import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
 import { serveEngine } from '../../../support/served-engine.ts';
 import { until } from '../../../support/until.ts';
+import { namespace, pod, service, slice } from './harness.ts';
 
 /** A client that has this much to do yet. */
 function keepBusy(read: () => Promise<unknown>, requests: number): { readonly waiting: number } {
@@ -40,6 +41,32 @@ describe('While more is to be written than the limit on requests lets through', 
       await served.engine.leaseRevoke(before?.lease ?? 0n);
       await until(async () => ((await direct.get(key))?.lease ?? before?.lease) !== before?.lease);
       expect(queue.waiting).toBeGreaterThan(30);
+    } finally {
+      stop.abort();
+      await running;
+    }
+  });
+
+  test('backends of a service do not wait for the identities of pods', async () => {
+    await using served = await serveEngine('memory');
+    const endpoints = [`http://${served.endpoint}`];
+    await using direct = openEtcdStore({ endpoints, clock, log });
+    await using store = openEtcdStore({ endpoints, clock, log, limits: { qps: 10, bootstrapQps: 10_000 } });
+    const source = new MemorySource();
+    for (const object of [...namespace('shop'), ...service('web')]) source.set(object);
+    source.markSynced();
+    const options = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0, store, source, clock, log };
+    await using apiserver = new Apiserver(options);
+    const stop = new AbortController();
+    const running = apiserver.run(stop.signal).catch(() => undefined);
+    try {
+      await until(() => apiserver.ready);
+      store.bootstrapped();
+      for (let i = 0; i < 100; i++)
+        for (const object of pod(`p${i}`, { app: `a${i}`, ip: `10.1.0.${i}` })) source.set(object);
+      for (const object of slice('s', 'web')) source.set(object);
+      await until(async () => (await direct.get('cilium/state/endpointslices/v1/east/shop/s')) !== undefined);
+      expect(apiserver.status().counts.identities).toBeLessThan(60);
     } finally {
       stop.abort();
       await running;
