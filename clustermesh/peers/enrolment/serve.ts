@@ -106,7 +106,10 @@ async function answer(
     send(200, await answerTo(deps, serving, request));
   } catch (error) {
     const { status, code, message } = refusalOf(error);
-    if (status === 500) deps.log.error('A request of a peer failed', { route: request.url, [fields.error]: error });
+    const said = { route: request.url, [fields.error]: error };
+    // To break off is open to anybody, as often as he likes.
+    if (status === 500 && !request.complete) deps.log.debug('A request of a peer broke off', said);
+    else if (status === 500) deps.log.error('A request of a peer failed', said);
     send(status, { error: { code, message } });
   }
 }

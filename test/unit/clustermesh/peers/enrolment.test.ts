@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { connect } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -19,6 +20,7 @@ import { createKey, createRequest } from '../../../../clustermesh/peers/certific
 import { type Clock, VirtualClock } from '../../../../runtime/clock/index.ts';
 import { createLogger } from '../../../../runtime/log/index.ts';
 import { TestAuthority } from '../../../support/certificates.ts';
+import { until } from '../../../support/until.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { type TestCluster, filesIn, stateHash, testCluster } from '../../../support/peer-clusters.ts';
 
@@ -359,6 +361,16 @@ describe('an invitation', () => {
 });
 
 describe('what peers ask', () => {
+  test('and break off is no error of ours', async () => {
+    const { host, port } = east.server.address;
+    const socket = connect({ host, port, rejectUnauthorized: false });
+    socket.on('error', () => undefined);
+    await new Promise<void>((resolve) => socket.once('secureConnect', resolve));
+    socket.write('POST /v1/enrol HTTP/1.1\r\nhost: east\r\ncontent-length: 100\r\n\r\n{', () => socket.destroy());
+    await until(() => logged.includes('aborted') || logged.includes('broke off'));
+    expect(logged).not.toMatch(/"level":"(warn|error)"/i);
+  });
+
   test('is answered although the answers to a dozen before were lost', async () => {
     const bundle = await inviteWest();
     await accept(bundle);
