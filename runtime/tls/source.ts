@@ -14,6 +14,8 @@ export interface TlsSourceDependencies {
 const settleMs = 50;
 /** Where the kernel does not tell (network file systems, no watches left), they are looked at this often. */
 const lookAgainMs = 30_000;
+/** What is left of a life when it is time to call somebody: renewal is due after two thirds. */
+const alarmShare = 1 / 6;
 
 /**
  * Certificate files that are replaced while a process lives. Whoever makes a connection asks for them each time; whoever
@@ -26,6 +28,8 @@ export class TlsSource {
   readonly #log: Logger;
   #last: TlsMaterial | undefined;
   #lastWarning = '';
+  /** Fingerprint of the certificate that was named as about to expire. */
+  #alarmed = '';
 
   constructor(files: TlsFiles, { clock, log }: TlsSourceDependencies) {
     this.files = files;
@@ -47,6 +51,7 @@ export class TlsSource {
       this.#warn('Certificate files cannot be used; the last good ones stay in use', { [fields.error]: error });
       return last;
     }
+    this.#alarm(found);
     if (last && sameBytes(last, found)) return last;
     // Whoever reads at the same time may have taken note of the same change.
     if (this.#last && this.#last !== last && sameBytes(this.#last, found)) return this.#last;
@@ -79,6 +84,21 @@ export class TlsSource {
     if (again) this.#log.info('Certificate was replaced', facts);
     const problem = validityProblem(certificate, this.#clock.now());
     if (problem) this.#warn('Our certificate is of no use', { ...facts, problem: problem.words });
+  }
+
+  /** Once for each certificate: whoever renews it should have done so long ago. */
+  #alarm({ certificate, files }: TlsMaterial): void {
+    if (!certificate || certificate.fingerprint === this.#alarmed) return;
+    const { fingerprint, notBeforeMs, notAfterMs } = certificate;
+    const nowMs = this.#clock.now();
+    if (nowMs < notAfterMs - (notAfterMs - notBeforeMs) * alarmShare || nowMs > notAfterMs) return;
+    this.#alarmed = fingerprint;
+    this.#log.error('A certificate is about to expire and was not renewed', {
+      file: files.certFile,
+      certificate: inWords(certificate),
+      notAfter: new Date(notAfterMs).toISOString(),
+      [fields.hint]: 'replace the file: that is noticed',
+    });
   }
 
   /** Once for each different problem. */

@@ -3,6 +3,7 @@ import { type SecureContextOptions, type TLSSocket, type Server as TlsServer, cr
 import type { Clock } from '../../../runtime/clock/index.ts';
 import type { Logger } from '../../../runtime/log/index.ts';
 import {
+  type CertificateFacts,
   type TlsMaterial,
   TlsFileError,
   TlsSource,
@@ -34,6 +35,8 @@ export interface SecureListenerOptions extends ServeTlsOptions {
 /** A TCP port that speaks TLS. Disposing ends the following of its files, not the port. */
 export interface SecureListener extends AsyncDisposable {
   readonly server: TlsServer;
+  /** What clients are shown at present. */
+  readonly certificate: CertificateFacts | undefined;
   /** Takes note that the authorities have changed. */
   refresh(): void;
 }
@@ -94,6 +97,9 @@ export async function secureListener(
   }).catch((error: unknown) => log.error('Certificate files are not followed any more', { error }));
   return {
     server,
+    get certificate() {
+      return material.certificate;
+    },
     refresh: () => server.setSecureContext(context()),
     [Symbol.asyncDispose]: async () => {
       ending.abort();

@@ -1,8 +1,13 @@
 import type { Metrics } from '../../../runtime/metrics/index.ts';
+import type { SecureListener } from './secure-listener.ts';
 import type { ServeContext } from './serve-context.ts';
 
 /** Shows what the server counts. Reading at scrape time costs the calls nothing. */
-export function serveMetrics(metrics: Metrics, context: ServeContext): Disposable {
+export function serveMetrics(
+  metrics: Metrics,
+  context: ServeContext,
+  secure?: Pick<SecureListener, 'certificate'>,
+): Disposable {
   const calls = metrics.counter({
     name: 'etcd_server_calls_total',
     help: 'Calls of etcd clients answered, by method and gRPC code',
@@ -22,6 +27,11 @@ export function serveMetrics(metrics: Metrics, context: ServeContext): Disposabl
     name: 'etcd_server_cut_connections_total',
     help: 'Connections of etcd clients closed because they did not read',
   });
+  const expiry = metrics.gauge({
+    name: 'certificate_not_after_timestamp_seconds',
+    help: 'When a certificate expires: what clients are shown (server), and others that are looked after here',
+    labels: ['certificate'],
+  });
   const shown = new Map<string, number>();
   let shownPauses = 0;
   let shownCuts = 0;
@@ -31,6 +41,7 @@ export function serveMetrics(metrics: Metrics, context: ServeContext): Disposabl
       calls.add(count - (shown.get(key) ?? 0), { method: path.replace(/^\/etcdserverpb\./, ''), code });
       shown.set(key, count);
     }
+    if (secure?.certificate) expiry.set(secure.certificate.notAfterMs / 1000, { certificate: 'server' });
     watchers.set(context.watchers);
     connections.set(context.clients.count);
     unsent.set(context.unsentBytes);

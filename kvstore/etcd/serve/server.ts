@@ -87,7 +87,7 @@ export async function serveEtcd(options: ServeEtcdOptions): Promise<EtcdServer> 
   context.clientUrls = options.advertiseUrls ?? [
     `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   ];
-  const scrape = options.metrics && serveMetrics(options.metrics, context);
+  const scrape = options.metrics && serveMetrics(options.metrics, context, secure);
   log.info('Serving the etcd API', { endpoint: `${host}:${port}`, tls: secure !== undefined });
   return {
     address: () => ({ host, port }),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Server, type TLSSocket, type TlsOptions, createServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../../runtime/clock/index.ts';
+import { VirtualClock, systemClock } from '../../../runtime/clock/index.ts';
 import { type Logger, silentLogger } from '../../../runtime/log/index.ts';
 import {
   type TlsFiles,
@@ -337,6 +337,27 @@ describe('certificate files that are replaced', () => {
     warn: (message, facts) => void logged.push(`${message} ${JSON.stringify(facts)}`),
   };
   beforeEach(() => void logged.splice(0));
+
+  test('that should have been, and were not, are named once while there is a sixth of their life left', async () => {
+    const secret = new MountedSecret();
+    secret.turn(contents(etcd));
+    const clock = new VirtualClock(Date.now());
+    const alarms: string[] = [];
+    const error: Logger['error'] = (message, facts) => void alarms.push(`${message} ${JSON.stringify(facts)}`);
+    const source = new TlsSource(files(), { clock, log: { ...log, error } });
+    // Ten days, of which one is over.
+    await source.read();
+    await clock.advance(7 * day);
+    await source.read();
+    expect(alarms).toEqual([]);
+    await clock.advance(day);
+    for (let i = 0; i < 3; i++) await source.read();
+    expect(alarms).toEqual([expect.stringContaining('is about to expire and was not renewed')]);
+    expect(alarms[0]).toContain(fingerprintOf(etcd.cert));
+    secret.turn(contents(ours.issue({ commonName: 'etcd', notAfterMs: Date.now() + 90 * day })));
+    await source.read();
+    expect(alarms).toHaveLength(1);
+  });
 
   test('are given again when a mounted secret is turned, also under a server whose connections go on', async () => {
     const secret = new MountedSecret();

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ServeTlsOptions } from '../../../../../kvstore/etcd/serve/index.ts';
 import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { VirtualClock } from '../../../../../runtime/clock/index.ts';
+import { createMetrics } from '../../../../../runtime/metrics/index.ts';
 import { type IssuedCertificate, TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
 import { RawEtcd } from '../../../../support/raw-etcd.ts';
 import { until } from '../../../../support/until.ts';
@@ -50,6 +51,21 @@ function closed(socket: Socket): Promise<void> {
 }
 
 describe('the etcd API over TLS', () => {
+  test('says when the certificate expires that it shows, also after that was replaced', async () => {
+    const authority = new TestAuthority('long');
+    const second = Math.floor(Date.now() / 1000) + 86_400;
+    const issue = (seconds: number): IssuedCertificate =>
+      authority.issue({ commonName: 'server', notAfterMs: seconds * 1000 });
+    const files = writeCertificate(folder, 'measured', issue(second));
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    const shown = async (): Promise<string | undefined> =>
+      /^isthmus_certificate_not_after_timestamp_seconds\{certificate="server"\} (.*)$/m.exec(await metrics.text())?.[1];
+    await using _rig = await openRig({ tls: files, metrics }, { tls: { ca: authority.cert } });
+    expect(await shown()).toBe(`${second}`);
+    writeCertificate(folder, 'measured', issue(second + 3600));
+    await until(async () => (await shown()) === `${second + 3600}`);
+  });
+
   test('speaks gRPC over HTTP/2, and answers probes over both versions of HTTP', async () => {
     await using rig = await openRig({ tls }, { tls: { ca: ours.cert } });
     expect(await put(rig, 'a', '1')).toBe(2);
