@@ -132,9 +132,11 @@ export class Enrolment {
     const { cluster } = request;
     const { keyHash } = await requestOf(cluster.name, request.request);
     const used = peer.invitation;
-    if (!used || keyHash !== used.keyHash || cluster.name !== peer.name || cluster.id !== peer.id)
+    // Whoever has come with its certificate since has heard of it, and the token is worth nothing any more.
+    const isSettled = peer.trusts.length > 0;
+    if (!used || isSettled || keyHash !== used.keyHash || cluster.name !== peer.name || cluster.id !== peer.id)
       throw new EnrolmentRefusal('TOKEN_USED', 403, 'The invitation was accepted already; a token works once');
-    const { privateKey } = (await folder.credentialsFor(peer.name)) ?? {};
+    const { privateKey } = (await folder.credentialsFor(peer.name)) ?? (await folder.invitation(used.id)) ?? {};
     if (privateKey === undefined) throw new Error(`The key that belongs to ${peer.name} is missing`);
     const nowMs = this.#clock.now();
     const { authorities, endpoints, enrolment, maxConnectedClusters } = cluster;

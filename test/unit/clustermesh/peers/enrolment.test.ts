@@ -229,6 +229,16 @@ describe('an invitation', () => {
     expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
   });
 
+  test('is not accepted again by anybody once the peer has come with its certificate', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    const key = (await west.folder.credentialsFor('east'))?.privateKey ?? '';
+    await exchangeWith(west.folder, 'east', { clock: hasty(), signal });
+    await west.folder.removePeer('east');
+    await west.folder.putPendingKey('east', key);
+    expect(await codeOf(accept(bundle))).toBe('TOKEN_USED');
+  });
+
   test.each([
     ['west', 'key'],
     ['west', 'cert'],
