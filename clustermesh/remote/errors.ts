@@ -23,9 +23,13 @@ export class HeartbeatLostError extends Error {
 /** Nothing answered within the time that one attempt may take. */
 export class ConnectTimeoutError extends Error {
   readonly code = 'CLUSTERMESH_CONNECT_TIMEOUT';
+  /** Certificates were in the way all the while. */
+  readonly distrusted: boolean;
 
-  constructor(what: string, seconds: number) {
-    super(`${what} within ${seconds} seconds`);
+  /** @param store what it says of itself: the reason, where it knows one */
+  constructor(what: string, seconds: number, store: Pick<StoreHealth, 'error' | 'distrusted'>) {
+    super(`${what} within ${seconds} seconds${store.error === undefined ? '' : `: ${store.error}`}`);
+    this.distrusted = store.distrusted ?? false;
     this.name = 'ConnectTimeoutError';
   }
 }
@@ -73,8 +77,9 @@ export function hintFor(error: unknown, store?: Pick<StoreHealth, 'distrusted'>)
   switch (code) {
     case 'KVSTORE_PERMISSION_DENIED':
       return 'Give this certificate or user the role "remote" in the remote store';
-    case 'KVSTORE_UNAVAILABLE':
     case 'CLUSTERMESH_CONNECT_TIMEOUT':
+      return hintFor(undefined, error instanceof ConnectTimeoutError && error.distrusted ? { distrusted: true } : {});
+    case 'KVSTORE_UNAVAILABLE':
       return 'Check endpoints and network; what was learned before stays in use';
     case 'CLUSTERMESH_CONFIG_MISSING':
       return 'The file name must be the name that the remote cluster gives itself; its apiserver must run';

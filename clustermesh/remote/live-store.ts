@@ -22,7 +22,7 @@ const connectMs = 900_000;
  * answers in its place.
  */
 export async function withLiveStore(
-  store: Pick<Store, 'listAndWatch'>,
+  store: Pick<Store, 'listAndWatch' | 'health'>,
   options: LiveStoreOptions,
   use: (tasks: TaskGroup, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
@@ -32,7 +32,9 @@ export async function withLiveStore(
   const heard = Promise.withResolvers<void>();
   tasks.run((running) => heartbeat.follow(store, heard.resolve, running));
   tasks.run(async (running) => {
-    await within(clock, connectMs, heard.promise, running);
+    const late = (): Error =>
+      new ConnectTimeoutError('The remote store did not answer', connectMs / 1000, store.health());
+    await within({ clock, ms: connectMs, late }, heard.promise, running);
     onHeard();
     tasks.run((watching) => watchHeartbeat(options, watching));
     await use(tasks, running);
@@ -53,13 +55,17 @@ async function watchHeartbeat({ heartbeat, clock, onSilence }: LiveStoreOptions,
   }
 }
 
-async function within(clock: Clock, ms: number, promise: Promise<void>, signal: AbortSignal): Promise<void> {
+interface Limit {
+  readonly clock: Clock;
+  readonly ms: number;
+  readonly late: () => Error;
+}
+
+async function within({ clock, ms, late }: Limit, promise: Promise<void>, signal: AbortSignal): Promise<void> {
   const ended = Promise.withResolvers<void>();
   const onAbort = (): void => ended.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
-  using _timer = clock.timer(ms, () =>
-    ended.reject(new ConnectTimeoutError('The remote store did not answer', ms / 1000)),
-  );
+  using _timer = clock.timer(ms, () => ended.reject(late()));
   try {
     await Promise.race([promise, ended.promise]);
   } finally {
