@@ -1,5 +1,7 @@
-import { open, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, rename, stat, writeFile } from 'node:fs/promises';
 import type { Clock } from '../../../runtime/clock/index.ts';
+import { readText, remove } from './files.ts';
 
 /** Another process has been changing the folder all the while. */
 export class FolderBusyError extends Error {
@@ -19,7 +21,8 @@ const patienceMs = 40_000;
 /** Holds a lock file while `run` runs, so that commands and the serving process do not change the same things at once. */
 export async function whileLocked<T>(file: string, clock: Clock, run: () => Promise<T>): Promise<T> {
   const giveUp = clock.monotonicMs() + patienceMs;
-  while (!(await taken(file))) {
+  const holder = randomUUID();
+  while (!(await taken(file, holder))) {
     await removeAbandoned(file);
     if (clock.monotonicMs() > giveUp) throw new FolderBusyError(file);
     await clock.sleep(pollMs);
@@ -27,13 +30,14 @@ export async function whileLocked<T>(file: string, clock: Clock, run: () => Prom
   try {
     return await run();
   } finally {
-    await rm(file, { force: true });
+    // Whoever stood still for too long has lost it to another.
+    if ((await readText(file)) === holder) await remove(file);
   }
 }
 
-async function taken(file: string): Promise<boolean> {
+async function taken(file: string, holder: string): Promise<boolean> {
   try {
-    await using _file = await open(file, 'wx', 0o600);
+    await writeFile(file, holder, { flag: 'wx', mode: 0o600 });
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -41,8 +45,19 @@ async function taken(file: string): Promise<boolean> {
   }
 }
 
+/** Several may see it abandoned at once, and one of them may hold it anew before another acts: what is moved is looked at. */
 async function removeAbandoned(file: string): Promise<void> {
   const found = await stat(file).catch(() => undefined);
   // The file system's own clock on both sides: wall time, since another process has made it.
-  if (found && Date.now() - found.mtimeMs > abandonedMs) await rm(file, { force: true });
+  if (!found || Date.now() - found.mtimeMs <= abandonedMs) return;
+  const aside = `${file}.${randomUUID()}`;
+  try {
+    await rename(file, aside);
+    const moved = await stat(aside);
+    if (moved.ino !== found.ino || moved.mtimeMs !== found.mtimeMs) await link(aside, file);
+  } catch {
+    // Another one was quicker.
+  } finally {
+    await remove(aside);
+  }
 }
