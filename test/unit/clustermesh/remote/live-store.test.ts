@@ -21,7 +21,9 @@ test.each([
     health: (): StoreHealth => ({ ...inner.health(), ...health, connected: false }),
     // Nothing comes before the signal says that it is over.
     async *listAndWatch(_prefix: unknown, { signal }: { readonly signal: AbortSignal }): AsyncGenerator<never> {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      yield* await new Promise<never[]>((resolve) => {
+        signal.addEventListener('abort', () => resolve([]), { once: true });
+      });
     },
   };
   const life = { heartbeat: new Heartbeat(clock), clock, onHeard: () => undefined };
