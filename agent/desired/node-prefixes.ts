@@ -74,6 +74,7 @@ export class NodePrefixes {
   get(prefix: string): NodePrefix | undefined {
     const claims = this.#claims.get(prefix);
     if (!claims) return undefined;
+    if (claims.size === 1) for (const only of claims.values()) return only;
     const first = [...claims].toSorted(
       ([aKey, a], [bKey, b]) => this.#rank(aKey, a) - this.#rank(bKey, b) || (aKey < bKey ? -1 : 1),
     )[0];

@@ -1,7 +1,4 @@
-import { type Prefix, ipToBytes } from '../../values/ip/index.ts';
-
-const dot = 0x2e;
-const zero = 0x30;
+import { type Prefix, ipToBytes, ipv4ToNumber } from '../../values/ip/index.ts';
 
 /** Addresses as disjoint blocks, for both families. Immutable; a question costs a binary search. */
 export class BlockSet {
@@ -97,22 +94,8 @@ class Intervals<T extends number | bigint> {
 }
 
 function interval4({ address, length }: Prefix): Interval<number> {
-  const first = ipv4Number(address);
+  const first = ipv4ToNumber(address);
   return [first, first + 2 ** (32 - length) - 1];
-}
-
-/** Of canonical text. Asked for every record of the mesh: nothing is allocated. */
-function ipv4Number(text: string): number {
-  let number = 0;
-  let part = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === dot) {
-      number = number * 256 + part;
-      part = 0;
-    } else part = part * 10 + code - zero;
-  }
-  return number * 256 + part;
 }
 
 function interval6({ address, length }: Prefix): Interval<bigint> {

@@ -1,5 +1,5 @@
 import { BytePool, type IndexedRows, RowIndex, roomFor, widened } from '../../kvstore/index.ts';
-import { type Prefix, ipToBytes, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
+import { type Prefix, ipToBytes, ipv4HostNumber, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
 import type { AddressRules } from '../acceptance/index.ts';
 import { IpScanner } from '../wire/ip-scanner.ts';
 import { decodeIp, encodeIp } from '../wire/ip.ts';
@@ -394,7 +394,9 @@ export class IpTable implements IndexedRows {
   }
 
   #find(prefix: string): number {
-    this.#seek(parsePrefix(prefix));
+    const host = ipv4HostNumber(prefix);
+    if (host >= 0) this.#seekHost(host);
+    else this.#seek(parsePrefix(prefix));
     return this.#index.find(this.#soughtHash);
   }
 

@@ -44,13 +44,21 @@ export function formatIp(bytes: Uint8Array): IpAddress {
 
 /** @throws {RangeError} when the text is no IPv4 address. */
 export function ipv4ToNumber(text: string): number {
+  const number = ipv4Number(text, text.length);
+  if (number >= 0) return number;
+  // A mapped one is its dotted quad.
   const bytes = ipToBytes(text);
   if (bytes.length !== 4) throw new RangeError(`Not an IPv4 address: ${JSON.stringify(text)}`);
   return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
 }
 
+/** The address of a prefix of one IPv4 address (`10.1.2.3/32`), as a number; -1 for any other text. Allocates nothing. */
+export function ipv4HostNumber(prefix: string): number {
+  return prefix.endsWith('/32') ? ipv4Number(prefix, prefix.length - 3) : -1;
+}
+
 export function numberToIpv4(value: number): IpAddress {
-  return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255].join('.');
+  return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
 }
 
 /** `.` as a digit. */
@@ -60,29 +68,37 @@ function tryBytes(text: string): Uint8Array | undefined {
   return text.includes(':') ? ipv6Bytes(text) : ipv4Bytes(text);
 }
 
-/** Character by character: this is asked for every address of a mesh. A leading zero is refused, as by Go. */
 function ipv4Bytes(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(4);
+  const number = ipv4Number(text, text.length);
+  if (number < 0) return undefined;
+  return Uint8Array.of(number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255);
+}
+
+/**
+ * The number of a dotted quad that ends before `end`; -1 when it is none. Character by character: this is asked for every
+ * address of a mesh. A leading zero is refused, as by Go.
+ */
+function ipv4Number(text: string, end: number): number {
+  let number = 0;
   let part = 0;
   let value = 0;
   let digits = 0;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < end; i++) {
     const digit = text.charCodeAt(i) - 48;
     if (digit >= 0 && digit <= 9) {
-      if (digits > 0 && value === 0) return undefined;
+      if (digits > 0 && value === 0) return -1;
       value = value * 10 + digit;
       digits += 1;
-      if (value > 255) return undefined;
+      if (value > 255) return -1;
     } else {
-      if (digit !== dot || digits === 0 || part === 3) return undefined;
-      bytes[part++] = value;
+      if (digit !== dot || digits === 0 || part === 3) return -1;
+      number = number * 256 + value;
+      part += 1;
       value = 0;
       digits = 0;
     }
   }
-  if (part !== 3 || digits === 0) return undefined;
-  bytes[3] = value;
-  return bytes;
+  return part === 3 && digits > 0 ? number * 256 + value : -1;
 }
 
 function ipv6Bytes(text: string): Uint8Array | undefined {

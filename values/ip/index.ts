@@ -4,6 +4,7 @@ export {
   formatIp,
   ipFromBytes,
   ipToBytes,
+  ipv4HostNumber,
   ipv4ToNumber,
   isIp,
   numberToIpv4,

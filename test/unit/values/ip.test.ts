@@ -5,6 +5,7 @@ import {
   formatPrefix,
   hostPrefix,
   ipToBytes,
+  ipv4HostNumber,
   ipv4ToNumber,
   isIp,
   nthAddress,
@@ -13,6 +14,12 @@ import {
   parsePrefix,
   prefixesOverlap,
 } from '../../../values/ip/index.ts';
+
+test('reads the prefix of one IPv4 address as its number', () => {
+  expect(ipv4HostNumber('255.1.0.9/32')).toBe(0xff010009);
+  for (const text of ['10.0.0.0/24', '10.0.0.1', '10.0.0/32', '10.0.0.256/32', '::1/32', '/32', '10.0.0.1/132'])
+    expect(ipv4HostNumber(text)).toBe(-1);
+});
 
 describe('addresses', () => {
   test.each([
@@ -62,7 +69,9 @@ describe('addresses', () => {
   test('turns IPv4 addresses into numbers and back', () => {
     expect(ipv4ToNumber('255.0.0.1')).toBe(0xff000001);
     expect(numberToIpv4(0xff000001)).toBe('255.0.0.1');
-    expect(() => ipv4ToNumber('::1')).toThrow('Not an IPv4 address');
+    expect(ipv4ToNumber('::ffff:10.0.0.1')).toBe(0x0a000001);
+    for (const text of ['::1', '10.0.0', '10.0.0.', '10.0.0.256', '10.0.0.01', '10.0.0.1 ', '10.0.0.1.1', ''])
+      expect(() => ipv4ToNumber(text)).toThrow(/Not an IP(v4)? address/);
   });
 
   test('has 4 or 16 bytes', () => {
