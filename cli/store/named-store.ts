@@ -6,6 +6,7 @@ import {
   type OpenStoreOptions,
   type StoreAddress,
   StoreAddressError,
+  StoreDirectoryError,
   openEtcdAdminAt,
   openStore,
   parseStoreAddress,
@@ -81,6 +82,11 @@ async function named<T>(
     if (error instanceof StoreAddressError) throw usageError('--store', error);
     if (error instanceof EtcdConfigError || error instanceof ConsulConfigError)
       throw new UsageError(error.message, { hint: 'correct the configuration file', cause: error });
+    if (error instanceof StoreDirectoryError && error.problem === 'in-use')
+      throw new UsageError(error.message, {
+        hint: 'a process that serves it is asked at its address instead: http://HOST:PORT or etcd:FILE',
+        cause: error,
+      });
     throw error;
   }
 }

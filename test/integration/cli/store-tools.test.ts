@@ -127,6 +127,8 @@ describe('the tools of one store', () => {
     ]);
     const past = await run('store', 'list', '--revision', '2', '--limit', '5', '--store', url);
     expect(past.stdout.trimEnd().split('\n').at(-1)).toMatch(/^ +2 +- {2}k\/1$/);
+    const open = await run('store', 'get', 'k/1', '--store', `embedded:${join(folder, 'a')}`);
+    expect(open).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/in use by process \d+.*http:/s) });
     const status = await run('store', 'status', '-o', 'json', '--store', url);
     expect(JSON.parse(status.stdout)).toMatchObject({ kind: 'etcd', endpoint: url, revision: 3, keys: 2 });
   });
