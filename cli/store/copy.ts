@@ -41,10 +41,9 @@ export const storeCopy = defineCommand({
     const { clock, signal } = context;
     const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);
     await using stores = await openTwo(context, positionals, { createB: true, prefix: options.prefix });
-    // Of a store that was lost, or is another one than was meant.
-    if (options.overwrite && stores.statusOfA.keys === 0 && stores.statusOfB.keys !== 0)
-      throw new UsageError('A holds nothing, so that --overwrite would leave nothing in B', {
-        option: '--overwrite',
+    // What an earlier copier brought would go, too, when A was lost or is another one than was meant.
+    if (stores.statusOfA.keys === 0 && stores.statusOfB.keys !== 0)
+      throw new UsageError('A holds nothing, and B something that would be deleted', {
         hint: 'is A the store that is meant?',
       });
     using line = new ProgressLine(context);
@@ -69,6 +68,7 @@ export const storeCopy = defineCommand({
         leaseTtlSeconds,
         once: options.once,
         overwrite: options.overwrite,
+        revisionsGrow: stores.a.address.kind !== 'consul',
         onProgress: (progress) => report.tell(progress),
       },
       { clock, log },

@@ -24,7 +24,8 @@ export interface ReadSettings {
 /** `X-Consul-Index` of an answer. @throws {ProtocolError} where there is none. */
 export function indexOf(reply: ConsulReply, what: string): number {
   const index = Number(reply.headers['x-consul-index']);
-  if (!Number.isSafeInteger(index)) throw new ProtocolError(`Cannot ${what}: the answer has no index`);
+  if (!Number.isSafeInteger(index))
+    throw new ProtocolError(`Cannot ${what}: the answer has no X-Consul-Index, so it is no Consul that answers`);
   return index;
 }
 

@@ -7,6 +7,7 @@ import {
   KvStoreError,
   LeaseNotFoundError,
   type Store,
+  type WatchBatch,
   type WatchEvent,
   toBytes,
 } from '../contract/index.ts';
@@ -23,6 +24,11 @@ export interface MirrorOptions {
   readonly once?: boolean;
   /** The first listing replaces and deletes what others wrote into the target, too. */
   readonly overwrite?: boolean;
+  /**
+   * Whether revisions that are lower than before say that the source was wiped or restored: not those of Consul, which go back by
+   * themselves. Default true.
+   */
+  readonly revisionsGrow?: boolean;
   readonly onProgress?: (progress: MirrorProgress) => void;
 }
 
@@ -124,6 +130,8 @@ class Pass {
   #phase: MirrorProgress['phase'] = 'target';
   #listed = 0;
   #revision = 0;
+  /** The highest of all passes. */
+  #seen = 0;
   #sourceId: string | undefined;
 
   constructor(options: MirrorOptions, target: CopyTarget) {
@@ -142,7 +150,7 @@ class Pass {
     await this.#target.load(signal);
     let started = false;
     for await (const batch of from.listAndWatch(prefix, { signal })) {
-      this.#checkSource();
+      this.#checkSource(batch);
       if (batch.type === 'restart') {
         if (batch.reason === 'store-replaced') throw new SourceReplacedError();
         if (started) throw new PassEndedError(`The source has to be listed again: ${batch.reason}`);
@@ -151,10 +159,14 @@ class Pass {
       } else if (batch.type === 'changes') {
         await this.#target.apply(batch.events.map(wishOf), signal);
         if (this.#phase === 'listing') this.#listed += batch.events.length;
-        else this.#revision = batch.revision;
+        else {
+          this.#revision = batch.revision;
+          this.#seen = Math.max(this.#seen, batch.revision);
+        }
       } else {
         await this.#target.finishListing(signal);
         this.#revision = batch.revision;
+        this.#seen = Math.max(this.#seen, batch.revision);
         this.#phase = 'following';
       }
       this.#options.onProgress?.(this.progress());
@@ -165,11 +177,16 @@ class Pass {
   }
 
   /** Also a source that was replaced between two attempts must not empty the target. */
-  #checkSource(): void {
-    const { storeId } = this.#options.from.health();
-    if (storeId === undefined) return;
-    this.#sourceId ??= storeId;
-    if (storeId !== this.#sourceId) throw new SourceReplacedError();
+  #checkSource(batch: WatchBatch): void {
+    const { from, revisionsGrow = true } = this.#options;
+    const { storeId } = from.health();
+    if (storeId !== undefined) {
+      this.#sourceId ??= storeId;
+      if (storeId !== this.#sourceId) throw new SourceReplacedError();
+    }
+    // An etcd that was wiped keeps its id.
+    if (batch.type !== 'restart' && this.#phase === 'listing' && revisionsGrow && batch.revision < this.#seen)
+      throw new SourceReplacedError();
   }
 }
 

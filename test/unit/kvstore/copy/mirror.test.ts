@@ -1,11 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import {
+  EngineStore,
+  MemoryEngine,
   PermissionDeniedError,
   SourceReplacedError,
+  type Store,
   UnavailableError,
   type WatchBatch,
   copiesPrefix,
 } from '../../../../kvstore/index.ts';
+import { systemClock } from '../../../../runtime/clock/index.ts';
 import { TwoStores, entryOf, eventually, valueOf } from './two-stores.ts';
 
 describe('copying a store', () => {
@@ -212,6 +216,50 @@ describe('copying a store', () => {
       expect(await valueOf(b, 'k')).toBe('1');
     },
   );
+
+  test('a source that was wiped under its id while the target was away empties nothing', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    for (const key of ['k', 'l', 'm']) await a.put(key, '1');
+    await using wiped = new MemoryEngine({ clock: systemClock });
+    await using other = new EngineStore(wiped, { clock: systemClock, endpoint: 'a' });
+    await other.put('k', 'of another life');
+    let from: Store = a;
+    let away = false;
+    const ending = new AbortController();
+    let ended: unknown;
+    const copying = stores
+      .copyOnce(
+        {
+          once: false,
+          from: {
+            health: () => ({ ...from.health(), storeId: 'the same' }),
+            listAndWatch: (...args) => from.listAndWatch(...args),
+          },
+          to: {
+            list: (...args) => b.list(...args),
+            put: (...args) => b.put(...args),
+            grantLease: (...args) => b.grantLease(...args),
+            transact: (...args) => {
+              if (!away) return b.transact(...args);
+              away = false;
+              from = other;
+              return Promise.reject(new UnavailableError('The connection was lost'));
+            },
+          },
+        },
+        ending.signal,
+      )
+      .catch((error: unknown) => (ended = error));
+    await eventually(async () => ((await b.get('m')) ? true : undefined));
+    away = true;
+    await a.put('k', '2');
+    await eventually(async () => ended ?? ((await b.get('l')) ? undefined : 'emptied'));
+    ending.abort();
+    await copying;
+    expect(ended).toBeInstanceOf(SourceReplacedError);
+    expect([await valueOf(b, 'k'), await valueOf(b, 'l'), await valueOf(b, 'm')]).toEqual(['1', '1', '1']);
+  });
 
   test('copies a prefix and leaves the rest alone', async () => {
     await using stores = new TwoStores();

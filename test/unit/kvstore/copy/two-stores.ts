@@ -22,8 +22,8 @@ export class TwoStores implements AsyncDisposable {
   readonly b = new EngineStore(this.engines[1], { clock, endpoint: 'b' });
   readonly #running: { readonly stopping: AbortController; readonly ended: Promise<MirrorProgress> }[] = [];
 
-  copyOnce(options: Partial<MirrorOptions> = {}): Promise<MirrorProgress> {
-    return mirror({ ...this.#defaults(), once: true, ...options }, { clock, log: silentLogger }, never);
+  copyOnce(options: Partial<MirrorOptions> = {}, signal = never): Promise<MirrorProgress> {
+    return mirror({ ...this.#defaults(), once: true, ...options }, { clock, log: silentLogger }, signal);
   }
 
   /** Starts a copier, and settles when it is in step. Gives what stops it. */
