@@ -14,7 +14,7 @@ import type { ConsulStoreOptions } from '../options.ts';
 import { type ConsulAddress, parseAddress } from './address.ts';
 import { Connector } from './connect.ts';
 import { ConsulAgent, NotConnected } from './consul-agent.ts';
-import { NotAppliedError, statusError } from './status-errors.ts';
+import { CrowdedError, NotAppliedError, statusError } from './status-errors.ts';
 import { Token } from './token.ts';
 
 /** Consul refuses more than 200 connections of one client; what waits has most of them. */
@@ -178,6 +178,8 @@ export class ConsulHttp implements AsyncDisposable {
       this.closing.throwIfAborted();
       if (request.signal && isAbort(error, request.signal)) throw request.signal.reason;
       if (error instanceof ConnectionFailure) this.#failed(address, error);
+      // A server that is cut off from the others answers, and has no leader to ask.
+      else if (error instanceof UnavailableError && !(error instanceof CrowdedError)) this.#leave(address);
       if (!(error instanceof ConnectionFailure)) throw error;
       const said = `Cannot ${request.what}: ${error.message}`;
       throw error.sent ? new UnavailableError(said, { cause: error }) : new NotAppliedError(said, { cause: error });
@@ -251,11 +253,15 @@ export class ConsulHttp implements AsyncDisposable {
     this.#lastContactMs = this.#clock.now();
   }
 
-  /** The next call tries the next address. */
   #failed(address: ConsulAddress, error: Error): void {
     this.#connected = false;
     this.#lostSinceMs ??= this.#clock.now();
     this.#error = error.message;
+    this.#leave(address);
+  }
+
+  /** The next call tries the next address. */
+  #leave(address: ConsulAddress): void {
     if (address === this.#address()) this.#current += 1;
   }
 

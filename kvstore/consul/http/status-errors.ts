@@ -10,6 +10,9 @@ import {
 /** The call took no effect, so that even a write may be repeated. */
 export class NotAppliedError extends UnavailableError {}
 
+/** The agent has too many connections of this client: another one is none the better for it. */
+export class CrowdedError extends NotAppliedError {}
+
 /**
  * The error of the contract for an answer that is none of those the caller expects. Consul tells conditions apart by
  * its texts only (`agent/http.go`, `agent/structs/errors.go`).
@@ -21,7 +24,7 @@ export function statusError(status: number, text: string, what: string, tokenOri
   if (status === 401 || status === 403 || /permission denied|acl not found/i.test(text))
     return new PermissionDeniedError(`${said.replace(/\.$/, '')}; ${tokenOrigin}`);
   if (/invalid session|session id .* not found/i.test(text)) return new LeaseNotFoundError(said);
-  if (status === 429) return new NotAppliedError(said);
+  if (status === 429) return new CrowdedError(said);
   if (/no cluster leader|no known consul servers|not ready to serve consistent reads/i.test(text))
     return new NotAppliedError(said);
   if (/no space left/i.test(text)) return new NoSpaceError(said);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from '@jest/globals';
 import {
   EngineStore,
@@ -112,11 +113,19 @@ for (const { name, need, within } of kinds)
         expect(fresh.size).toBe(others.length);
         for (const [text, id] of used) expect([after.idOf(text), fresh.has(id)]).toEqual([id, false]);
 
+        // Keys that somebody deletes or overwrites come back.
+        const ended = new AbortController();
+        const running = after.run(ended.signal);
+        const whole = await content();
+        const [one, two] = [...fresh].map((id) => `${prefix}${id}`);
+        for (const interfere of [() => store.delete(one ?? ''), () => store.put(two ?? '', 'k8s:app=somebody-else;')]) {
+          await interfere();
+          while (!isDeepStrictEqual(await content(), whole)) await systemClock.sleep(50, stop);
+        }
+
         // Unreferenced ones go; those that the node uses stay.
         for (const text of others) after.release(text);
         after.startCollecting();
-        const ended = new AbortController();
-        const running = after.run(ended.signal);
         for (let left = others.length; left > 0;) {
           stop.throwIfAborted();
           await systemClock.sleep(50, stop);

@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { type ConsulStore, UnavailableError } from '../../../../kvstore/index.ts';
@@ -172,6 +173,29 @@ needs('consul')('A Consul in trouble', () => {
     await two.put(key, 'x');
     expect(await two.get(key)).toBeDefined();
     expect(two.health().endpoint).toBe(server.endpoint);
+  });
+
+  test('whose server at the first address is cut off from the others is asked at the next one', async () => {
+    let asked = 0;
+    // What a server answers that finds no leader (`agent/structs/errors.go`).
+    const alone = createServer((_, response) => {
+      asked++;
+      response.writeHead(500).end('No cluster leader');
+    });
+    await new Promise<void>((resolve) => alone.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = alone.address();
+      const first = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+      await using two = clientOf(server, { addresses: [first, server.endpoint], callTimeoutMs: 5000 });
+      const prefix = `t${++prefixes}/`;
+      await two.put(`${prefix}a`, 'x');
+      expect((await two.get(`${prefix}a`))?.version).toBe(1);
+      await using mirror = await synced(prefix, two);
+      expect([mirror.state.size, asked > 0, two.health().endpoint]).toEqual([1, true, server.endpoint]);
+    } finally {
+      alone.closeAllConnections();
+      await new Promise((resolve) => alone.close(resolve));
+    }
   });
 
   test('whose name is given to another address is found there, and waited for while the name has none', () =>
