@@ -1,3 +1,4 @@
+export type * from './call-options.ts';
 export { prefixEnd, toBytes, toText } from './bytes.ts';
 export * from './engine.ts';
 export * from './errors.ts';

@@ -1,4 +1,4 @@
-import type { CallOptions } from './store.ts';
+import type { CallOptions } from './call-options.ts';
 import type { Compare } from './transaction.ts';
 
 export interface LeaseOptions extends CallOptions {

@@ -1,15 +1,9 @@
+import type { CallOptions } from './call-options.ts';
 import type { StoreHealth } from './health.ts';
 import type { Bytes, KeyValue } from './key-value.ts';
 import type { Lease, LeaseOptions, Lock, LockOptions } from './lease.ts';
 import type { Transaction, TransactionResult } from './transaction.ts';
 import type { WatchBatch, WatchOptions } from './watch.ts';
-
-export interface CallOptions {
-  /** Ends the call early with the signal's reason; whether a write took place is then unknown. */
-  readonly signal?: AbortSignal;
-  /** Goes before whatever waits for a limit on requests. For the few calls by which others tell that we live and lead. */
-  readonly urgent?: boolean;
-}
 
 export interface ReadOptions extends CallOptions {
   /** Reads the state of this revision. @throws {CompactedError} {@link FutureRevisionError} */

@@ -1,5 +1,6 @@
 import { leaseTtlOf } from './lease-ttl.ts';
-import type { CallOptions, Store } from './store.ts';
+import type { CallOptions } from './call-options.ts';
+import type { Store } from './store.ts';
 
 /**
  * The same store for whatever must not wait behind other requests of the process: single reads, writes, transactions and grants go
