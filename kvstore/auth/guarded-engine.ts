@@ -5,6 +5,7 @@ import {
   EngineError,
   type EngineStatus,
   type EngineWatcher,
+  type KeyRange,
   type LeaseInfo,
   type PutRequest,
   type PutResponse,
@@ -17,6 +18,7 @@ import {
   type WatchRequest,
   type WatchSink,
 } from '../contract/index.ts';
+import { type Steps, stepRows, turns } from '../engine/index.ts';
 import type { Rights } from './rights.ts';
 
 /** etcd's refusal, in its words: clients match on them. */
@@ -107,10 +109,12 @@ export class GuardedEngine implements Engine {
     return await this.#engine.leaseKeepAlive(id);
   }
 
-  async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
-    const info = await this.#engine.leaseTimeToLive(id, keys);
+  async leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
+    const info = await this.#engine.leaseTimeToLive(id, keys, reader);
     const rights = this.#rights();
-    if (!rights.root) for (const key of info.keys) demand(await rights.mayRead({ key }));
+    if (rights.root) return info;
+    for (const key of await others(info.keys, (range) => rights.mayReadRange(range), reader))
+      demand(await rights.mayRead({ key }));
     return info;
   }
 
@@ -167,8 +171,28 @@ export class GuardedEngine implements Engine {
     if (rights.root) return;
     demand(rights.writes);
     const { keys } = await this.#engine.leaseTimeToLive(id, true);
-    for (const key of keys) demand(await rights.mayWrite({ key }));
+    for (const key of await others(keys, (range) => rights.mayWriteRange(range)))
+      demand(await rights.mayWrite({ key }));
   }
+}
+
+/** Keys that lie in no range that is allowed; a lease may have a hundred thousand. */
+async function others(
+  keys: readonly Uint8Array[],
+  allowed: (range: KeyRange) => boolean,
+  reader?: Reader,
+): Promise<readonly Uint8Array[]> {
+  const outside = (some: readonly Uint8Array[]): Uint8Array[] => some.filter((key) => !allowed({ key }));
+  if (keys.length <= stepRows) return outside(keys);
+  function* inSteps(): Steps<Uint8Array[]> {
+    const found: Uint8Array[] = [];
+    for (let start = 0; start < keys.length; start += stepRows) {
+      found.push(...outside(keys.slice(start, start + stepRows)));
+      yield stepRows;
+    }
+    return found;
+  }
+  return await turns.take(inSteps(), { owner: reader?.owner });
 }
 
 function demand(allowed: boolean): void {

@@ -33,6 +33,11 @@ export class Rights {
   mayReadRange(range: KeyRange): boolean {
     return this.root || this.#read.ranges.contains(range);
   }
+
+  /** The same of {@link mayWrite}. */
+  mayWriteRange(range: KeyRange): boolean {
+    return this.root || this.#write.ranges.contains(range);
+  }
 }
 
 class Allowed {

@@ -30,7 +30,7 @@ export interface Engine extends AsyncDisposable {
   /** Renews; `ttl` 0 says that the lease does not exist (etcd's answer on the keep-alive stream). */
   leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }>;
   /** `ttl` −1 says that the lease does not exist. */
-  leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo>;
+  leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo>;
   leases(): Promise<readonly bigint[]>;
   status(): Promise<EngineStatus>;
 }

@@ -6,11 +6,13 @@ import {
   type CommitListener,
   type Row,
   type Snapshot,
+  type Steps,
   type StoredLease,
   engineErrors,
 } from '../engine/index.ts';
 import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type Writer, lmdbWriter } from './group-commit.ts';
+import { LeaseKeys } from './lease-keys.ts';
 import { LmdbView } from './lmdb-view.ts';
 import { Overlay } from './overlay.ts';
 import { disownLog } from './open-log.ts';
@@ -63,8 +65,7 @@ export class LmdbBackend implements Backend {
   readonly #quotaBytes: number;
   readonly #report: (message: string, error: unknown) => void;
   readonly #stopping = new AbortController();
-  /** Keys of those leases that were touched since the start; the table has the rest. */
-  readonly #leaseKeys = new Map<bigint, Map<string, Uint8Array>>();
+  readonly #leaseKeys: LeaseKeys;
   readonly #leases = new Map<bigint, StoredLease>();
   #leftSeconds: ReadonlyMap<bigint, number> = new Map();
   /** Live ones, as of the last commit. */
@@ -109,6 +110,7 @@ export class LmdbBackend implements Backend {
       applied: (record) => this.#applied(record),
       failed: (error) => this.#notApplied(error),
     });
+    this.#leaseKeys = new LeaseKeys({ tables, unapplied: (table) => this.#applier.unapplied(table) });
     this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);
     this.#commits = new GroupCommit({
       write: (group) => this.#writeGroup(group),
@@ -217,13 +219,17 @@ export class LmdbBackend implements Backend {
   }
 
   leaseKeys(id: bigint): Uint8Array[] {
-    return [...this.#keysOf(id).values()];
+    return [...this.#leaseKeys.of(id).values()];
+  }
+
+  *leaseKeysSteps(id: bigint): Steps<Uint8Array[]> {
+    return [...(yield* this.#leaseKeys.steps(id)).values()];
   }
 
   putLease(lease: StoredLease): void {
     this.#assertWritable();
     this.#leases.set(lease.id, lease);
-    this.#leaseKeys.set(lease.id, new Map());
+    this.#leaseKeys.begin(lease.id);
     const value = Buffer.alloc(8);
     value.writeDoubleBE(lease.ttlSeconds, 0);
     this.#commits.group.writes.push({ table: this.#tables.lease, key: idBuffer(lease.id), value });
@@ -400,33 +406,14 @@ export class LmdbBackend implements Backend {
     if (before === after) return;
     if (replaced && before !== 0n) {
       const key = leaseKey(before, replaced);
-      this.#keysOf(before).delete(key.toString('latin1'));
+      this.#leaseKeys.of(before).delete(key.toString('latin1'));
       group.writes.push({ table: lk, key });
     }
     if (after !== 0n) {
       const key = leaseKey(after, row);
-      this.#keysOf(after).set(key.toString('latin1'), row.kv.key);
+      this.#leaseKeys.of(after).set(key.toString('latin1'), row.kv.key);
       group.writes.push({ table: lk, key, value: keyBuffer(row) });
     }
-  }
-
-  /** First use reads the table; from then on writes keep the map right, also before they are on disk. */
-  #keysOf(id: bigint): Map<string, Uint8Array> {
-    let keys = this.#leaseKeys.get(id);
-    if (!keys) {
-      keys = new Map();
-      const start = idBuffer(id);
-      const end = Buffer.concat([start, Buffer.alloc(12, 0xff)]);
-      for (const { key, value } of this.#tables.lk.getRange({ start, end }))
-        keys.set(key.toString('latin1'), new Uint8Array(value));
-      for (const { key, value } of this.#applier.unapplied(this.#tables.lk)) {
-        if (key.readBigInt64BE(0) !== id) continue;
-        if (value) keys.set(key.toString('latin1'), new Uint8Array(value));
-        else keys.delete(key.toString('latin1'));
-      }
-      this.#leaseKeys.set(id, keys);
-    }
-    return keys;
   }
 
   #loadLeases(times: ReadonlyMap<bigint, number> = new Map()): void {

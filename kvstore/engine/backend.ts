@@ -1,4 +1,5 @@
 import type { Change, Row, Snapshot, View } from './row.ts';
+import type { Steps } from './steps.ts';
 
 /** Called once per commit, when it is on disk and before any promise of `flush` settles. */
 export type CommitListener = (changes: readonly Change[], revision: number) => void;
@@ -39,6 +40,8 @@ export interface Backend extends AsyncDisposable {
   append(change: Change): void;
   leases(): readonly StoredLease[];
   leaseKeys(id: bigint): Uint8Array[];
+  /** The same for those who need not have them within one turn. */
+  leaseKeysSteps(id: bigint): Steps<Uint8Array[]>;
   putLease(lease: StoredLease): void;
   removeLease(id: bigint): void;
   /** Told right before an orderly end what time each lease has left, in seconds: the next start goes on from there. */

@@ -49,6 +49,8 @@ export interface MvccEngineDependencies {
   readonly log?: Logger;
 }
 
+/** A snapshot keeps what is overwritten meanwhile from being used again. */
+const maxReadMs = 60_000;
 /** Keys of expired leases after which others have their turn. */
 const sliceKeys = 1_000;
 const version = '3.6.0';
@@ -188,15 +190,15 @@ export class MvccEngine implements Engine {
     return { id, ttl: this.#lessor.renew(id), revision: this.revision };
   }
 
-  async leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
+  async leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
     this.#assertOpen();
+    const attached = keys && this.#lessor.has(id) ? await this.#keysOf(id, reader) : [];
     const time = this.#lessor.timeToLive(id);
     if (!time) {
       // That it is gone is not told before it is so on disk: until then its keys are there.
       await this.#backend.flush();
       return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
     }
-    const attached = keys ? this.#backend.leaseKeys(id) : [];
     return { id, ttl: time.remaining, grantedTtl: time.granted, keys: attached, revision: this.revision };
   }
 
@@ -230,15 +232,28 @@ export class MvccEngine implements Engine {
     await this.#backend[Symbol.asyncDispose]();
   }
 
+  async #keysOf(id: bigint, reader: Reader | undefined): Promise<Uint8Array[]> {
+    const steps = this.#backend.leaseKeysSteps(id);
+    // Mostly they are there.
+    const first = steps.next();
+    return first.done ? first.value : await this.#inTurns(steps, reader);
+  }
+
   /** Reads what is durable now, in as many turns as it takes. */
   async #read<T>(stepsOf: (snapshot: Snapshot) => Steps<T>, short: boolean, reader: Reader | undefined): Promise<T> {
     using snapshot = this.#backend.snapshot();
     if (short || !snapshot.stable) return atOnce(stepsOf(snapshot));
+    return await this.#inTurns(stepsOf(snapshot), reader);
+  }
+
+  async #inTurns<T>(steps: Steps<T>, reader: Reader | undefined): Promise<T> {
+    const started = this.#clock.monotonicMs();
     const between = (): void => {
       this.#assertOpen();
+      if (this.#clock.monotonicMs() - started > maxReadMs) throw engineErrors.timedOut();
       reader?.took(0);
     };
-    const reading = turns.take(stepsOf(snapshot), { owner: reader?.owner, between });
+    const reading = turns.take(steps, { owner: reader?.owner, between });
     this.#reads.add(reading);
     try {
       return await reading;

@@ -2,10 +2,14 @@ import type { EngineEvent, EngineWatcher, WatchRequest, WatchSink } from '../con
 import type { Backend } from './backend.ts';
 import type { Change, Row } from './row.ts';
 import { RangeIndex } from './range-index.ts';
-import { Span } from './span.ts';
-import { Pace } from './steps.ts';
+import { Pace, type Steps } from './steps.ts';
 import { turns } from './turns.ts';
+import { type Selector, Watcher, type WatcherHome } from './watcher.ts';
 
+/** Watchers that a commit is handed to at once, those of other ranges counting more; the others read it from history, in turns. */
+const handedAtOnce = 2_000;
+/** What a range of its own costs beside its watchers: their events are encoded for it. */
+const costOfRange = 3;
 /** Bytes that a sink is handed at once, as far as revisions can be told apart; then it may say that it has enough. */
 const handedBytes = 1024 ** 2;
 
@@ -15,12 +19,14 @@ const handedBytes = 1024 ** 2;
  * are delivered in another, nothing is missed and nothing comes twice. Watchers of the same range and filters get the
  * same array, so that a server may encode it once.
  */
-export class WatchHub {
+export class WatchHub implements WatcherHome {
   readonly #backend: Backend;
   readonly #onSinkError: (error: unknown) => void;
   readonly #groups = new Map<string, Group>();
   readonly #byRange = new RangeIndex<Group>();
   readonly #watchers = new Set<Watcher>();
+  /** Those that are behind, by whom they are for. */
+  readonly #behind = new Map<unknown, Behind[]>();
   /** All synced watchers have what they wanted up to here. */
   #delivered: number;
   #closed = false;
@@ -46,20 +52,34 @@ export class WatchHub {
     return this.#watchers.size;
   }
 
-  /** Costs what the watchers of the changed keys cost, however many others there are. */
+  /** Costs what the watchers of the changed keys cost, however many others there are, and of those only so much at once. */
   deliver(changes: readonly Change[], revision: number): void {
     const touched = new Map<Group, EngineEvent[]>();
     for (const change of changes)
       for (const group of this.#byRange.at(change.row.kv.key)) {
+        if (touched.size * costOfRange >= handedAtOnce && !touched.has(group)) {
+          this.#postpone(group);
+          continue;
+        }
         const event = group.selector.event(change.row, () => this.#before(change));
         if (!event) continue;
         const events = touched.get(group);
         if (events) events.push(event);
         else touched.set(group, [event]);
       }
+    let cost = 0;
     for (const [group, events] of touched) {
+      if (cost >= handedAtOnce) {
+        this.#postpone(group);
+        continue;
+      }
+      cost += costOfRange + group.watchers.size;
       const parts = inParts(events, revision);
-      for (const watcher of group.watchers) this.#hand(watcher, parts, revision);
+      let handed = 0;
+      for (const watcher of group.watchers) {
+        if (handed++ >= handedAtOnce) this.#fallsBehind(watcher);
+        else this.#hand(watcher, parts, revision);
+      }
     }
     this.#delivered = revision;
   }
@@ -86,7 +106,8 @@ export class WatchHub {
   leave(watcher: Watcher): void {
     const group = this.#groups.get(watcher.selector.key);
     if (!group?.watchers.delete(watcher)) return;
-    watcher.next = Math.max(watcher.next, this.#delivered + 1);
+    // One that is behind knows better itself how far it is.
+    if (watcher.state === 'synced') watcher.next = Math.max(watcher.next, this.#delivered + 1);
     if (group.watchers.size > 0) return;
     this.#groups.delete(watcher.selector.key);
     this.#byRange.delete(group.selector.span, group);
@@ -99,12 +120,44 @@ export class WatchHub {
 
   catchUp(watcher: Watcher): void {
     watcher.state = 'behind';
-    const run = ++watcher.run;
-    this.#laterSlice(watcher, run);
+    this.#sliceLater({ watcher, run: ++watcher.run });
   }
 
-  #laterSlice(watcher: Watcher, run: number): void {
-    void turns.later(() => this.#slice(watcher, run), watcher.sink.owner);
+  /** Its watchers were not handed what was just committed. */
+  #postpone(group: Group): void {
+    for (const watcher of group.watchers) this.#fallsBehind(watcher);
+  }
+
+  /** It stays in its group, which hands it nothing until it is back. */
+  #fallsBehind(watcher: Watcher): void {
+    if (watcher.state !== 'synced') return;
+    watcher.next = Math.max(watcher.next, this.#delivered + 1);
+    this.catchUp(watcher);
+  }
+
+  #sliceLater(behind: Behind): void {
+    const { owner } = behind.watcher.sink;
+    const others = this.#behind.get(owner);
+    if (others) return void others.push(behind);
+    this.#behind.set(owner, [behind]);
+    void this.#catchUpAll(owner);
+  }
+
+  /** Not before the call that made a watcher has returned. */
+  async #catchUpAll(owner: unknown): Promise<void> {
+    await turns.later(() => undefined, owner);
+    await turns.take(this.#slices(owner), { owner });
+  }
+
+  *#slices(owner: unknown): Steps<void> {
+    for (let queue = this.#behind.get(owner) ?? []; queue.length > 0; queue = this.#behind.get(owner) ?? []) {
+      this.#behind.set(owner, []);
+      for (const { watcher, run } of queue) {
+        this.#slice(watcher, run);
+        yield 1;
+      }
+    }
+    this.#behind.delete(owner);
   }
 
   #slice(watcher: Watcher, run: number): void {
@@ -141,7 +194,7 @@ export class WatchHub {
     if (watcher.state !== 'behind' || watcher.run !== run) return;
     // Between here and the next commit lies no other turn: from `next` on, commits are delivered as they happen.
     if (watcher.next > this.#backend.revision) this.join(watcher);
-    else this.#laterSlice(watcher, run);
+    else this.#sliceLater({ watcher, run });
   }
 
   #hand(watcher: Watcher, parts: readonly Part[], revision: number): void {
@@ -208,71 +261,13 @@ function bytesOf({ kv, prevKv }: EngineEvent): number {
   return kv.key.length + kv.value.length + (prevKv ? prevKv.key.length + prevKv.value.length : 0);
 }
 
+/** A watcher that reads history, and which of its runs this is. */
+interface Behind {
+  readonly watcher: Watcher;
+  readonly run: number;
+}
+
 interface Group {
   readonly selector: Selector;
   readonly watchers: Set<Watcher>;
-}
-
-/** Which rows a watcher wants, and in what form. */
-class Selector {
-  readonly key: string;
-  readonly span: Span;
-  readonly #prevKv: boolean;
-  readonly #noPut: boolean;
-  readonly #noDelete: boolean;
-
-  constructor(request: WatchRequest) {
-    this.span = new Span(request);
-    this.#prevKv = request.prevKv ?? false;
-    this.#noPut = request.noPut ?? false;
-    this.#noDelete = request.noDelete ?? false;
-    const end = request.rangeEnd ? Buffer.from(request.rangeEnd).toString('hex') : '';
-    const flags = `${this.#prevKv ? 1 : 0}${this.#noPut ? 1 : 0}${this.#noDelete ? 1 : 0}`;
-    this.key = `${Buffer.from(request.key).toString('hex')}|${end}|${flags}`;
-  }
-
-  /** What it gets of a row in its span. */
-  event(row: Row, before: () => Row | undefined): EngineEvent | undefined {
-    if (row.deleted ? this.#noDelete : this.#noPut) return undefined;
-    const fresh = !row.deleted && row.kv.version === 1;
-    const previous = this.#prevKv && !fresh ? before() : undefined;
-    const type = row.deleted ? 'delete' : 'put';
-    return previous ? { type, kv: row.kv, prevKv: previous.kv } : { type, kv: row.kv };
-  }
-}
-
-class Watcher implements EngineWatcher {
-  readonly #hub: WatchHub;
-  readonly selector: Selector;
-  readonly sink: WatchSink;
-  /** First revision that was not handed over yet; while synced the hub knows it better. */
-  next: number;
-  state: 'synced' | 'behind' | 'paused' | 'over' = 'behind';
-  run = 0;
-
-  constructor(hub: WatchHub, request: WatchRequest, sink: WatchSink, next: number) {
-    this.#hub = hub;
-    this.selector = new Selector(request);
-    this.sink = sink;
-    this.next = next;
-  }
-
-  get synced(): boolean {
-    return this.state === 'synced';
-  }
-
-  pause(): void {
-    if (this.state === 'over') return;
-    this.#hub.leave(this);
-    this.state = 'paused';
-  }
-
-  resume(): void {
-    if (this.state === 'paused') this.#hub.catchUp(this);
-  }
-
-  cancel(): void {
-    this.state = 'over';
-    this.#hub.forget(this);
-  }
 }

@@ -117,6 +117,11 @@ export class MemoryBackend implements Backend {
     return [...(this.#leases.get(id)?.keys.values() ?? [])];
   }
 
+  // oxlint-disable-next-line require-yield -- a map gives them at once
+  *leaseKeysSteps(id: bigint): Steps<Uint8Array[]> {
+    return this.leaseKeys(id);
+  }
+
   putLease(lease: StoredLease): void {
     this.#leases.set(lease.id, { ttlSeconds: lease.ttlSeconds, keys: new Map() });
   }

@@ -82,8 +82,8 @@ export class ReadOnlyEngine implements Engine {
     return this.#engine.leaseKeepAlive(id);
   }
 
-  leaseTimeToLive(id: bigint, keys: boolean): Promise<LeaseInfo> {
-    return this.#engine.leaseTimeToLive(id, keys);
+  leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
+    return this.#engine.leaseTimeToLive(id, keys, reader);
   }
 
   leases(): Promise<readonly bigint[]> {

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'node:http2';
 import { permissionDenied } from '../../auth/index.ts';
+import { turns } from '../../engine/index.ts';
 import { ProtocolError } from '../../contract/index.ts';
 import { FrameReader, MessageTooLargeError, grpcStatus, methods } from '../wire/index.ts';
 import type { Client } from './client.ts';
@@ -15,6 +16,9 @@ import type { ServeContext } from './serve-context.ts';
 import { snapshotStream } from './snapshot-stream.ts';
 import type { UnaryCall } from './unary-call.ts';
 import { watchStream } from './watch-stream.ts';
+
+/** Ten thousand watches that are asked for at once are work: so many, or what came with them, and others have their turn. */
+const messagesOfTurn = 64;
 
 /** A call of many messages: takes each as it comes. */
 export type StreamHandler = (call: GrpcCall) => { message(payload: Uint8Array): void };
@@ -85,7 +89,17 @@ function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
 
 function answerStream(call: GrpcCall, path: string, handler: StreamHandler): void {
   const handled = handler(call);
-  readMessages(call, path, new RequestBytes(call), (payload) => handled.message(payload.slice()));
+  let taken = 0;
+  readMessages(call, path, new RequestBytes(call), (payload) => {
+    taken += 1;
+    turns.spend(() => handled.message(payload.slice()));
+  });
+  call.stream.on('data', () => {
+    if (taken < messagesOfTurn || !call.open) return;
+    taken = 0;
+    call.hold('turn');
+    void turns.later(() => call.goOn('turn'), call.client.tally);
+  });
   call.stream.once('close', () => call.client.server.count(path, grpcStatus.ok));
 }
 

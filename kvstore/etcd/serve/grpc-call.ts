@@ -22,6 +22,7 @@ export class GrpcCall {
   readonly #debt: Debt;
   /** Bytes of an answer that is being made. */
   #making = 0;
+  readonly #holds = new Set<string>();
   #begun = false;
   #finished = false;
   #trailers: Record<string, string> = {};
@@ -47,6 +48,16 @@ export class GrpcCall {
   /** Calls `paid` whenever {@link unsentBytes} has become less. */
   onPaid(paid: () => void): void {
     this.#debt.onPaid = paid;
+  }
+
+  /** Reads no more requests until each `reason` has been given up. */
+  hold(reason: string): void {
+    if (this.#holds.size === 0) this.stream.pause();
+    this.#holds.add(reason);
+  }
+
+  goOn(reason: string): void {
+    if (this.#holds.delete(reason) && this.#holds.size === 0 && !this.stream.destroyed) this.stream.resume();
   }
 
   /** Sends the response headers, if they are not sent yet. */

@@ -32,7 +32,7 @@ export function keepAliveStream(call: GrpcCall): { message(payload: Uint8Array):
       call.finish(code, text);
     }
     working = false;
-    call.stream.resume();
+    call.goOn('waiting');
     if (!call.stream.readableEnded) return;
     if (waiting.length === 0) call.finish(grpcStatus.ok);
   };
@@ -55,7 +55,7 @@ export function keepAliveStream(call: GrpcCall): { message(payload: Uint8Array):
   return {
     message(payload) {
       waiting.push(decode(methods.leaseKeepAlive.request, payload).id);
-      if (waiting.length > maxWaiting) call.stream.pause();
+      if (waiting.length > maxWaiting) call.hold('waiting');
       if (!working) void work();
     },
   };

@@ -69,8 +69,8 @@ function isWideRange({ rangeEnd, revision }: Decoded<typeof rangeRequest>): bool
   return rangeEnd.length > 0 || revision > 0;
 }
 
-function isWideDelete({ rangeEnd }: Decoded<typeof deleteRangeRequest>): boolean {
-  return rangeEnd.length > 0;
+function isWideDelete({ rangeEnd, prevKv }: Decoded<typeof deleteRangeRequest>): boolean {
+  return rangeEnd.length > 0 && prevKv;
 }
 
 function isWideTxn({ compare: compares, success, failure }: TxnRequestOut): boolean {
@@ -79,7 +79,7 @@ function isWideTxn({ compare: compares, success, failure }: TxnRequestOut): bool
     [success, failure].some((ops) =>
       ops.some(
         ({ range, deleteRange, txn }) =>
-          (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || txn !== undefined,
+          (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || (txn && isWideTxn(txn)),
       ),
     )
   );

@@ -6,6 +6,7 @@ import {
   type ResponseOpIn,
   type TxnResponseIn,
   encode,
+  leaseTimeToLiveResponse,
   rangeResponse,
   sizeOfKeyValues,
   txnResponse,
@@ -60,6 +61,16 @@ export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn)
     }
   }
   flush();
+  return pieces;
+}
+
+/** The same of a lease with its keys. */
+export function* leasePieces({ keys = [], ...lease }: Encodable<typeof leaseTimeToLiveResponse>): Steps<Buffer[]> {
+  const pieces = [encode(leaseTimeToLiveResponse, lease)];
+  for (let start = 0; start < keys.length; start += stepRows) {
+    pieces.push(encode(leaseTimeToLiveResponse, { keys: keys.slice(start, start + stepRows) }));
+    yield stepRows;
+  }
   return pieces;
 }
 

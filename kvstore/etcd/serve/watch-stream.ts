@@ -207,7 +207,7 @@ class WatchStream implements LastingStream {
     if (this.#paused || this.#call.unsentBytes <= this.#allowedBytes) return;
     this.#paused = true;
     this.#context.pauses += 1;
-    this.#call.stream.pause();
+    this.#call.hold('unsent');
     for (const { watcher } of this.#watches.values()) watcher?.pause();
   }
 
@@ -221,7 +221,7 @@ class WatchStream implements LastingStream {
   #resume(): void {
     if (!this.#paused || this.#closed || this.#call.unsentBytes > this.#allowedBytes / 2) return;
     this.#paused = false;
-    this.#call.stream.resume();
+    this.#call.goOn('unsent');
     for (const { watcher } of this.#watches.values()) {
       // Resuming may hand over history at once and so pause everything again.
       if (this.#paused) break;

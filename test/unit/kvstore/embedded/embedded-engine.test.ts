@@ -289,6 +289,21 @@ describe('the embedded engine', () => {
     expect(others).toHaveLength(41);
   });
 
+  test('a read that takes longer than a minute is given up, since its snapshot keeps space from being used again', async () => {
+    const clock = new VirtualClock();
+    const tables = await openTables(directory);
+    await using engine = new MvccEngine(new LmdbBackend(tables, { log: openLog(tables), clock }), {}, { clock });
+    await Promise.all(Array.from({ length: 8000 }, (_, i) => put(engine, `k${i}`, 'x'.repeat(1000))));
+    const success: RequestOp[] = Array.from({ length: 100 }, () => ({ type: 'range', request: everything }));
+    const [refused] = await Promise.allSettled([
+      engine.txn({ compare: [], success, failure: [] }),
+      clock.advance(60_001),
+    ]);
+    const timedOut = { grpcCode: 14, message: 'etcdserver: request timed out' };
+    expect(refused).toMatchObject({ status: 'rejected', reason: timedOut });
+    expect((await engine.range(everything)).count).toBe(8000);
+  });
+
   test('a long read ends when nobody waits for it, and when the engine is closed', async () => {
     const engine = await openEmbeddedEngine({ directory, clock: systemClock });
     await Promise.all(Array.from({ length: 8000 }, (_, i) => put(engine, `k${i}`, 'x'.repeat(1000))));

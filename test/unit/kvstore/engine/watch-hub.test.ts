@@ -5,6 +5,7 @@ import type { Engine, EngineWatcher, WatchRequest } from '../../../../kvstore/in
 import { MemoryBackend } from '../../../../kvstore/memory/memory-backend.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { until } from '../../../support/until.ts';
 
 const everything = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
 
@@ -223,6 +224,49 @@ describe('watchers of an engine', () => {
     await turn();
     expect(quiet.compacted).toBeUndefined();
     expect(quiet.lines).toEqual(['put quiet=x@7 of 7']);
+  });
+
+  test.each([
+    { what: 'of one range', of: () => everything },
+    {
+      what: 'each of a range of its own',
+      of: (i: number) => ({ key: Buffer.from('a'), rangeEnd: Buffer.from(`b${i}`) }),
+    },
+  ])('thousands of watchers $what are not all handed a commit at once, and none misses anything', async ({ of }) => {
+    await using engine = await open();
+    const count = 5000;
+    let handed = 0;
+    const seen = Array.from({ length: count }, (): string[] => []);
+    const watchers = seen.map((lines, i) =>
+      engine.watch(of(i), {
+        events: (events, revision) => {
+          handed += 1;
+          for (const { kv } of events) lines.push(`${kv.modRevision} of ${revision}`);
+        },
+        compacted: () => undefined,
+      }),
+    );
+    expect(watchers.every(({ synced }) => synced)).toBe(true);
+    let atOnce = 0;
+    const written: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const before = handed;
+      const putting = put(engine, 'a', String(i)).then(({ revision }) => {
+        written.push(revision);
+        atOnce = Math.max(atOnce, handed - before);
+      });
+      // Some pause while they are behind; they go on from where they were.
+      watchers[4000 + i]?.pause();
+      await putting;
+      watchers[4990 + i]?.pause();
+    }
+    expect(atOnce).toBeGreaterThan(0);
+    expect(atOnce).toBeLessThanOrEqual(2000);
+    for (const watcher of watchers) watcher.resume();
+    await until(() => watchers.every(({ synced }) => synced));
+    for (const lines of seen) expect(lines.map((line) => Number(line.split(' ')[0]))).toEqual(written);
+    await put(engine, 'a', 'last');
+    await until(() => seen.every((lines) => lines.length === 5));
   });
 
   test('filters leave out puts or deletes', async () => {

@@ -1,13 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { KeyValue } from '../../../../../kvstore/contract/index.ts';
 import type { Steps } from '../../../../../kvstore/engine/index.ts';
-import { rangePieces, txnPieces } from '../../../../../kvstore/etcd/serve/long-answers.ts';
+import { leasePieces, rangePieces, txnPieces } from '../../../../../kvstore/etcd/serve/long-answers.ts';
 import {
   FrameReader,
   type TxnResponseIn,
   decode,
   encode,
   frameOf,
+  leaseTimeToLiveResponse,
   rangeResponse,
   txnResponse,
 } from '../../../../../kvstore/etcd/wire/index.ts';
@@ -42,6 +43,14 @@ describe('a long answer', () => {
     expect(Buffer.concat(made.pieces).equals(encode(rangeResponse, response))).toBe(true);
     expect(made.steps).toBeGreaterThanOrEqual(steps);
     for (const piece of made.pieces) expect(piece.length).toBeLessThan(600_000);
+  });
+
+  test('of a lease with many keys, too', () => {
+    const keys = Array.from({ length: 2000 }, (_, i) => new Uint8Array(Buffer.from(`k${i}`)));
+    const response = { header, id: 7n, ttl: 5, grantedTtl: 60, keys };
+    const made = all(leasePieces(response));
+    expect(Buffer.concat(made.pieces).equals(encode(leaseTimeToLiveResponse, response))).toBe(true);
+    expect(made.steps).toBeGreaterThanOrEqual(3);
   });
 
   test('of a transaction is the same in pieces, with long and short ones nested in each other', () => {

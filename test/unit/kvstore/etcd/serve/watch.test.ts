@@ -1,8 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import type { Engine, EngineWatcher } from '../../../../../kvstore/contract/index.ts';
-import { methods } from '../../../../../kvstore/etcd/wire/index.ts';
+import { encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { VirtualClock } from '../../../../../runtime/clock/index.ts';
+import { changed } from '../../../../support/changed-engine.ts';
 import { until } from '../../../../support/until.ts';
 import { Told, of, openRig, put, textOf } from './rig.ts';
 
@@ -174,6 +175,38 @@ describe('a watch stream', () => {
     await until(() => told.responses.flatMap(({ events }) => events).length >= 2000);
     const keys = told.responses.flatMap(({ events }) => events.map(({ kv }) => textOf(kv?.key)));
     expect(keys).toEqual(Array.from({ length: 2000 }, (_, i) => `k${i}`));
+  });
+
+  test('thousands of watches that are asked for at once are not all made in one turn of the event loop', async () => {
+    let made = 0;
+    const wrap = (engine: Engine): Engine =>
+      changed(engine, {
+        watch: (request, sink) => {
+          made += 1;
+          return engine.watch(request, sink);
+        },
+      });
+    await using rig = await openRig({ wrap });
+    const told = new Told(rig.client);
+    told.watch.send({ create: { key: of('first') } });
+    await told.until(1);
+    const count = 5000;
+    let most = 0;
+    let before = made;
+    const look = (): void => {
+      most = Math.max(most, made - before);
+      before = made;
+      if (made < count) setImmediate(look);
+    };
+    setImmediate(look);
+    const create = encodeFrame(methods.watch.request, {
+      create: { key: of('a key of forty letters, about, of the key') },
+    });
+    told.watch.stream.write(Buffer.concat(Array.from({ length: count - 1 }, () => create)));
+    await told.until(count);
+    expect(made).toBe(count);
+    // What came in one frame of HTTP/2, which has 16 KiB.
+    expect(most).toBeLessThanOrEqual(Math.ceil(16_384 / create.length) + 64);
   });
 
   test('a client that does not read history of large values holds little of it', async () => {
