@@ -7,6 +7,8 @@ import { protocols } from './pod.ts';
 /** Label of an EndpointSlice that names its Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name';
 
+const conditionNames = ['ready', 'serving', 'terminating'] as const;
+
 export function readEndpointSlice(reader: FieldReader): EndpointSlice {
   const addressType = reader.oneOf('addressType', ['IPv4', 'IPv6', 'FQDN']);
   return {
@@ -25,6 +27,7 @@ export function readEndpointSlice(reader: FieldReader): EndpointSlice {
 
 function readEndpoint(endpoint: FieldReader, addressType: EndpointSlice['addressType']): EndpointSliceEndpoint {
   const conditions = endpoint.object('conditions');
+  const stated = conditionNames.filter((name) => conditions.has(name));
   const target = endpoint.object('targetRef');
   const canonical = (text: string): string => {
     const ip = parseIp(text);
@@ -41,6 +44,9 @@ function readEndpoint(endpoint: FieldReader, addressType: EndpointSlice['address
       serving: conditions.boolean('serving', conditions.boolean('ready', true)),
       terminating: conditions.boolean('terminating', false),
     },
+    ...(stated.length === conditionNames.length
+      ? {}
+      : { statedConditions: Object.fromEntries(stated.map((name) => [name, conditions.boolean(name)])) }),
     ...endpoint.spread('hostname'),
     ...endpoint.spread('nodeName'),
     ...endpoint.spread('zone'),

@@ -42,7 +42,14 @@ function rest(object: KubernetesObject): Manifest {
     case 'Service':
       return service(object);
     case 'EndpointSlice':
-      return { addressType: object.addressType, endpoints: object.endpoints, ports: object.ports };
+      return {
+        addressType: object.addressType,
+        endpoints: object.endpoints.map(({ statedConditions, conditions, ...endpoint }) => ({
+          ...endpoint,
+          conditions: statedConditions ?? conditions,
+        })),
+        ports: object.ports,
+      };
     case 'ServiceExport':
       return { spec: object.spec };
     case 'NetworkPolicy':

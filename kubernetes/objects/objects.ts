@@ -87,6 +87,8 @@ export interface EndpointSliceEndpoint {
   readonly addresses: readonly string[];
   /** Absent ready is true, absent serving is what ready says, absent terminating is false (EndpointSlice API). */
   readonly conditions: { readonly ready: boolean; readonly serving: boolean; readonly terminating: boolean };
+  /** Those that the object states, where it leaves some out: others are told no more than it says. */
+  readonly statedConditions?: { readonly ready?: boolean; readonly serving?: boolean; readonly terminating?: boolean };
   readonly hostname?: string;
   readonly nodeName?: string;
   readonly zone?: string;

@@ -28,10 +28,10 @@ export function sliceRecordOf(
 
 /** Everything but the pod behind it: that is nobody else's business. */
 function endpointOf(endpoint: EndpointSlice['endpoints'][number]): SliceEndpoint {
-  const { addresses, conditions, hostname, deprecatedTopology, nodeName, zone, hints } = endpoint;
+  const { addresses, conditions, statedConditions, hostname, deprecatedTopology, nodeName, zone, hints } = endpoint;
   return {
     addresses: addresses.map(parseIp),
-    conditions,
+    conditions: statedConditions ?? conditions,
     ...(hostname === undefined ? {} : { hostname }),
     ...(deprecatedTopology ? { deprecatedTopology } : {}),
     ...(nodeName === undefined ? {} : { nodeName }),

@@ -54,6 +54,7 @@ endpoints:
 - {addresses: ["FD00::1"], conditions: {ready: true, serving: true, terminating: false}, nodeName: n1, zone: z1, hints: {forZones: [{name: z1}]}, targetRef: {kind: Pod, name: p, namespace: shop}}
 - {addresses: ["fd00::2"], conditions: {ready: false, serving: true, terminating: true}, hostname: web-1}
 - {addresses: ["fd00::3"], conditions: {ready: false}}
+- {addresses: ["fd00::4"]}
 ports: [{name: http, port: 8080, appProtocol: h2c}, {name: dns, port: 53, protocol: UDP}, {name: any}]
 `),
     ]);
@@ -74,7 +75,9 @@ ports: [{name: http, port: 8080, appProtocol: h2c}, {name: dns, port: 53, protoc
           hints: { forZones: ['z1'] },
         },
         { addresses: ['fd00::2'], conditions: { ready: false, serving: true, terminating: true }, hostname: 'web-1' },
-        { addresses: ['fd00::3'], conditions: { ready: false, serving: false, terminating: false } },
+        // No more is told than the object says.
+        { addresses: ['fd00::3'], conditions: { ready: false } },
+        { addresses: ['fd00::4'], conditions: {} },
       ],
       ports: [
         { name: 'http', protocol: 'TCP', port: 8080, appProtocol: 'h2c' },
