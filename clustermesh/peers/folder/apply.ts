@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { trustedOf } from './authority.ts';
-import { refuseConflict, refuseSharedAuthority } from './conflicts.ts';
+import { AuthorityHolders, refuseConflict } from './conflicts.ts';
 import type { PeerFolder } from './peer-folder.ts';
 import { type PeerObject, declaredPeer } from './peer-object.ts';
 import type { PeerRecord } from './peer-record.ts';
@@ -40,15 +40,16 @@ export async function applyPeers(
     const plan: { readonly applied: AppliedPeer; readonly record: PeerRecord }[] = [];
     const invitations = await folder.invitations();
     const state = await folder.authority.read();
-    const own = { name: folder.own.name, authorities: state ? trustedOf(state) : '' };
+    const holders = new AuthorityHolders(folder.own.name, state ? trustedOf(state) : '');
     // What stands in the file counts as it stands there: two peers may exchange their ids.
     const untouched = kept.filter(({ name }) => !objects.some((object) => object.name === name));
+    for (const peer of untouched) holders.add(peer);
     for (const object of objects) {
       const known = kept.find(({ name }) => name === object.name);
       const record = declaredPeer(object, known, nowMs, file);
       const peers = [...untouched, ...plan.map((one) => one.record)];
       if (record.id !== 0) refuseConflict(record, folder.own, { peers, invitations });
-      refuseSharedAuthority(record, own, peers);
+      holders.add(record);
       const fields = known ? changedFields(known, record) : [];
       plan.push({
         record,
@@ -56,8 +57,11 @@ export async function applyPeers(
       });
     }
     if (!dryRun) {
-      for (const { name } of removed) await folder.removePeer(name);
-      for (const { record, applied } of plan) if (applied.action !== 'none') await folder.putPeer(record);
+      if (removed.length > 0) await folder.removePeer(...removed.map(({ name }) => name));
+      const changed = plan.filter(({ applied }) => applied.action !== 'none');
+      for (const { record } of changed) await folder.writePeer(record);
+      // Once for all: it looks at every peer, and there may be half a thousand.
+      if (changed.length > 0) await folder.derive();
     }
     const gone = removed.map(({ name }) => ({ name, action: 'remove' as const, fields: [] }));
     return [...plan.map(({ applied }) => applied), ...gone].toSorted((a, b) => (a.name < b.name ? -1 : 1));

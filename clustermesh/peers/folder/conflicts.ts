@@ -70,26 +70,29 @@ export function refuseConflict(
 }
 
 /**
- * An authority that is declared speaks for one cluster: whatever it signs is that peer. One that is ours, or another
- * peer's, would make two users of one certificate, and the store reads no users file that says so.
- * @throws {PeerConflictError}
+ * Whose authorities are spoken for, by SHA-256. One that is declared speaks for one cluster: whatever it signs is that
+ * peer. One that is ours, or another peer's, would make two users of one certificate, and the store reads no users file
+ * that says so.
  */
-export function refuseSharedAuthority(
-  candidate: PeerRecord,
-  own: { readonly name: string; readonly authorities: string },
-  peers: readonly PeerRecord[],
-): void {
-  const { name, kind, authorities = '' } = candidate;
-  if (kind !== 'declared') return;
-  const theirs = new Set(fingerprintsIn(authorities));
-  const others = [own, ...peers.filter((peer) => peer.kind === 'declared' && peer.name !== name)];
-  for (const other of others) {
-    const shared = fingerprintsIn(other.authorities ?? '').find((one) => theirs.has(one));
-    if (shared === undefined) continue;
-    throw new PeerConflictError(
-      'AUTHORITY_TAKEN',
-      `The authority of ${name} is that of ${other.name}, too (SHA-256 ${shared})`,
-      `clusters of one authority are told apart by their certificates: isthmus peer invite ${name}`,
-    );
+export class AuthorityHolders {
+  readonly #holders = new Map<string, string>();
+
+  constructor(own: string, authorities: string) {
+    for (const fingerprint of fingerprintsIn(authorities)) this.#holders.set(fingerprint, own);
+  }
+
+  /** Takes note of a peer, if it is a declared one. @throws {PeerConflictError} when somebody else has its authority */
+  add({ name, kind, authorities = '' }: PeerRecord): void {
+    if (kind !== 'declared') return;
+    for (const fingerprint of fingerprintsIn(authorities)) {
+      const holder = this.#holders.get(fingerprint) ?? name;
+      if (holder !== name)
+        throw new PeerConflictError(
+          'AUTHORITY_TAKEN',
+          `The authority of ${name} is that of ${holder}, too (SHA-256 ${fingerprint})`,
+          `clusters of one authority are told apart by their certificates: isthmus peer invite ${name}`,
+        );
+      this.#holders.set(fingerprint, name);
+    }
   }
 }

@@ -87,29 +87,37 @@ export class PeerFolder {
     return text === undefined ? undefined : parsePeer(text, file);
   }
 
-  /**
-   * Writes what we come with to a peer, its record, and whatever follows from both. The record last of what cannot be
-   * derived: where it stands, nothing is missing.
-   */
+  /** Writes what we come with to a peer, its record, and whatever follows from both. */
   async putPeer(peer: PeerRecord, credentials?: Credentials): Promise<void> {
+    await this.writePeer(peer, credentials);
+    await this.derive();
+  }
+
+  /**
+   * The same without what follows, for many at a time: {@link derive} is to be called then. The record last: where it
+   * stands, nothing is missing that could not be derived.
+   */
+  async writePeer(peer: PeerRecord, credentials?: Credentials): Promise<void> {
     if (credentials) {
       const files = configFiles(this.paths.configFolder, peer.name);
       await putText(files.key, credentials.privateKey);
       await putText(files.cert, credentials.certificate);
     }
     await putText(this.#peerFile(peer.name), formatPeer(peer));
-    await this.derive();
   }
 
-  /** Forgets a peer and everything that was kept for it. */
-  async removePeer(name: string): Promise<void> {
+  /** Forgets peers and everything that was kept for them. */
+  async removePeer(...names: readonly string[]): Promise<void> {
     // First what lets agents and the peer in, last what tells that there is something left to be done.
-    const { config, policy, key, cert, ca } = configFiles(this.paths.configFolder, name);
-    for (const file of [config, policy, key, cert, ca]) await remove(file);
-    await putText(this.paths.usersFile, await this.#usersOf((await this.peers()).filter((peer) => peer.name !== name)));
-    await remove(this.#authorityFileOf(name));
-    await remove(this.#pendingFile(name));
-    await remove(this.#peerFile(name));
+    for (const name of names) {
+      const { config, policy, key, cert, ca } = configFiles(this.paths.configFolder, name);
+      for (const file of [config, policy, key, cert, ca]) await remove(file);
+    }
+    const left = (await this.peers()).filter((peer) => !names.includes(peer.name));
+    await putText(this.paths.usersFile, await this.#usersOf(left));
+    for (const name of names)
+      for (const file of [this.#authorityFileOf(name), this.#pendingFile(name), this.#peerFile(name)])
+        await remove(file);
   }
 
   /** Whether anything is kept for a cluster, peer or not. */

@@ -128,6 +128,22 @@ describe('a file of peers', () => {
     expect(stateHash(root)).toBe(before);
   });
 
+  test('may hold every other cluster of the largest mesh', async () => {
+    folder = await PeerFolder.create(root, { ...folder.own, maxConnectedClusters: 511 }, clock);
+    const before = stateHash(root);
+    const ids = Array.from({ length: 510 }, (_, i) => i + 2);
+    const all = ids.map((id) =>
+      object(`c${id}`, { ...westSpec, id, authorities: new TestAuthority(`authority ${id}`).cert }),
+    );
+    const applied = await apply(all.join('\n---\n'));
+    expect(applied.filter(({ action }) => action === 'create')).toHaveLength(510);
+    expect(readFileSync(folder.paths.usersFile, 'utf8').match(/name: remote-c/g)).toHaveLength(510);
+    expect(existsSync(configFiles(folder.paths.configFolder, 'c511').config)).toBe(true);
+    await apply('', { prune: true });
+    expect(stateHash(root)).toBe(before);
+    // Work for each peer and each other peer would take minutes.
+  }, 120_000);
+
   test('does not say that a peer is reached elsewhere than it says itself', async () => {
     await apply(object('west', westSpec));
     const record = await folder.peer('west');
