@@ -247,6 +247,8 @@ export class MirroredCluster {
     this.#stopTtl();
     this.#configMissing = false;
     this.#misread = undefined;
+    // Of this connection it has been cured; what ended an earlier one is told until everything is there again.
+    if (this.#failure instanceof ClusterConfigMissingError) this.#failure = undefined;
     await this.#marks.publishConfig(config, signal);
     const layout: Layout = config.cached ? 'cache' : 'state';
     const { syncedCanaries } = config;

@@ -433,6 +433,18 @@ describe('kvstoremesh in trouble', () => {
     expect(mesh.clusters()[0]).toMatchObject({ 'num-failures': 0 });
   });
 
+  test('does not go on saying that a configuration is missing that has been read', async () => {
+    const remote = rig.remote();
+    await remote.beat();
+    const { mesh } = rig.start();
+    await rig.until(() => state(mesh)?.failure !== undefined);
+    expect(state(mesh)?.failure).toMatch('no cluster configuration');
+    await remote.config();
+    await rig.until(() => state(mesh)?.config.retrieved === true);
+    expect(state(mesh)).toMatchObject({ ready: false, connected: true });
+    expect(state(mesh)?.failure).toBeUndefined();
+  });
+
   test('names remotes that say they have the same id, or ours', async () => {
     await rig.remote('west', 2).everything();
     await rig.remote('north', 2).everything();
