@@ -16,9 +16,10 @@ import type { CallStream } from './call-stream.ts';
 import { Connection } from './connection.ts';
 import { Dialer, isOfTrust } from './dialer.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
+import { Leaderless } from './leaderless.ts';
 import { RequestLimiter } from './limiter.ts';
 import type { EtcdSessionOptions } from './options.ts';
-import { GrpcError, NotSentError, isStaleToken, storeError } from './store-errors.ts';
+import { GrpcError, NotSentError, hasNoQuorum, isStaleToken, storeError } from './store-errors.ts';
 import { readOnlyMessage } from './unary.ts';
 
 /** What every answer of etcd has. */
@@ -49,6 +50,7 @@ export class EtcdSession implements AsyncDisposable {
   readonly #options: EtcdSessionOptions;
   readonly #dialer: Dialer;
   readonly #limiter: RequestLimiter;
+  readonly #leaderless: Leaderless;
   readonly #closing = new AbortController();
   #connection: Connection | undefined;
   #dialing: Promise<void> | undefined;
@@ -76,6 +78,7 @@ export class EtcdSession implements AsyncDisposable {
       random: options.random ?? Math.random,
     });
     this.#limiter = new RequestLimiter(options.clock, options.limits);
+    this.#leaderless = new Leaderless(options.clock, options.endpoints.length);
   }
 
   get endpoint(): Endpoint {
@@ -182,7 +185,7 @@ export class EtcdSession implements AsyncDisposable {
         this.contact();
         if (isStaleToken(error) && attempt === 1 && this.#options.username !== undefined) {
           if (connection.token === token) connection.token = undefined;
-        } else throw storeError(error, settings.what, settings.revision);
+        } else throw this.#judged(connection, storeError(error, settings.what, settings.revision));
       }
     }
   }
@@ -230,7 +233,8 @@ export class EtcdSession implements AsyncDisposable {
   /** What a refused call over a connection means; where it was the token that is stale, the next attempt logs in again. */
   refusal(connection: Connection, error: GrpcError, what: string, revision?: number): KvStoreError {
     this.contact();
-    if (!isStaleToken(error) || this.#options.username === undefined) return storeError(error, what, revision);
+    if (!isStaleToken(error) || this.#options.username === undefined)
+      return this.#judged(connection, storeError(error, what, revision));
     connection.token = undefined;
     return new UnavailableError(`Cannot ${what}: the log-in has expired`, { cause: error });
   }
@@ -260,6 +264,12 @@ export class EtcdSession implements AsyncDisposable {
         ? failure
         : new PermissionDeniedError(failure.message, { cause: error });
     }
+  }
+
+  /** A member that is cut off from the others answers all the same, and is left for another endpoint. */
+  #judged(connection: Connection, error: KvStoreError): KvStoreError {
+    if (hasNoQuorum(error) && this.#leaderless.said(connection)) connection.close(error);
+    return error;
   }
 
   #throwIfUnusable(): void {

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
 import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
+import { type FakeEtcd, startFakeEtcd } from '../../../support/fake-etcd.ts';
 import { MovingName, keepingTheFirst } from '../../../support/moving-name.ts';
 import { needs } from '../../../support/probe.ts';
 import { Random } from '../../../../runtime/random/index.ts';
@@ -123,6 +124,39 @@ describe('an etcd client with several ways to its store', () => {
       await here.set('pass');
     }
     expect(mirror.marks).toEqual(['start', 'synced']);
+  });
+});
+
+describe('an etcd client at a member without a leader', () => {
+  const leaderless = (): Promise<FakeEtcd> =>
+    startFakeEtcd((call) => {
+      call.respond();
+      call.end(14, 'etcdserver: no leader');
+    });
+
+  test('goes to another one, and goes on there', async () => {
+    await using subject = await embeddedSubject();
+    await using direct = clientOf(subject);
+    await using alone = await leaderless();
+    await writeMany(direct, `${prefix}stable/`, 20);
+    const endpoints = [alone, subject].map(({ port }) => `http://127.0.0.1:${port}`);
+    await using store = clientOf(subject, { endpoints, random: () => 0.99 });
+    await using mirror = new Mirror(store, prefix);
+    await mirror.agreesWith(direct, prefix);
+    await store.put(`${prefix}new`, '1');
+    await mirror.agreesWith(direct, prefix);
+    expect([alone.calls > 0, store.health().endpoint]).toEqual([true, endpoints[1]]);
+  });
+
+  test('does not run about where no member has one', async () => {
+    await using one = await leaderless();
+    await using other = await leaderless();
+    const endpoints = [one, other].map(({ port }) => `http://127.0.0.1:${port}`);
+    await using store = clientOf({ host: '127.0.0.1', port: one.port }, { endpoints, random: () => 0.99 });
+    await using mirror = new Mirror(store, prefix);
+    await mirror.until(() => one.calls > 0 && other.calls > 16);
+    expect(store.health()).toMatchObject({ connected: true, endpoint: endpoints[1], reconnections: 1 });
+    expect(mirror.marks).not.toContain('synced');
   });
 });
 
