@@ -175,27 +175,10 @@ needs('consul')('A Consul in trouble', () => {
     expect(two.health().endpoint).toBe(server.endpoint);
   });
 
-  test('whose server at the first address is cut off from the others is asked at the next one', async () => {
-    let asked = 0;
-    // What a server answers that finds no leader (`agent/structs/errors.go`).
-    const alone = createServer((_, response) => {
-      asked++;
-      response.writeHead(500).end('No cluster leader');
-    });
-    await new Promise<void>((resolve) => alone.listen(0, '127.0.0.1', resolve));
-    try {
-      const address = alone.address();
-      const first = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
-      await using two = clientOf(server, { addresses: [first, server.endpoint], callTimeoutMs: 5000 });
-      const prefix = `t${++prefixes}/`;
-      await two.put(`${prefix}a`, 'x');
-      expect((await two.get(`${prefix}a`))?.version).toBe(1);
-      await using mirror = await synced(prefix, two);
-      expect([mirror.state.size, asked > 0, two.health().endpoint]).toEqual([1, true, server.endpoint]);
-    } finally {
-      alone.closeAllConnections();
-      await new Promise((resolve) => alone.close(resolve));
-    }
+  test('whose server at the first address is cut off from the others is asked at the next one', () => cutOff(server));
+
+  test('would be found out to be asked only where somebody answers', async () => {
+    await expect(cutOff(server, 1)).rejects.toThrow(/No cluster leader/);
   });
 
   test('whose name is given to another address is found there, and waited for while the name has none', () =>
@@ -246,6 +229,35 @@ needs('consul')('A Consul in trouble', () => {
     await lease[Symbol.asyncDispose]();
   });
 });
+
+/**
+ * The first of two addresses is that of a server that finds no leader.
+ * @param known which of them the client makes use of
+ */
+async function cutOff(server: ConsulProcess, known = 2): Promise<void> {
+  let asked = 0;
+  // What such a server answers (`agent/structs/errors.go`).
+  const alone = createServer((_, response) => {
+    asked++;
+    response.writeHead(500).end('No cluster leader');
+  });
+  await new Promise<void>((resolve) => alone.listen(0, '127.0.0.1', resolve));
+  try {
+    const address = alone.address();
+    const first = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+    const addresses = [first, server.endpoint].slice(0, known);
+    await using two = clientOf(server, { addresses, callTimeoutMs: 3000 });
+    const prefix = 'cut-off/';
+    await two.put(`${prefix}a`, 'x');
+    expect(await two.get(`${prefix}a`)).toBeDefined();
+    await using mirror = new Mirror(two, prefix, { order: 'key' });
+    await mirror.until(() => mirror.watch.synced);
+    expect([mirror.state.size, asked > 0, two.health().endpoint]).toEqual([1, true, server.endpoint]);
+  } finally {
+    alone.closeAllConnections();
+    await new Promise((resolve) => alone.close(resolve));
+  }
+}
 
 /** Consul's name is given to another address, and for a while to none; `client` looks it up in its own way. */
 async function renamed(server: ConsulProcess, client = (lookup: LookupFunction) => lookup): Promise<void> {

@@ -134,18 +134,25 @@ describe('an etcd client at a member without a leader', () => {
       call.end(14, 'etcdserver: no leader');
     });
 
-  test('goes to another one, and goes on there', async () => {
+  /** @param known which of the endpoints the client makes use of */
+  const cutOff = async (known = 2): Promise<void> => {
     await using subject = await embeddedSubject();
     await using direct = clientOf(subject);
     await using alone = await leaderless();
     await writeMany(direct, `${prefix}stable/`, 20);
     const endpoints = [alone, subject].map(({ port }) => `http://127.0.0.1:${port}`);
-    await using store = clientOf(subject, { endpoints, random: () => 0.99 });
+    await using store = clientOf(subject, { endpoints: endpoints.slice(0, known), random: () => 0.99 });
     await using mirror = new Mirror(store, prefix);
     await mirror.agreesWith(direct, prefix);
     await store.put(`${prefix}new`, '1');
     await mirror.agreesWith(direct, prefix);
     expect([alone.calls > 0, store.health().endpoint]).toEqual([true, endpoints[1]]);
+  };
+
+  test('goes to another one, and goes on there', () => cutOff());
+
+  test('would be found out if it stayed with whoever answers', async () => {
+    await expect(withPatience(3000, () => cutOff(1))).rejects.toThrow(/Not the state of the store/);
   });
 
   test('does not run about where no member has one', async () => {
@@ -154,7 +161,7 @@ describe('an etcd client at a member without a leader', () => {
     const endpoints = [one, other].map(({ port }) => `http://127.0.0.1:${port}`);
     await using store = clientOf({ host: '127.0.0.1', port: one.port }, { endpoints, random: () => 0.99 });
     await using mirror = new Mirror(store, prefix);
-    await mirror.until(() => one.calls > 0 && other.calls > 16);
+    await mirror.until(() => one.calls > 0 && other.calls > 12);
     expect(store.health()).toMatchObject({ connected: true, endpoint: endpoints[1], reconnections: 1 });
     expect(mirror.marks).not.toContain('synced');
   });
