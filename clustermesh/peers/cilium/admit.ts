@@ -1,11 +1,13 @@
-import { type PeerFolder, fingerprintsIn, refuseConflict, trustedOf } from '../folder/index.ts';
+import { type Admitted, type PeerFolder, fingerprintsIn, refuseConflict, trustedOf } from '../folder/index.ts';
 import { createKey, publicKeyOf } from '../certificates/index.ts';
+import { overlapMs } from '../renewal/index.ts';
 import { InviteError, ciliumLifetimeMs, signForPeer } from '../enrolment/index.ts';
 import type { CiliumRemote } from './secret.ts';
 
 /**
  * Lets a cluster in that runs Cilium: it gets a key and a certificate of ours, valid for three years as Cilium's own are,
- * since nothing there asks for another one. Done again, it gets another one, and the one before it is worth nothing more.
+ * since nothing there asks for another one. Done again, it gets another one; with the one before it may come for another
+ * day, until that was brought there.
  * @throws {InviteError} {@link PeerConflictError}
  */
 export async function admitCilium(
@@ -39,7 +41,7 @@ export async function admitCilium(
       allowedCidrs: before?.allowedCidrs,
       maxConnectedClusters: undefined,
       authorities: before?.authorities,
-      admitted: [admitted],
+      admitted: [...(before?.admitted ?? []).map((one) => endingSoon(one, nowMs)), admitted],
       // It will not say so itself: what it is given now is what it trusts.
       trusts: fingerprintsIn(authorities),
       sinceMs: before?.sinceMs ?? nowMs,
@@ -48,6 +50,11 @@ export async function admitCilium(
     });
     return { name: own.name, endpoints: own.endpoints, authorities, certificate, privateKey };
   });
+}
+
+/** What was given before goes once the new one can be there, if it is valid for so long. */
+function endingSoon(one: Admitted, nowMs: number): Admitted {
+  return { ...one, notAfterMs: Math.min(one.notAfterMs, nowMs + overlapMs) };
 }
 
 /** As for any peer; an id that nobody has told (0) conflicts with none. @throws {PeerConflictError} */
