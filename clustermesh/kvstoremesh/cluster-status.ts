@@ -1,4 +1,4 @@
-import { configStatus, hintFor, neverFailed } from '../remote/index.ts';
+import { HeartbeatLostError, LeaseLostError, configStatus, hintFor, neverFailed } from '../remote/index.ts';
 import type { Resource } from '../wire/index.ts';
 import type { ConfigConflict } from './config-conflicts.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
@@ -11,8 +11,8 @@ const shownRefusals = 20;
 export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | undefined): CachedClusterStatus {
   const { heartbeatAgeMs, stale, failures, health, known, reflectors } = cluster;
   const ready = isWell(cluster, conflict);
-  const failure = ready ? undefined : (failureOf(cluster) ?? conflict?.reason);
-  const hint = failure === undefined ? undefined : hintOf(cluster, failure === conflict?.reason ? conflict : undefined);
+  const fault = ready ? undefined : faultOf(cluster, conflict);
+  const hint = fault && hintFor(fault.error, health);
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
   const refused = reflectors.flatMap(({ resource, refusals }) =>
     [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
@@ -45,23 +45,25 @@ export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | un
     queued: sum('pending'),
     refused: { total: refused.length, keys: refused.slice(0, shownRefusals) },
     ...(conflict === undefined ? {} : { conflict: conflict.reason }),
-    ...(failure === undefined ? {} : { failure }),
+    ...(fault === undefined ? {} : { failure: fault.text }),
     ...(hint === undefined ? {} : { hint }),
   };
 }
 
-function hintOf({ misread, failures, health }: MirroredCluster, conflict?: ConfigConflict): string | undefined {
-  if (conflict) return hintFor(conflict);
-  return hintFor(misread ?? failures.last, health);
+/** What is wrong, in words, and as of errors for a hint. */
+interface Fault {
+  readonly text: string;
+  readonly error: unknown;
 }
 
-function failureOf(cluster: MirroredCluster): string | undefined {
-  const { stale, heard, heartbeatAgeMs } = cluster;
-  const lasting = lastingFailureOf(cluster);
-  if (lasting !== undefined || !heard) return lasting;
-  return stale && heartbeatAgeMs !== undefined
-    ? `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`
-    : undefined;
+function faultOf(cluster: MirroredCluster, conflict: ConfigConflict | undefined): Fault | undefined {
+  return lastingFaultOf(cluster) ?? silenceOf(cluster) ?? (conflict && { text: conflict.reason, error: conflict });
+}
+
+function silenceOf({ stale, heard, heartbeatAgeMs }: MirroredCluster): Fault | undefined {
+  if (!stale || !heard || heartbeatAgeMs === undefined) return undefined;
+  const error = new HeartbeatLostError(Math.round(heartbeatAgeMs / 1000));
+  return { text: `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`, error };
 }
 
 /** Whether it is copied completely, and nothing speaks against what it says. */
@@ -71,9 +73,16 @@ export function isWell(cluster: MirroredCluster, conflict: ConfigConflict | unde
 }
 
 /** What is wrong, in words that stay the same as long as it is; nothing of mere silence. */
-export function lastingFailureOf({ failures, config, health, heard, misread }: MirroredCluster): string | undefined {
-  if (failures.configMissing && config) return 'The remote cluster has lost its configuration, and with it its lease';
-  if (misread) return misread.message;
-  if (failures.last !== undefined) return failures.last instanceof Error ? failures.last.message : 'Unknown failure';
-  return heard ? undefined : health?.error;
+export function lastingFailureOf(cluster: MirroredCluster): string | undefined {
+  return lastingFaultOf(cluster)?.text;
+}
+
+function lastingFaultOf({ name, failures, config, health, heard, misread }: MirroredCluster): Fault | undefined {
+  if (failures.configMissing && config) {
+    const text = 'The remote cluster has lost its configuration, and with it its lease';
+    return { text, error: new LeaseLostError(name) };
+  }
+  const error = misread ?? failures.last;
+  if (error !== undefined) return { text: error instanceof Error ? error.message : 'Unknown failure', error };
+  return heard || health?.error === undefined ? undefined : { text: health.error, error: undefined };
 }

@@ -70,6 +70,11 @@ describe('kvstoremesh in trouble', () => {
     const { mesh } = await copied();
     await rig.clock.advance(121_000);
     expect(state(mesh)).toMatchObject({ ready: false, stale: true });
+    await rig.until(() => state(mesh)?.connected === true && state(mesh)?.synced.nodes === true, 1000);
+    expect(state(mesh)).toMatchObject({
+      failure: expect.stringMatching(/^No heartbeat for \d+ seconds$/),
+      hint: expect.stringContaining('apiserver does not run'),
+    });
     for (let minute = 0; minute < 20; minute++) {
       await rig.clock.advance(60_000);
       expect(state(mesh)).toMatchObject({ ready: false, stale: true });
@@ -138,7 +143,12 @@ describe('kvstoremesh in trouble', () => {
       const { remote, mesh, losses } = await lost();
       await rig.pass(60_000);
       expect(await rig.copies()).toHaveLength(5);
-      expect(state(mesh)).toMatchObject({ ready: false, stale: true });
+      expect(state(mesh)).toMatchObject({
+        ready: false,
+        stale: true,
+        failure: expect.stringContaining('lost its configuration'),
+        hint: expect.stringContaining('Start the remote apiserver'),
+      });
       await remote.config();
       await remote.records();
       await remote.canaries();
