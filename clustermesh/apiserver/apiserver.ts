@@ -35,6 +35,7 @@ import { Unread } from './unread.ts';
 import { Wake } from './wake.ts';
 
 const schedule = exponential({ firstMs: 50, maxMs: 5_000 });
+const namedRefusals = 10;
 
 /**
  * Kubernetes → store, for one cluster: everything that the cluster says of itself and that is not the agents' to say. It
@@ -219,7 +220,7 @@ export class Apiserver implements AsyncDisposable {
         ...[...skipped]
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
-        ...this.#channels.all.flatMap(({ refusals }) => [...refusals].map(([object, reason]) => ({ object, reason }))),
+        ...this.#channels.all.flatMap(({ refusals }) => refusalsToName(refusals)),
         ...(this.#allocator?.conflicts ?? []).map(({ id, ours, theirs, holder }) => ({
           object: `identity ${id}`,
           reason: `means ${ours} in the store, and ${theirs} to ${holder ?? 'somebody who refers to it'}`,
@@ -415,6 +416,14 @@ export class Apiserver implements AsyncDisposable {
     const unread = this.ready ? [] : this.#problems().map(({ object, reason }) => `${object}: ${reason}`);
     return [...kinds, ...identities, ...nodes, ...unread];
   }
+}
+
+/** A missing right refuses every key of a set. */
+function refusalsToName(refusals: ReadonlyMap<string, string>): { readonly object: string; readonly reason: string }[] {
+  const named = [...refusals].slice(0, namedRefusals).map(([object, reason]) => ({ object, reason }));
+  const [last] = named.slice(-1);
+  const more = refusals.size - named.length;
+  return last && more > 0 ? [...named, { object: `${more} more keys`, reason: last.reason }] : named;
 }
 
 /** Runs an apiserver for as long as `signal` lets it. `started` gets it, for its status. */

@@ -9,8 +9,8 @@ export interface OwnKey {
   wish: number;
   /** The last wish that the store confirmed. */
   done: number;
-  /** The last wish that the store will never take, with what it says of it. */
-  refusal: { readonly wish: number; readonly reason: string } | undefined;
+  /** The last wish that the store has refused, with what it says of it; `forGood` where it will never take it. */
+  refusal: { readonly wish: number; readonly reason: string; readonly forGood: boolean } | undefined;
   slot: LeaseSlot | undefined;
   /** Our last confirmed write. */
   stored: { readonly value: Uint8Array; readonly revision: number } | undefined;
@@ -25,7 +25,7 @@ export function settled(own: OwnKey): boolean {
 
 /** True when the store will never take what is wished. */
 export function refused(own: OwnKey): boolean {
-  return own.refusal?.wish === own.wish;
+  return own.refusal?.wish === own.wish && own.refusal.forGood;
 }
 
 /** True when nothing of ours can be in the store under this key. */

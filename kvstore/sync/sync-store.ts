@@ -85,10 +85,10 @@ export class SyncStore implements AsyncDisposable {
     return this.#queue.size;
   }
 
-  /** Keys whose value the store will never take, with what it says of it; the value before stays there. */
+  /** Keys that the store refuses, with what it says: a right is missing, or it will never take the value, and the one before stays. */
   get refusals(): ReadonlyMap<string, string> {
     return new Map(
-      [...this.#refused].flatMap((own) => (refused(own) && own.refusal ? [[own.key, own.refusal.reason]] : [])),
+      [...this.#refused].flatMap(({ key, wish, refusal }) => (refusal?.wish === wish ? [[key, refusal.reason]] : [])),
     );
   }
 
@@ -278,9 +278,10 @@ export class SyncStore implements AsyncDisposable {
     if (own.refusal?.reason !== error.message)
       this.#log.error('Store refuses a key', { [fields.key]: own.key, [fields.error]: error });
     // Who lacks a right may get it; a value that is too large stays so.
-    if (!(error instanceof InvalidRequestError) || !own.desired) return;
-    own.refusal = { wish, reason: error.message };
+    const forGood = error instanceof InvalidRequestError && own.desired !== undefined;
+    own.refusal = { wish, reason: error.message, forGood };
     this.#refused.add(own);
+    if (!forGood) return;
     try {
       await keepFormer(own, { store: this.#options.store, pool: this.#pool }, signal);
     } catch (again) {

@@ -32,7 +32,7 @@ export class Waiters {
 
   /** A key's wish number `done` is fulfilled, or one was refused. */
   settle(own: OwnKey): void {
-    const over = Math.max(own.done, own.refusal?.wish ?? 0);
+    const over = Math.max(own.done, own.refusal?.forGood ? own.refusal.wish : 0);
     for (const waiter of this.#waiting) {
       const wish = waiter.open.get(own);
       if (wish === undefined || (waiter.givesUp ? over : own.done) < wish) continue;

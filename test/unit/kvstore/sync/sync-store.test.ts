@@ -435,10 +435,11 @@ describe('a sync store', () => {
     await rig.until(async () => Object.keys(await rig.contents()).length === 1);
     await rig.clock.advance(60_000);
     expect(written).toBe(false);
-    expect([...sync.refusals]).toEqual([]);
+    expect([...sync.refusals]).toEqual([['k1', 'permission denied']]);
     allowed = true;
     await rig.clock.advance(60_000);
     await writing;
+    expect([...sync.refusals]).toEqual([]);
   });
 
   test('takes over what an earlier life has stored under a key whose new value the store refuses', async () => {
