@@ -26,6 +26,9 @@ export interface CertificateDescription {
   readonly notAfter: string;
 }
 
+/** Nobody renews what goes between a Cilium cluster and us: people are told so long before. */
+const noticeMs = 30 * 24 * 3_600_000;
+
 export async function describePeer(folder: PeerFolder, peer: PeerRecord, nowMs: number): Promise<PeerDescription> {
   const credentials = peer.kind === 'declared' ? undefined : await folder.credentialsFor(peer.name);
   const ours =
@@ -37,6 +40,16 @@ export async function describePeer(folder: PeerFolder, peer: PeerRecord, nowMs: 
   const problems = [
     ...(peer.endpoints.length === 0 ? ['nobody has told where its store is: it reads ours, we do not read its'] : []),
     ...(ours && ours.notAfterMs <= nowMs ? ['what we show there has expired'] : []),
+    ...(peer.kind === 'cilium' && ours && isSoon(ours.notAfterMs, nowMs)
+      ? [
+          `what we show there expires on ${time(ours.notAfterMs)}: isthmus peer add ${peer.name} --from-cilium brings another`,
+        ]
+      : []),
+    ...(peer.kind === 'cilium' && last && isSoon(last.notAfterMs, nowMs)
+      ? [
+          `what it shows here expires on ${time(last.notAfterMs)}: isthmus peer invite ${peer.name} --for cilium makes another`,
+        ]
+      : []),
     ...(!ours && peer.endpoints.length > 0 ? ['there is no certificate to show there'] : []),
     ...(last && last.notAfterMs <= nowMs ? ['what it may show here has expired'] : []),
     ...(authorities.length > 0 && authorities.every(({ notAfterMs }) => notAfterMs <= nowMs)
@@ -57,6 +70,10 @@ export async function describePeer(folder: PeerFolder, peer: PeerRecord, nowMs: 
     admitted: admitted.map(({ fingerprint, notAfterMs }) => ({ fingerprint, notAfter: time(notAfterMs) })),
     problems,
   };
+}
+
+function isSoon(notAfterMs: number, nowMs: number): boolean {
+  return notAfterMs > nowMs && notAfterMs <= nowMs + noticeMs;
 }
 
 function described(facts: {

@@ -138,3 +138,16 @@ describe('isthmus peer init once more', () => {
     });
   });
 });
+
+test('isthmus peer list says in time what nobody renews', async () => {
+  expect((await peer(east, ['invite', 'north', '--id', '3', '--for', 'cilium'])).code).toBe(0);
+  const record = await east.folder.peer('north');
+  if (!record) throw new Error('north was not let in');
+  const list = async (days: number): Promise<string> => {
+    const admitted = record.admitted.map((one) => ({ ...one, notAfterMs: clock.now() + days * 86_400_000 }));
+    await east.folder.putPeer({ ...record, endpoints: ['https://north.example:2379'], admitted });
+    return (await peer(east, ['list'])).out;
+  };
+  expect(await list(40)).not.toContain('--for cilium');
+  expect(await list(20)).toContain('isthmus peer invite north --for cilium makes another');
+});
