@@ -19,7 +19,7 @@ import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { Leaderless } from './leaderless.ts';
 import { RequestLimiter } from './limiter.ts';
 import type { EtcdSessionOptions } from './options.ts';
-import { GrpcError, NotSentError, hasNoQuorum, isStaleToken, storeError } from './store-errors.ts';
+import { GrpcError, NotSentError, isForAnother, isStaleToken, storeError } from './store-errors.ts';
 import { readOnlyMessage } from './unary.ts';
 
 /** What every answer of etcd has. */
@@ -120,16 +120,17 @@ export class EtcdSession implements AsyncDisposable {
     using deadline = this.deadline(settings);
     const { signal } = deadline;
     using _permit = settings.unlimited === true ? undefined : await this.permit(signal);
-    for (;;) {
+    for (let last: UnavailableError | undefined; ;) {
       try {
+        if (last) await this.#options.clock.sleep(repeatAfterMs, signal);
         const connection = await this.connection(signal);
         return await this.callOn(connection, method, request, { ...settings, signal });
       } catch (error) {
-        if (signal.aborted) throw signal.reason;
+        if (signal.aborted) throw settings.signal?.aborted ? signal.reason : withAnswer(signal.reason, last);
         const again =
           error instanceof NotSentError || (settings.repeatable === true && error instanceof UnavailableError);
         if (!again) throw error;
-        await this.#options.clock.sleep(repeatAfterMs, signal);
+        last = error;
       }
     }
   }
@@ -266,9 +267,9 @@ export class EtcdSession implements AsyncDisposable {
     }
   }
 
-  /** A member that is cut off from the others answers all the same, and is left for another endpoint. */
+  /** A member that is cut off from the others, or learns only, answers all the same, and is left for another endpoint. */
   #judged(connection: Connection, error: KvStoreError): KvStoreError {
-    if (hasNoQuorum(error) && this.#leaderless.said(connection)) connection.close(error);
+    if (isForAnother(error) && this.#leaderless.said(connection)) connection.close(error);
     return error;
   }
 
@@ -334,6 +335,13 @@ export class EtcdSession implements AsyncDisposable {
       [fields.error]: error,
     });
   }
+}
+
+/** Where the time of a call was over, what the server has said meanwhile belongs to the error. */
+function withAnswer(reason: unknown, last: UnavailableError | undefined): unknown {
+  if (!(reason instanceof UnavailableError) || reason.cause !== undefined || !(last?.cause instanceof GrpcError))
+    return reason;
+  return new UnavailableError(`${reason.message}: ${last.cause.message}`, { cause: last });
 }
 
 async function ended(call: CallStream, frame: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {

@@ -43,6 +43,16 @@ export function hasNoQuorum(error: unknown): boolean {
   );
 }
 
+/** A member has said that it cannot do what another one could: it has no quorum, only learns, or is stopping. */
+export function isForAnother(error: unknown): boolean {
+  return (
+    hasNoQuorum(error) ||
+    (error instanceof UnavailableError &&
+      error.cause instanceof GrpcError &&
+      /etcdserver: (rpc not supported for learner|server stopped)/.test(error.cause.message))
+  );
+}
+
 /**
  * The error of the contract for a status. etcd's texts decide where its codes are shared by several conditions
  * (`etcd-io/etcd:api/v3rpc/rpctypes/error.go`).
@@ -60,6 +70,8 @@ export function storeError(error: GrpcError, what: string, revision = 0): KvStor
   if (/requested lease not found/.test(message)) return new LeaseNotFoundError(said, options);
   if (/permission denied|authentication failed|user name is empty|invalid auth token/.test(message))
     return new PermissionDeniedError(said, options);
+  // A precondition that fails, by its code: but another member does it, and this one will once it may vote.
+  if (/rpc not supported for learner/.test(message)) return new UnavailableError(said, options);
   switch (code) {
     case grpcStatus.permissionDenied:
     case grpcStatus.unauthenticated:

@@ -155,6 +155,12 @@ describe('an etcd client at a member without a leader', () => {
     await expect(withPatience(3000, () => cutOff(1))).rejects.toThrow(/Not the state of the store/);
   });
 
+  test('says so in the error of a call whose time is over', async () => {
+    await using alone = await leaderless();
+    await using store = clientOf({ host: '127.0.0.1', port: alone.port }, { callTimeoutMs: 300 });
+    await expect(store.get('a')).rejects.toThrow('Cannot read "a": no answer within 300 ms: etcdserver: no leader');
+  });
+
   test('does not run about where no member has one', async () => {
     await using one = await leaderless();
     await using other = await leaderless();

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CompactedError } from '../../../../../kvstore/index.ts';
 import { GrpcError, storeError } from '../../../../../kvstore/etcd/session/index.ts';
+import { isForAnother } from '../../../../../kvstore/etcd/session/store-errors.ts';
 
 describe('a status of etcd', () => {
   test.each([
@@ -17,6 +18,7 @@ describe('a status of etcd', () => {
     { code: 7, text: 'etcdserver: permission denied', is: 'PermissionDeniedError' },
     { code: 14, text: 'etcdserver: request timed out', is: 'UnavailableError' },
     { code: 14, text: 'etcdserver: no leader', is: 'UnavailableError' },
+    { code: 9, text: 'etcdserver: rpc not supported for learner', is: 'UnavailableError' },
     { code: 4, text: 'context deadline exceeded', is: 'UnavailableError' },
     { code: 12, text: 'unknown method Frob', is: 'InvalidRequestError' },
     { code: 15, text: 'etcdserver: corrupt cluster', is: 'ProtocolError' },
@@ -25,6 +27,17 @@ describe('a status of etcd', () => {
     const error = storeError(new GrpcError(code, text), 'read "a"');
     expect(error.constructor.name).toBe(is);
     expect(error.message).toContain('read "a"');
+  });
+
+  test.each([
+    { text: 'no leader', another: true },
+    { text: 'request timed out', another: true },
+    { text: 'rpc not supported for learner', another: true },
+    { text: 'server stopped', another: true },
+    { text: 'too many requests', another: false },
+    { text: 'leader changed', another: false },
+  ])('that says "$text": another member would do better: $another', ({ text, another }) => {
+    expect(isForAnother(storeError(new GrpcError(14, `etcdserver: ${text}`), 'read "a"'))).toBe(another);
   });
 
   test('bounds the compaction point by the revision that was asked for', () => {
