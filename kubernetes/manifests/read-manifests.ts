@@ -104,13 +104,21 @@ function scan(file: string, text: string): Scan {
 
 /** Files that hold manifests at or below a path, hidden ones left out, sorted. */
 export async function manifestFiles(path: string): Promise<string[]> {
-  if ((await stat(path)).isFile()) return [path];
+  return await filesBelow(path, new Set());
+}
+
+/** @param above the folders that lead here: a link back to one of them would lead round and round */
+async function filesBelow(path: string, above: ReadonlySet<string>): Promise<string[]> {
+  const self = await stat(path);
+  if (self.isFile()) return [path];
+  const id = `${self.dev}:${self.ino}`;
+  if (above.has(id)) return [];
   const files: string[] = [];
   for (const name of (await readdir(path)).sort()) {
     if (name.startsWith('.')) continue;
     const child = join(path, name);
     const info = await stat(child).catch(() => undefined);
-    if (info?.isDirectory()) files.push(...(await manifestFiles(child)));
+    if (info?.isDirectory()) files.push(...(await filesBelow(child, new Set([...above, id]))));
     else if (info?.isFile() && /\.(ya?ml|json)$/.test(name)) files.push(child);
   }
   return files;

@@ -1,9 +1,15 @@
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { normaliseObject, parseManifests, readManifests, toManifest } from '../../../kubernetes/index.ts';
+import {
+  manifestFiles,
+  normaliseObject,
+  parseManifests,
+  readManifests,
+  toManifest,
+} from '../../../kubernetes/index.ts';
 
 const shop = fileURLToPath(new URL('../../../examples/online-boutique/kubernetes-manifests.yaml', import.meta.url));
 const sample = fileURLToPath(new URL('../../fixtures/cilium/cilium-state-objects.yaml', import.meta.url));
@@ -234,6 +240,16 @@ describe('A folder', () => {
     folder = await mkdtemp(join(tmpdir(), 'isthmus-manifests-'));
   });
   afterEach(() => rm(folder, { recursive: true }));
+
+  test('is read once where links lead back to it', async () => {
+    await mkdir(join(folder, 'below'));
+    await writeFile(join(folder, 'below', 'a.yaml'), '{apiVersion: v1, kind: Namespace, metadata: {name: a}}');
+    for (const link of ['one', 'two', 'below/three', 'below/four']) await symlink(folder, join(folder, link));
+    await symlink('below', join(folder, 'beside'));
+    expect(await manifestFiles(folder)).toEqual(
+      [join(folder, 'below', 'a.yaml'), join(folder, 'beside', 'a.yaml')].toSorted(),
+    );
+  });
 
   test('is read with what is below it, in order of names, without hidden and foreign files', async () => {
     const namespace = (name: string): string => `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}}\n`;
