@@ -16,6 +16,7 @@ export const get = defineCommand({
   }),
   positionals: { usage: 'RESOURCE', min: 1, max: 1 },
   examples: ['isthmus get nodes', 'isthmus get ips --cluster west -o json', 'isthmus get clusters --name default'],
+  ends: true,
   run: async (context, { options, positionals }) => {
     const resource = positionals[0] ?? '';
     if (!isResource(resource)) {

@@ -18,6 +18,7 @@ export const status = defineCommand({
     ...outputOptions,
   }),
   examples: ['isthmus status', 'isthmus status --name default -o json', 'isthmus status --wait --wait-duration 1m'],
+  ends: true,
   run: async (context, { options }) => {
     const { signal, clock } = context;
     const targets = findTargets(options);

@@ -28,6 +28,7 @@ export const troubleshoot = defineCommand({
   }),
   positionals: { usage: '[PEER…]', min: 0, max: 511 },
   examples: ['isthmus troubleshoot', 'isthmus troubleshoot west --clustermesh-config /etc/isthmus/peers -o json'],
+  ends: true,
   run: async (context, { options, positionals }) => {
     const { clock, signal } = context;
     const { clustermeshConfig: directory, clusterName, clusterId, maxConnectedClusters, timeoutMs } = options;
