@@ -1,7 +1,7 @@
 import type { EngineCompare, RequestOp, TxnRequest } from '../contract/index.ts';
 import type { Row, View } from './row.ts';
 import { Span } from './span.ts';
-import { Pace, type Steps } from './steps.ts';
+import { Pace, type Steps, rowsOf } from './steps.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -38,8 +38,9 @@ export function onlyReads({ success, failure }: TxnRequest): boolean {
 function* holds(view: View, compare: EngineCompare): Steps<boolean> {
   const span = new Span(compare);
   if (span.single) {
-    yield 1;
-    return holdsFor(compare, view.get(compare.key));
+    const row = view.get(compare.key);
+    yield rowsOf(row);
+    return holdsFor(compare, row);
   }
   let any = false;
   const pace = new Pace();

@@ -7,6 +7,6 @@ export { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from 
 export { type Change, type Row, type Snapshot, type View, plainKeyValue } from './row.ts';
 export { SortedTexts } from './sorted-texts.ts';
 export { Span, keyText, successor } from './span.ts';
-export { type Steps, stepRows } from './steps.ts';
+export { type Steps, bytesOf, stepRows } from './steps.ts';
 export { toStoreError } from './translate.ts';
 export { type Turns, turns } from './turns.ts';

@@ -29,7 +29,7 @@ import { PageCounts } from './page-counts.ts';
 import { isShort, rangeSteps } from './read.ts';
 import { isShortTxn, readTxnSteps } from './read-txn.ts';
 import type { Snapshot } from './row.ts';
-import { type Steps, atOnce } from './steps.ts';
+import { type Steps, atOnce, begun } from './steps.ts';
 import { turns } from './turns.ts';
 import * as validate from './validate.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -242,8 +242,11 @@ export class MvccEngine implements Engine {
   /** Reads what is durable now, in as many turns as it takes. */
   async #read<T>(stepsOf: (snapshot: Snapshot) => Steps<T>, short: boolean, reader: Reader | undefined): Promise<T> {
     using snapshot = this.#backend.snapshot();
-    if (short || !snapshot.stable) return atOnce(stepsOf(snapshot));
-    return await this.#inTurns(stepsOf(snapshot), reader);
+    const steps = stepsOf(snapshot);
+    if (!snapshot.stable) return atOnce(steps);
+    // Of few rows, which may be large.
+    const done = short ? begun(steps) : undefined;
+    return done ? done.value : await this.#inTurns(steps, reader);
   }
 
   async #inTurns<T>(steps: Steps<T>, reader: Reader | undefined): Promise<T> {

@@ -4,7 +4,7 @@ import type { PageCounts } from './page-counts.ts';
 import { type View, plainKeyValue } from './row.ts';
 import { sortKeyValues } from './sort.ts';
 import { Span } from './span.ts';
-import { Pace, type Steps, bytesOf, stepRows } from './steps.ts';
+import { Pace, type Steps, bytesOf, rowsOf, stepRows } from './steps.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -26,7 +26,9 @@ export function* rangeSteps(view: View, request: RangeRequest, options: ReadOpti
   if (wanted > 0 && wanted < view.compactRevision) throw engineErrors.compacted();
   const at = wanted > 0 && wanted < revision ? wanted : undefined;
   if (request.countOnly) return { revision, kvs: [], more: false, count: yield* countAt(view, span, at) };
-  const { kvs, count } = span.single ? yield* single(view, request, at) : yield* walk(view, span, request, at, options);
+  const { kvs, count } = span.single
+    ? yield* single(view, request, at, options)
+    : yield* walk(view, span, request, at, options);
   yield* sortKeyValues(kvs, request.sortTarget ?? 'key', request.sortOrder ?? 'none');
   const more = request.limit !== undefined && request.limit > 0 && kvs.length > request.limit;
   const given = more ? kvs.slice(0, request.limit) : kvs;
@@ -38,11 +40,12 @@ interface Found {
   readonly count: number;
 }
 
-function* single(view: View, request: RangeRequest, at: number | undefined): Steps<Found> {
+function* single(view: View, request: RangeRequest, at: number | undefined, { took }: ReadOptions): Steps<Found> {
   const row = at === undefined ? view.get(request.key) : yield* view.at(request.key, at);
-  yield 1;
-  if (!row) return { kvs: [], count: 0 };
-  return { kvs: passes(request, row.kv) ? [row.kv] : [], count: 1 };
+  const kvs = row && passes(request, row.kv) ? [row.kv] : [];
+  for (const kv of kvs) took?.(bytesOf(kv));
+  yield rowsOf(row);
+  return { kvs, count: row ? 1 : 0 };
 }
 
 function* walk(

@@ -20,7 +20,7 @@ export class Pace {
 
   /** Whether it is time for a step. */
   looked(row: { readonly kv: KeyValue } | undefined): boolean {
-    this.#rows += row ? 1 + Math.floor(bytesOf(row.kv) / bytesOfRow) : rowsOfMiss;
+    this.#rows += row ? rowsOf(row) : rowsOfMiss;
     return this.#rows >= stepRows;
   }
 
@@ -32,9 +32,24 @@ export class Pace {
   }
 }
 
+/** As how many a row counts. */
+export function rowsOf(row: { readonly kv: KeyValue } | undefined): number {
+  return row ? 1 + Math.floor(bytesOf(row.kv) / bytesOfRow) : 1;
+}
+
 /** Bytes that are kept as long as an answer with the key-value is. */
 export function bytesOf(kv: KeyValue | EncodedKeyValue): number {
   return 'messageLength' in kv ? kv.messageLength : kv.key.length + kv.value.length;
+}
+
+/** Does what is short now: all of it, or until it has looked at some rows; then `undefined`, and the rest is there to be done. */
+export function begun<T>(steps: Steps<T>): { readonly value: T } | undefined {
+  for (let rows = 0; rows < stepRows;) {
+    const step = steps.next();
+    if (step.done) return { value: step.value };
+    rows += step.value;
+  }
+  return undefined;
 }
 
 /** Does all of it now. @param looked told of the rows as they are looked at; may throw to end the work */

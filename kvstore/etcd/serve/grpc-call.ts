@@ -87,6 +87,11 @@ export class GrpcCall {
     return { owner: this.client.tally, took: (bytes) => this.#took(bytes) };
   }
 
+  /** Bytes that the answer has so far. */
+  get makingBytes(): number {
+    return this.#making;
+  }
+
   #took(bytes: number): void {
     if (!this.open) throw new GrpcFailure(grpcStatus.cancelled, 'isthmus: nobody waits for the answer any more');
     if (bytes === 0) return;

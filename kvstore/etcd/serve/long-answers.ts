@@ -1,5 +1,5 @@
 import type { KeyValue } from '../../contract/index.ts';
-import { type Steps, stepRows } from '../../engine/index.ts';
+import { type Steps, bytesOf, stepRows } from '../../engine/index.ts';
 import {
   type Encodable,
   ProtoWriter,
@@ -39,10 +39,12 @@ export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn)
   const pieces = [encode(txnResponse, { header, succeeded })];
   let short: ResponseOpIn[] = [];
   let rows = 0;
+  let bytes = 0;
   const flush = (): void => {
     if (short.length > 0) pieces.push(encode(txnResponse, { responses: short }));
     short = [];
     rows = 0;
+    bytes = 0;
   };
   for (const op of responses) {
     const { range, txn } = op;
@@ -55,7 +57,8 @@ export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn)
     } else {
       short.push(op);
       rows += 1 + (range?.kvs?.length ?? 0);
-      if (rows < stepRows) continue;
+      for (const kv of range?.kvs ?? []) bytes += bytesOf(kv);
+      if (rows < stepRows && bytes < pieceBytes) continue;
       yield rows;
       flush();
     }
@@ -80,7 +83,7 @@ function endOfPiece(kvs: readonly KeyValue[], start: number): number {
   let end = start;
   while (end < kvs.length && end - start < stepRows && bytes < pieceBytes) {
     const kv = kvs[end++];
-    if (kv) bytes += 'messageLength' in kv ? Number(kv.messageLength) : kv.key.length + kv.value.length;
+    if (kv) bytes += bytesOf(kv);
   }
   return end;
 }

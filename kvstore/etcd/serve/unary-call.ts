@@ -3,6 +3,7 @@ import type { Reader } from '../../contract/index.ts';
 import { type Method, decode, encodeFrame, frameOf } from '../wire/index.ts';
 import type { Client } from './client.ts';
 import type { GrpcCall } from './grpc-call.ts';
+import { maxMessageBytes } from './limits.ts';
 
 /** Answers a call, from the bytes of its request. */
 export type UnaryCall = (call: GrpcCall, payload: Uint8Array) => Promise<void>;
@@ -10,7 +11,7 @@ export type UnaryCall = (call: GrpcCall, payload: Uint8Array) => Promise<void>;
 export interface UnaryCallOptions<Request, Response> {
   /** Whether the answer may take any time and be of any length: few of those are made at a time. */
   readonly wide?: (request: Request) => boolean;
-  /** Encodes such an answer in pieces. */
+  /** Encodes such an answer in pieces, and any other one of many bytes. */
   readonly pieces?: (response: Response) => Steps<Buffer[]>;
 }
 
@@ -25,17 +26,15 @@ export function unaryCall<Request, Response>(
     async (call, payload) => {
       const { client, reader } = call;
       const request = decode(method.request, payload);
+      const isWide = wide?.(request) ?? false;
       const answer = async (): Promise<void> => {
         const response = await handle(client, request, reader);
-        call.reply([encodeFrame(method.response, response)]);
-      };
-      const answerWide = async (): Promise<void> => {
-        const response = await handle(client, request, reader);
-        if (!pieces) return call.reply([encodeFrame(method.response, response)]);
+        if (!pieces || (!isWide && call.makingBytes <= maxMessageBytes))
+          return call.reply([encodeFrame(method.response, response)]);
         const between = (): void => reader.took(0);
         call.reply(frameOf(await turns.take(pieces(response), { owner: reader.owner, between })));
       };
-      await (wide?.(request) ? client.readWide(answerWide, () => call.open) : answer());
+      await (isWide ? client.readWide(answer, () => call.open) : answer());
     },
   ];
 }

@@ -289,6 +289,17 @@ describe('the embedded engine', () => {
     expect(others).toHaveLength(41);
   });
 
+  test('a transaction of few keys, each of which is large, lets others be answered, too', async () => {
+    await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
+    await engine.put({ key: bytes('large'), value: new Uint8Array(1_400_000) });
+    const success = Array.from({ length: 128 }, (): RequestOp => ({ type: 'range', request: { key: bytes('large') } }));
+    const order: string[] = [];
+    const long = engine.txn({ compare: [], success, failure: [] }).then(() => order.push('long'));
+    await engine.range({ key: bytes('other') }).then(() => order.push('short'));
+    await long;
+    expect(order).toEqual(['short', 'long']);
+  });
+
   test('a read that takes longer than a minute is given up, since its snapshot keeps space from being used again', async () => {
     const clock = new VirtualClock();
     const tables = await openTables(directory);

@@ -10,12 +10,18 @@ const all = { key: bytes('k'), rangeEnd: bytes('l') };
 const half = { key: bytes('k0'), rangeEnd: bytes('k1') };
 const range = (request: object): RequestOp => ({ type: 'range', request: { ...all, ...request } });
 const remove = (request: object): RequestOp => ({ type: 'delete', request: { ...all, ...request } });
+const nestedReads = (key: string): RequestOp => {
+  const success = Array.from({ length: 60 }, () => range({ key: bytes(key), rangeEnd: bytes('') }));
+  return { type: 'txn', request: { compare: [], success, failure: [] } };
+};
 const compare: EngineCompare = { ...all, target: 'version', result: 'equal', version: 1 };
 
 describe('a transaction that writes does so in one go', () => {
   let engine: MemoryEngine;
   beforeAll(async () => {
     engine = new MemoryEngine({ clock: new VirtualClock() });
+    // 60 times are more than the rows that may be looked at, each of which may have 4 KiB.
+    await engine.put({ key: bytes('large'), value: new Uint8Array((maxWalkedRows * 4096) / 59) });
     const each = maxWalkedRows * 0.6;
     for (const half of ['k0', 'k1'])
       await Promise.all(
@@ -36,6 +42,7 @@ describe('a transaction that writes does so in one go', () => {
       success: [put('w'), { type: 'txn', request: { compare: [], success: [range({})], failure: [] } }],
     },
     { what: 'reads too many keys of an older time', success: [put('w'), range({ revision: 20_000 })] },
+    { what: 'reads one large value again and again', success: [put('w'), nestedReads('large')] },
     { what: 'compares too many keys', compare: [compare], success: [put('w')] },
     { what: 'deletes too many keys again', success: [remove({}), remove(half), remove({})] },
   ])('so one that $what is refused, and nothing of it is done', async ({ compare: compared = [], success }) => {

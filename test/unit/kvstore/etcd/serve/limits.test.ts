@@ -259,6 +259,13 @@ describe('a bad client', () => {
     expect(await txn(2)).toMatchObject({ code: 8, message });
     expect((await txn(1)).code).toBe(0);
     expect((await rig.client.call(methods.range, { ...large, limit: 1 })).response?.count).toBe(4);
+    // One key again and again, for a request of a few bytes each.
+    const single = { range: { key: of('k2') } };
+    const again = (count: number) =>
+      rig.client.call(methods.txn, { success: [{ txn: { success: Array.from({ length: count }, () => single) } }] });
+    expect(await again(4)).toMatchObject({ code: 8, message });
+    const [nested] = (await again(2)).response?.responses ?? [];
+    expect(nested?.txn?.responses.map(({ range }) => range?.kvs[0]?.value.length)).toEqual([mebibyte, mebibyte]);
     await othersAreUnhurt(rig);
   });
 
