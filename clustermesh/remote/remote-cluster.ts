@@ -19,6 +19,7 @@ import {
 import type { ClusterIds } from './cluster-ids.ts';
 import { ConfigPresence } from './config-presence.ts';
 import { ClusterConfigMissingError, LeaseLostError, hintFor } from './errors.ts';
+import { faultOf } from './fault.ts';
 import { FeedSource } from './feed-source.ts';
 import { Feeds } from './feeds.ts';
 import type { CopyReports, CopyState } from './copy-reports.ts';
@@ -108,6 +109,7 @@ export class RemoteCluster implements Rememberable {
   #failures = 0;
   #lastFailureMs: number | undefined;
   #failure: unknown;
+  #presence: ConfigPresence | undefined;
 
   constructor(options: RemoteClusterOptions, deps: RemoteClusterDeps) {
     this.name = options.name;
@@ -206,15 +208,10 @@ export class RemoteCluster implements Rememberable {
     const copies = this.#copies(health);
     const behind = copies?.state === 'behind' ? copies : undefined;
     const stale = this.#stale() || behind?.stale === true;
-    const ready = connected && this.#config !== undefined && this.#feeds?.synced === true && !stale && !behind;
-    const ownFailure = ready ? undefined : (this.#failure ?? health?.error);
-    const failure = ownFailure ?? behind?.reason;
-    const hint =
-      failure === undefined
-        ? undefined
-        : ownFailure === undefined
-          ? 'isthmus status of the kvstoremesh says more; what is known stays in use'
-          : hintFor(this.#failure, health);
+    const misread = connected ? this.#presence?.misread : undefined;
+    const isFollowed = connected && this.#config !== undefined && this.#feeds?.synced === true;
+    const ready = isFollowed && !stale && !behind && !misread;
+    const { failure, hint } = faultOf({ ready, own: misread ?? this.#failure, health, behind: behind?.reason });
     return statusOf({
       name: this.name,
       ready,
@@ -286,12 +283,14 @@ export class RemoteCluster implements Rememberable {
     const found = await this.#readConfig(store, signal);
     this.#configLeased = found.leased;
     const feeds = this.#adopt(found.config);
-    const presence = new ConfigPresence(store, this.name, found, signal);
+    const { clock, onChange } = this.#deps;
+    const presence = new ConfigPresence({ store, log: this.#log, onChange }, this.name, found, signal);
+    this.#presence = presence;
     this.#source.use(store, async (together) => {
       await presence.confirm();
       for (const one of together) if (await wentWithLease(store, one, signal)) this.#removals.hold();
     });
-    tasks.run((watching) => presence.follow(this.#deps.clock, watching));
+    tasks.run((watching) => presence.follow(clock, watching));
     const canaries = found.config.syncedCanaries ? new SyncMarks(syncedPrefix(this.name)) : undefined;
     if (canaries) tasks.run((watching) => canaries.follow(store, watching));
     for (const task of feeds.tasks(canaries)) tasks.run(task);

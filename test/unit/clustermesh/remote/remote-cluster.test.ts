@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { identityKey, ipKey } from '../../../../clustermesh/index.ts';
+import { clusterConfigKey, identityKey, ipKey, nodeKey } from '../../../../clustermesh/index.ts';
 import { MemoryEngine } from '../../../../kvstore/index.ts';
 import { Side, config, settle, until, westConfig } from './support.ts';
 
@@ -182,6 +182,31 @@ describe('a remote cluster', () => {
     expect(side.known()).toEqual([]);
     expect(remote.status().refused.total).toBe(6);
     expect(() => side.ids.reserve(2, 'other')).not.toThrow();
+  });
+
+  test('whose configuration becomes unreadable is followed on by the one before, and says so', async () => {
+    const side = new Side();
+    const writer = side.writer();
+    await writer.everything();
+    const { remote } = follow(side);
+    await until(() => remote.status().ready, 'ready');
+    await writer.put(clusterConfigKey('west'), '{"id":');
+    await side.clock.advance(60_000);
+    await until(() => !remote.status().ready, 'not ready');
+    expect(remote.status()).toMatchObject({
+      connected: true,
+      failure: expect.stringContaining('cilium/cluster-config/west'),
+      hint: 'Correct the remote cluster’s configuration',
+      'num-failures': 0,
+    });
+    await writer.node('w3', '192.168.2.3');
+    await writer.store.delete(nodeKey('west', 'w2'));
+    await until(() => side.known().includes('node west/w3 192.168.2.3'), 'a new node');
+    await until(() => !side.known().includes('node west/w2 192.168.2.2'), 'a node gone');
+    await writer.config();
+    await side.clock.advance(60_000);
+    await until(() => remote.status().ready, 'ready');
+    expect(remote.status()).not.toHaveProperty('failure');
   });
 
   test.each([
