@@ -82,8 +82,9 @@ export class Turns {
 
   #used(ms: number): void {
     this.#usedMs += ms;
+    // Short work of several turns is added up, which costs less than to have each of them end.
     if (this.#usedMs < turnMs) this.#wake();
-    this.#schedule();
+    else this.#schedule();
   }
 
   #next(owner: unknown): Promise<void> {

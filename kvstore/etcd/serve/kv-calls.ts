@@ -25,7 +25,7 @@ import {
   type rangeRequest,
 } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
-import { rangePieces, txnPieces } from './long-answers.ts';
+import { isLong, rangePieces, txnPieces } from './long-answers.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** The KV service. Shapes are turned here; what a request may ask for, the engine checks. */
@@ -36,7 +36,7 @@ export const kvCalls: readonly [string, UnaryCall][] = [
       const { revision, ...answer } = await engine.range(toRange(request), reader);
       return { ...answer, header: header(revision) };
     },
-    { wide: isWideRange, pieces: rangePieces },
+    { wide: isWideRange, pieces: (answer) => (isLong(answer) ? rangePieces(answer) : undefined) },
   ),
   unaryCall(methods.put, async ({ engine, header }, request) => {
     const { revision, prevKv } = await engine.put(toPut(request));

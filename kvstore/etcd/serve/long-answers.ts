@@ -19,6 +19,11 @@ const pieceBytes = 256 * 1024;
 // Field numbers of etcd's `rpc.proto`.
 const field = { txnResponses: 3, opRange: 1, opTxn: 4 } as const;
 
+/** Whether a range's answer is worth more than one piece. */
+export function isLong({ kvs = [] }: RangeResponseIn): boolean {
+  return endOfPiece(kvs, 0) < kvs.length;
+}
+
 /** A range's answer in pieces that, one after the other, are the message: of protobuf the parts of a list may stand apart. */
 export function* rangePieces(response: RangeResponseIn): Steps<Buffer[]> {
   const { header, kvs = [], more, count } = response;
@@ -51,7 +56,7 @@ export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn)
     if (txn) {
       flush();
       pieces.push(...embedded(field.txnResponses, embedded(field.opTxn, yield* txnPieces(txn))));
-    } else if (range?.kvs && endOfPiece(range.kvs, 0) < range.kvs.length) {
+    } else if (range && isLong(range)) {
       flush();
       pieces.push(...embedded(field.txnResponses, embedded(field.opRange, yield* rangePieces(range))));
     } else {

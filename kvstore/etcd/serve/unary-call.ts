@@ -11,8 +11,8 @@ export type UnaryCall = (call: GrpcCall, payload: Uint8Array) => Promise<void>;
 export interface UnaryCallOptions<Request, Response> {
   /** Whether the answer may take any time and be of any length: few of those are made at a time. */
   readonly wide?: (request: Request) => boolean;
-  /** Encodes such an answer in pieces, and any other one of many bytes. */
-  readonly pieces?: (response: Response) => Steps<Buffer[]>;
+  /** Encodes such an answer in pieces, and any other one of many bytes; undefined for one that is short. */
+  readonly pieces?: (response: Response) => Steps<Buffer[]> | undefined;
 }
 
 /** Puts decoding before and encoding behind `handle`. Gives the path with it, for the table of calls. */
@@ -29,10 +29,10 @@ export function unaryCall<Request, Response>(
       const isWide = wide?.(request) ?? false;
       const answer = async (): Promise<void> => {
         const response = await handle(client, request, reader);
-        if (!pieces || (!isWide && call.makingBytes <= maxMessageBytes))
-          return call.reply([encodeFrame(method.response, response)]);
+        const steps = isWide || call.makingBytes > maxMessageBytes ? pieces?.(response) : undefined;
+        if (!steps) return call.reply([encodeFrame(method.response, response)]);
         const between = (): void => reader.took(0);
-        call.reply(frameOf(await turns.take(pieces(response), { owner: reader.owner, between })));
+        call.reply(frameOf(await turns.take(steps, { owner: reader.owner, between })));
       };
       await (isWide ? client.readWide(answer, () => call.open) : answer());
     },

@@ -3,9 +3,9 @@ import { Random } from '../../../../runtime/random/index.ts';
 import { RawEtcd } from '../../../support/raw-etcd.ts';
 import { randomReadingTxn } from './operation.ts';
 
-const keys = 12_000;
+const keys = 6000;
 const perTxn = 120;
-const rounds = 60;
+const rounds = 40;
 
 /**
  * Puts so many keys into both servers, some of them several times, that reads of them take many turns, and gives how many
