@@ -7,6 +7,7 @@ export { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from 
 export { type Change, type Row, type Snapshot, type View, plainKeyValue } from './row.ts';
 export { SortedTexts } from './sorted-texts.ts';
 export { Span, keyText, successor } from './span.ts';
+export { shortRows } from './read-txn.ts';
 export { type Steps, bytesOf, stepRows } from './steps.ts';
 export { toStoreError } from './translate.ts';
 export { type Turns, turns } from './turns.ts';

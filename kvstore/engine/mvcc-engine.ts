@@ -29,7 +29,7 @@ import { PageCounts } from './page-counts.ts';
 import { isShort, rangeSteps } from './read.ts';
 import { isShortTxn, readTxnSteps } from './read-txn.ts';
 import type { Snapshot } from './row.ts';
-import { type Steps, atOnce, begun } from './steps.ts';
+import { type Steps, atOnce } from './steps.ts';
 import { turns } from './turns.ts';
 import * as validate from './validate.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -243,10 +243,8 @@ export class MvccEngine implements Engine {
   async #read<T>(stepsOf: (snapshot: Snapshot) => Steps<T>, short: boolean, reader: Reader | undefined): Promise<T> {
     using snapshot = this.#backend.snapshot();
     const steps = stepsOf(snapshot);
-    if (!snapshot.stable) return atOnce(steps);
-    // Of few rows, which may be large.
-    const done = short ? begun(steps) : undefined;
-    return done ? done.value : await this.#inTurns(steps, reader);
+    if (short || !snapshot.stable) return atOnce(steps);
+    return await this.#inTurns(steps, reader);
   }
 
   async #inTurns<T>(steps: Steps<T>, reader: Reader | undefined): Promise<T> {

@@ -12,9 +12,16 @@ export function* readTxnSteps(view: View, request: TxnRequest, options: ReadOpti
   return yield* answer(view, decided, options);
 }
 
-/** Whether each of its comparisons and operations, of which one without nested ones has few, looks at one row. */
+/** Rows, each of which may have 1.5 MiB, that are looked at without waiting for a turn. */
+export const shortRows = 16;
+
+/** Whether it looks at few rows: each of its comparisons and operations at one. */
 export function isShortTxn({ compare, success, failure }: TxnRequest): boolean {
-  return compare.every(isShort) && [...success, ...failure].every((op) => op.type === 'range' && isShort(op.request));
+  return (
+    compare.length + Math.max(success.length, failure.length) <= shortRows &&
+    compare.every(isShort) &&
+    [...success, ...failure].every((op) => op.type === 'range' && isShort(op.request))
+  );
 }
 
 function checkRevisions(view: View, { ops }: Decided): void {

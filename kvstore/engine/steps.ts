@@ -42,16 +42,6 @@ export function bytesOf(kv: KeyValue | EncodedKeyValue): number {
   return 'messageLength' in kv ? kv.messageLength : kv.key.length + kv.value.length;
 }
 
-/** Does what is short now: all of it, or until it has looked at some rows; then `undefined`, and the rest is there to be done. */
-export function begun<T>(steps: Steps<T>): { readonly value: T } | undefined {
-  for (let rows = 0; rows < stepRows;) {
-    const step = steps.next();
-    if (step.done) return { value: step.value };
-    rows += step.value;
-  }
-  return undefined;
-}
-
 /** Does all of it now. @param looked told of the rows as they are looked at; may throw to end the work */
 export function atOnce<T>(steps: Steps<T>, looked?: (rows: number) => void): T {
   try {

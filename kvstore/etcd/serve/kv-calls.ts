@@ -11,6 +11,7 @@ import type {
   TxnRequest,
   TxnResponse,
 } from '../../contract/index.ts';
+import { shortRows } from '../../engine/index.ts';
 import {
   type Decoded,
   type RequestOpOut,
@@ -73,13 +74,16 @@ function isWideDelete({ rangeEnd, prevKv }: Decoded<typeof deleteRangeRequest>):
   return rangeEnd.length > 0 && prevKv;
 }
 
+/** Many single rows are many, too; what is written stands in the request and needs no place. */
 function isWideTxn({ compare: compares, success, failure }: TxnRequestOut): boolean {
+  const looks = (ops: readonly RequestOpOut[]): number => ops.filter(({ range }) => range).length;
   return (
+    compares.length + Math.max(looks(success), looks(failure)) > shortRows ||
     compares.some(({ rangeEnd }) => rangeEnd.length > 0) ||
     [success, failure].some((ops) =>
       ops.some(
         ({ range, deleteRange, txn }) =>
-          (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)) || (txn && isWideTxn(txn)),
+          txn !== undefined || (range && isWideRange(range)) || (deleteRange && isWideDelete(deleteRange)),
       ),
     )
   );

@@ -269,6 +269,33 @@ describe('a bad client', () => {
     await othersAreUnhurt(rig);
   });
 
+  test.each([
+    {
+      what: 'reads many single keys',
+      txn: { success: Array.from({ length: 17 }, () => ({ range: { key: of('k') } })) },
+    },
+    { what: 'compares many', txn: { compare: Array.from({ length: 17 }, () => ({ key: of('k') })) } },
+    { what: 'nests others', txn: { success: [{ txn: { success: [{ range: { key: of('k') } }] } }] } },
+  ])('that sends many transactions, each of which $what, has a few of them made at a time', async ({ txn }) => {
+    const gate = Promise.withResolvers<void>();
+    let running = 0;
+    const wrap = (engine: Engine): Engine =>
+      changed(engine, {
+        txn: async (request, reader) => {
+          running += 1;
+          await gate.promise;
+          return await engine.txn(request, reader);
+        },
+      });
+    await using rig = await openRig({ wrap });
+    const all = Array.from({ length: 20 }, () => rig.client.call(methods.txn, txn));
+    // What came behind them is answered when they have been looked at.
+    expect((await rig.client.call(methods.range, { key: of('k') })).code).toBe(0);
+    expect(running).toBe(4);
+    gate.resolve();
+    expect((await Promise.all(all)).map(({ code }) => code)).toEqual(all.map(() => 0));
+  });
+
   test('that is a user has so many connections and watches, over all of them', async () => {
     const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
     await withUsers({ limits }, async ({ port, as }) => {
