@@ -51,7 +51,8 @@ export class CopyTarget implements AsyncDisposable {
   readonly #leases: CopierLeases;
   readonly #known = new Map<string, Known>();
   readonly #slots = new Map<string, LeaseSlot>();
-  readonly #doubtful = new Set<string>();
+  /** Values that may have been written, where no record could tell whether they were. */
+  readonly #doubtful = new Map<string, Uint8Array>();
   readonly #kept = new Set<string>();
   #overwrite: boolean;
   /** Whether we may say what we bring. */
@@ -94,9 +95,12 @@ export class CopyTarget implements AsyncDisposable {
         const earlier = before.get(text);
         const { modRevision, lease } = entry;
         const unchanged = earlier?.modRevision === modRevision ? earlier : undefined;
+        const doubtful = this.#doubtful.get(text);
         const brought =
           lease === 0n &&
-          (this.#leases.brought.has(text, modRevision) || this.#doubtful.has(text) || unchanged?.brought === true);
+          (this.#leases.brought.has(text, modRevision) ||
+            (doubtful !== undefined && Buffer.compare(doubtful, entry.value) === 0) ||
+            unchanged?.brought === true);
         const ours = this.#leases.isCopier(entry) || brought || (lease === 0n && unchanged?.ours === true);
         this.#known.set(text, { modRevision, lease, ours, brought, value: new Uint8Array(entry.value), seen: false });
       }
@@ -198,8 +202,10 @@ export class CopyTarget implements AsyncDisposable {
           await this.#refuse(open, error, signal);
           return;
         }
-        if (!(error instanceof KvStoreError) || error.retry !== 'never')
-          for (const { text } of open) this.#doubtful.add(text);
+        // A record tells by itself whether its keys were written; without one, what stands there now may be ours.
+        if (!record && (!(error instanceof KvStoreError) || error.retry !== 'never'))
+          for (const { text, wish } of open)
+            if (wish.value && !wish.leased) this.#doubtful.set(text, new Uint8Array(wish.value));
         throw error;
       }
     }

@@ -261,6 +261,56 @@ describe('copying a store', () => {
     expect([await valueOf(b, 'k'), await valueOf(b, 'l'), await valueOf(b, 'm')]).toEqual(['1', '1', '1']);
   });
 
+  test.each(['with records', 'without records'] as const)(
+    'what an owner claims while a write of ours is in doubt stays, what was written then is followed (%s)',
+    async (how) => {
+      await using stores = new TwoStores();
+      const { a, b } = stores;
+      await using lease = await a.grantLease({ ttlSeconds: 60 });
+      await a.put('claimed', '1');
+      await a.put('leased', '1', { lease: lease.id });
+      let away: 'no' | 'before' | 'after' = 'no';
+      await stores.follow({
+        to: {
+          list: (...args) => b.list(...args),
+          put: (...args) =>
+            how === 'with records' ? b.put(...args) : Promise.reject(new PermissionDeniedError('put')),
+          grantLease: (...args) =>
+            how === 'with records' ? b.grantLease(...args) : Promise.reject(new PermissionDeniedError('grantLease')),
+          transact: async (...args) => {
+            if (away === 'no') return b.transact(...args);
+            if (away === 'after') await b.transact(...args);
+            else for (const key of ['claimed', 'leased']) await b.put(key, 'its owner’s');
+            away = 'no';
+            throw new UnavailableError('The connection was lost');
+          },
+        },
+        ...(how === 'without records' ? { prefix: 'claimed' } : {}),
+      });
+      const keys = how === 'with records' ? ['claimed', 'leased'] : ['claimed'];
+      away = 'before';
+      await a.transact({
+        when: [],
+        then: keys.map((key) => ({
+          type: 'put',
+          key,
+          value: '2',
+          ...(key === 'leased' ? { lease: lease.id } : {}),
+        })),
+      });
+      await eventually(async () => (away === 'no' ? true : undefined));
+      // Comes behind what is listed anew.
+      await a.put('claimed last', '1');
+      await eventually(() => b.get('claimed last'));
+      for (const key of keys) expect(await valueOf(b, key)).toBe('its owner’s');
+      away = 'after';
+      await a.put('claimed last', '2');
+      await eventually(async () => (away === 'no' ? true : undefined));
+      await a.put('claimed last', '3');
+      await eventually(async () => ((await valueOf(b, 'claimed last')) === '3' ? true : undefined));
+    },
+  );
+
   test('copies a prefix and leaves the rest alone', async () => {
     await using stores = new TwoStores();
     const { a, b } = stores;
