@@ -56,11 +56,11 @@ export function storeAddressOf(options: {
 }): StoreAddress {
   const { kind, configFile, dataDirectory } = options;
   if (kind === 'embedded') {
-    if (dataDirectory !== undefined) return { kind, directory: dataDirectory };
+    if (dataDirectory !== undefined) return { kind, directory: pathOf(dataDirectory, 'embedded', 'DIR') };
     throw new StoreAddressError('--data-dir is required for the embedded store', 'give --data-dir DIR');
   }
   if (configFile !== undefined) {
-    refuseUrl(configFile);
+    refuseUrl(configFile, 'FILE');
     return { kind, configFile };
   }
   throw new StoreAddressError(
@@ -84,20 +84,25 @@ function endpointOf(text: string): string {
   }
 }
 
-function pathOf(rest: string, scheme: string, what: string): string {
-  // A URL in the place of a file may hold a secret, and would be repeated as the name of a file that is missing.
-  if (what === 'FILE') refuseUrl(rest);
+function pathOf(rest: string, scheme: string, what: 'FILE' | 'DIR'): string {
+  // A URL in the place of a path may hold a secret, and would be repeated as the name of something that is missing.
+  refuseUrl(rest, what);
   if (rest !== '') return rest;
   throw new StoreAddressError(`${JSON.stringify(`${scheme}:`)} names no store`, `expected ${scheme}:${what}`);
 }
 
-function refuseUrl(configFile: string): void {
-  if (!/^([a-z][a-z\d+.-]*:)?\/\//i.test(configFile)) return;
-  if (configFile.includes('@')) throw credentials();
-  throw new StoreAddressError(
-    'A URL stands where a configuration file is expected',
-    'write it into a file and name that',
-  );
+function refuseUrl(path: string, what: 'FILE' | 'DIR'): void {
+  const [start, scheme] = /^([a-z][a-z\d+.-]*:)?\/\//i.exec(path) ?? [];
+  if (start === undefined) return;
+  if (path.includes('@')) throw credentials();
+  if (what === 'FILE')
+    throw new StoreAddressError(
+      'A URL stands where a configuration file is expected',
+      'write it into a file and name that',
+    );
+  // A directory may begin with two slashes, as scripts put paths together.
+  if (scheme !== undefined)
+    throw new StoreAddressError('A URL stands where a data directory is expected', 'name the directory by its path');
 }
 
 function credentials(): StoreAddressError {

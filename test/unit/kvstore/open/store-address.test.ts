@@ -65,6 +65,23 @@ describe('the address of a store', () => {
     if (!text.startsWith('host')) expect(() => parseEndpoint(text, false)).toThrow(/host:/);
   });
 
+  test.each(['http://root:s3cret@host:2379', '//root:s3cret@host', 'http://host:2379?token=s3cret'])(
+    'a URL %j in the place of a data directory is refused without being repeated',
+    (dataDirectory) => {
+      for (const read of [
+        () => parseStoreAddress(`embedded:${dataDirectory}`),
+        () => storeAddressOf({ kind: 'embedded', configFile: undefined, dataDirectory }),
+      ]) {
+        const error = errorOf(read);
+        expect(error.message + error.hint).not.toMatch(/s3cret/);
+      }
+    },
+  );
+
+  test('a data directory may begin with two slashes', () => {
+    expect(parseStoreAddress('embedded://srv/store')).toEqual({ kind: 'embedded', directory: '//srv/store' });
+  });
+
   test.each(['http://host:8500?token=s3cret', '//host:8500/s3cret', 'https://s3cret@host'])(
     'a URL %j in the place of a configuration file is refused without being repeated',
     (configFile) => {
