@@ -1,9 +1,9 @@
 import { defineOptions } from '../runtime/options/index.ts';
 import { callUnixApi, hangsAfterMs } from '../runtime/serve/index.ts';
-import { defineCommand } from './command.ts';
+import { type CommandContext, defineCommand } from './command.ts';
 import { formatJson, outputOptions } from './output/index.ts';
 import { type StatusAnswer, statusText } from './status-text.ts';
-import { type Target, findTargets, targetOptions } from './targets.ts';
+import { NobodyToAskError, type Target, findTargets, targetOptions } from './targets.ts';
 
 const askAgainMs = 500;
 
@@ -21,8 +21,8 @@ export const status = defineCommand({
   ends: true,
   run: async (context, { options }) => {
     const { signal, clock } = context;
-    const targets = findTargets(options);
     const deadline = clock.monotonicMs() + (options.wait ? options.waitDurationMs : 0);
+    const targets = options.wait ? await awaitTargets(options, context, deadline) : findTargets(options);
     let answers = await ask(targets, signal);
     for (;;) {
       const leftMs = deadline - clock.monotonicMs();
@@ -34,6 +34,24 @@ export const status = defineCommand({
     return answers.every((answer) => isReady(answer.status)) ? 0 : 1;
   },
 });
+
+/** Who was started a moment ago has no socket yet. */
+async function awaitTargets(
+  options: Parameters<typeof findTargets>[0],
+  { clock, signal }: Pick<CommandContext, 'clock' | 'signal'>,
+  deadline: number,
+): Promise<Target[]> {
+  for (;;)
+    try {
+      return findTargets(options);
+    } catch (error) {
+      if (!(error instanceof NobodyToAskError)) throw error;
+      const leftMs = deadline - clock.monotonicMs();
+      // Not wrong use, but what was waited for did not come: exit code 1.
+      if (leftMs <= 0) throw new Error(error.message, { cause: error });
+      await clock.sleep(Math.min(askAgainMs, leftMs), signal);
+    }
+}
 
 async function ask(targets: readonly Target[], signal: AbortSignal): Promise<StatusAnswer[]> {
   const answers = await Promise.all(

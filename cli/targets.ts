@@ -22,9 +22,12 @@ export interface Target {
   readonly socket: string;
 }
 
+/** Neither an agent nor a lab is there; one may come. */
+export class NobodyToAskError extends UsageError {}
+
 /**
  * Sockets that were given, else those of the lab that was named, else the agent of this machine, else the default lab.
- * @throws {UsageError} when there is nobody to ask.
+ * @throws {NobodyToAskError}
  */
 export function findTargets(values: {
   readonly apiSocket: readonly string[];
@@ -35,7 +38,7 @@ export function findTargets(values: {
     requireLabName(values.name);
     const found = labTargets(values.name);
     if (found) return found;
-    throw new UsageError(`There is no running lab ${JSON.stringify(values.name)}`, {
+    throw new NobodyToAskError(`There is no running lab ${JSON.stringify(values.name)}`, {
       option: '--name',
       hint: `start one: ${asTyped('lab up', values.name)}`,
     });
@@ -43,7 +46,7 @@ export function findTargets(values: {
   if (existsSync(agentSocket)) return [{ role: 'agent', socket: agentSocket }];
   const found = labTargets(defaultLab);
   if (found) return found;
-  throw new UsageError('There is nobody to ask: no agent runs on this machine, and no lab', {
+  throw new NobodyToAskError('There is nobody to ask: no agent runs on this machine, and no lab', {
     hint: `isthmus lab up starts a lab; --api-socket names an agent elsewhere than at ${agentSocket}`,
   });
 }

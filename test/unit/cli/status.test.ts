@@ -135,6 +135,15 @@ describe('isthmus status --wait', () => {
     expect(JSON.parse(stdout)).toMatchObject([{ error: expect.stringContaining('there is no such socket') }]);
   });
 
+  test('is waited with for somebody to ask; without it that is wrong use', async () => {
+    const lab = `nowhere-${process.pid}`;
+    const { code, stdout, tookMs } = await run('--wait', '--wait-duration', '2s', '--name', lab);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(tookMs).toBeGreaterThanOrEqual(2000);
+    expect((await run('--name', lab)).code).toBe(2);
+    expect((await run('--wait', '--name', 'No_Name')).code).toBe(2);
+  });
+
   test('without it, is asked once', async () => {
     const socket = await serve(2);
     expect((await run('--api-socket', socket)).code).toBe(1);
