@@ -8,6 +8,7 @@ import { openAgentKernel } from './agent-kernel.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
+import { ownNode } from './own-node.ts';
 import { prefixesOf } from './prefix-list.ts';
 import { etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
 import { leaseTtlSeconds } from './lease-ttl.ts';
@@ -111,6 +112,7 @@ export const agent = defineCommand({
     const { clock, signal } = context;
     const { metricsAddress, storeConfig, clustermeshConfig, cgroup } = options;
     const own = ownCluster(options);
+    const node = ownNode(options);
     const tuning = etcdTuning(options.kvstoreOpt);
     const ttlSeconds = leaseTtlSeconds(options);
     requireDirectoryOrNothing('--state-dir', options.stateDir);
@@ -126,8 +128,7 @@ export const agent = defineCommand({
     await runAgent(
       {
         ...own,
-        nodeName: options.nodeName,
-        nodeIp: options.nodeIp,
+        ...node,
         stateDirectory: options.stateDir,
         apiSocket: options.apiSocket,
         pinDirectory: options.bpfDir,

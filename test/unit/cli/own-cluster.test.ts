@@ -52,3 +52,17 @@ describe.each(['agent', 'apiserver', 'kvstoremesh'])('isthmus %s does not start'
     expect(code).toBe(2);
   });
 });
+
+test.each([
+  { when: 'an address that is none', argv: ['--node-ip', '1.2.3.400'], says: '--node-ip' },
+  { when: 'an IPv6 address', argv: ['--node-ip', '::1'], says: '--node-ip' },
+  { when: 'an address that nobody has', argv: ['--node-ip', '0.0.0.0'], says: '--node-ip' },
+  { when: 'a multicast address', argv: ['--node-ip', '224.0.0.1'], says: '--node-ip' },
+  { when: 'a name with a slash', argv: ['--node-ip', '192.168.1.1', '--node-name', 'a/b'], says: '--node-name' },
+  { when: 'a name that leads up', argv: ['--node-ip', '192.168.1.1', '--node-name', '..'], says: '--node-name' },
+])('isthmus agent does not start with $when for its node', async ({ argv, says }) => {
+  const agent = ['agent', '--cluster-name', 'east', '--cluster-id', '1', '--store-config', '/nowhere'];
+  const { code, stderr } = await run(...agent, ...argv);
+  expect(stderr).toContain(says);
+  expect(code).toBe(2);
+});
