@@ -352,7 +352,10 @@ export class Apiserver implements AsyncDisposable {
 
   #expectNodes(): void {
     if (!this.#objects.isSynced('Node')) return;
-    this.#gate.expect(this.#readyNodes());
+    const nodes = [...this.#objects.all('Node')];
+    const namesOf = (ready: boolean): string[] =>
+      nodes.filter(({ status }) => status.ready === ready).map(({ metadata }) => metadata.name);
+    this.#gate.expect(namesOf(true), namesOf(false));
     this.#wake.notify();
   }
 

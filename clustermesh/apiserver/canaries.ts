@@ -121,7 +121,13 @@ export class Canaries {
     channels.meta.set(canary, encodeTime(clock.now()));
     await channels.meta.synced(signal);
     this.#written.add(canary);
+    const missing = set.gated ? this.#options.gate.silent() : [];
     log.info('A set is complete', { [fields.key]: canary });
+    if (missing.length > 0)
+      log.warn('A set is complete but for nodes whose agents have not spoken', {
+        [fields.key]: canary,
+        nodes: missing.join(','),
+      });
     metrics
       ?.gauge({
         name: 'kvstore_initial_sync_completed',

@@ -14,6 +14,7 @@ export class OwnSetGate {
   readonly #options: OwnSetGateOptions;
   readonly #spoken = new Set<string>();
   readonly #readySince = new Map<string, number>();
+  #notReady: readonly string[] = [];
   /** True once it is known which agents have spoken. */
   listed = false;
 
@@ -27,8 +28,9 @@ export class OwnSetGate {
     else this.#spoken.delete(node);
   }
 
-  /** The nodes that are ready now. */
-  expect(ready: Iterable<string>): void {
+  /** The nodes that are ready now, and those that are not and hold nothing back. */
+  expect(ready: Iterable<string>, notReady: readonly string[] = []): void {
+    this.#notReady = notReady;
     const now = this.#options.clock.monotonicMs();
     const names = new Set(ready);
     for (const name of this.#readySince.keys()) if (!names.has(name)) this.#readySince.delete(name);
@@ -40,9 +42,12 @@ export class OwnSetGate {
     return this.#missing().filter((node) => this.#dueMs(node) > 0);
   }
 
-  /** Nodes that are ready, have not spoken, and are no longer waited for. */
+  /** Nodes that have not spoken, and are not waited for: since they are not ready, or any longer. */
   silent(): string[] {
-    return this.#missing().filter((node) => this.#dueMs(node) <= 0);
+    const overdue = this.#missing().filter((node) => this.#dueMs(node) <= 0);
+    // Before the marks were listed nobody knows who has spoken.
+    const away = this.listed ? this.#notReady.filter((node) => !this.#spoken.has(node)) : [];
+    return [...overdue, ...away].toSorted();
   }
 
   /** Milliseconds until the next node that is waited for counts as silent. */

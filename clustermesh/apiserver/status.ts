@@ -26,7 +26,7 @@ export interface ApiserverStatus {
   readonly canaries: readonly string[];
   /** What holds back those that are missing, in words. */
   readonly waitingFor: readonly string[];
-  /** Ready nodes whose agents say nothing and are no longer waited for. */
+  /** Nodes whose agents have not said that their set is complete, and are not waited for: not ready, or silent for too long. */
   readonly silentNodes: readonly string[];
   /** RFC 3339; empty before the first one. */
   readonly lastHeartbeat: string;

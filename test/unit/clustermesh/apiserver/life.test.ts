@@ -24,12 +24,16 @@ describe('Canaries', () => {
     it.source.markSynced(['Pod']);
     await it.settle();
     expect(await it.keys(canaries)).toEqual(['endpointslices/v1', 'identities/v1', ...exported]);
-    expect(it.apiserver.status()).toMatchObject({ ready: false, waitingFor: ['own-set of node n1'], silentNodes: [] });
+    expect(it.apiserver.status()).toMatchObject({ ready: false, waitingFor: ['own-set of node n1'] });
     await it.store.put(ownSetKey('n1'), 'now');
     await it.settle();
     const all = ['endpointslices/v1', 'identities/v1', 'ip/v1', 'nodes/v1', ...exported];
     expect(await it.keys(canaries)).toEqual(all);
-    expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [] });
+    // Not ready and without a word: it holds nothing back, but is named.
+    expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [], silentNodes: ['n2'] });
+    await it.store.put(ownSetKey('n2'), 'now');
+    await it.settle();
+    expect(it.apiserver.status().silentNodes).toEqual([]);
   });
 
   test('of nodes and addresses do not wait for a silent node for ever, but name it', async () => {
