@@ -66,9 +66,14 @@ export class CopierLeases implements AsyncDisposable {
     return lease !== 0n && (this.#pool.owns(lease) || this.#earlier.has(lease));
   }
 
-  /** Whether this very copier did. */
-  isOwn({ lease }: Pick<KeyValue, 'lease'>): boolean {
-    return this.#pool.owns(lease);
+  /** Whether this very copier did, and keeps it alive. */
+  isKept({ lease }: Pick<KeyValue, 'lease'>): boolean {
+    return this.#pool.renews(lease);
+  }
+
+  /** The store does not know one of the leases. */
+  loseAll(): void {
+    this.#pool.loseAll();
   }
 
   attach(key: string, signal: AbortSignal): Promise<LeaseSlot> {

@@ -3,6 +3,7 @@ import {
   InvalidRequestError,
   type KeyValue,
   KvStoreError,
+  LeaseNotFoundError,
   type Operation,
   PermissionDeniedError,
   type Store,
@@ -147,9 +148,9 @@ export class CopyTarget implements AsyncDisposable {
     if (!this.#listing) return known.ours ? step : { ...step, expected: 0 };
     if (known.value && Buffer.compare(known.value, wish.value) === 0) {
       if (known.lease === 0n && !wish.leased) known.ours = true;
-      // What an earlier copier’s lease holds would go with it, and so would what it says of keys without.
-      const isOwn = known.brought ? this.#leases.brought.isOwn(text) || !this.#recording : this.#leases.isOwn(known);
-      return (known.brought || this.#leases.isCopier(known)) && !isOwn ? step : undefined;
+      // What a lease that nobody renews holds would go with it, and so would what it says of keys without.
+      const isKept = known.brought ? this.#leases.brought.isOwn(text) || !this.#recording : this.#leases.isKept(known);
+      return (known.brought || this.#leases.isCopier(known)) && !isKept ? step : undefined;
     }
     if (known.ours || this.#overwrite) return step;
     this.#kept.add(text);
@@ -202,6 +203,8 @@ export class CopyTarget implements AsyncDisposable {
           await this.#refuse(open, error, signal);
           return;
         }
+        // The store has lost it, or was wiped: its next renewal, which would tell, may be minutes away.
+        if (error instanceof LeaseNotFoundError) this.#leases.loseAll();
         // A record tells by itself whether its keys were written; without one, what stands there now may be ours.
         if (!record && (!(error instanceof KvStoreError) || error.retry !== 'never'))
           for (const { text, wish } of open)

@@ -22,6 +22,7 @@ export class LeasePool implements AsyncDisposable {
   readonly #options: LeasePoolOptions;
   readonly #slots = new Set<LeaseSlot>();
   readonly #ids = new Set<bigint>();
+  readonly #renewed = new Set<bigint>();
 
   constructor(options: LeasePoolOptions) {
     this.#options = options;
@@ -35,6 +36,11 @@ export class LeasePool implements AsyncDisposable {
   /** Whether this pool has ever granted the lease: what is attached to it was written by us. */
   owns(leaseId: bigint): boolean {
     return this.#ids.has(leaseId);
+  }
+
+  /** Whether the lease is one of ours and still renewed: what was lost for us may be there for a while. */
+  renews(leaseId: bigint): boolean {
+    return this.#renewed.has(leaseId);
   }
 
   /** Puts a key into a lease with room, granting one if there is none. */
@@ -57,14 +63,21 @@ export class LeasePool implements AsyncDisposable {
     if (slot.lost) return;
     slot.lost = true;
     this.#slots.delete(slot);
+    this.#renewed.delete(slot.lease.id);
     this.#options.onLost(slot);
     void slot.lease[Symbol.asyncDispose]();
+  }
+
+  /** As {@link lose} of every lease, where nobody says which of them it is. */
+  loseAll(): void {
+    for (const slot of this.#slots) this.lose(slot);
   }
 
   /** Revokes all leases: whatever is still attached to them goes at once. */
   async revokeAll(): Promise<void> {
     const slots = [...this.#slots];
     this.#slots.clear();
+    this.#renewed.clear();
     for (const slot of slots) {
       slot.lost = true;
       await slot.lease.revoke();
@@ -75,6 +88,7 @@ export class LeasePool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const slots = [...this.#slots];
     this.#slots.clear();
+    this.#renewed.clear();
     await Promise.all(slots.map((slot) => slot.lease[Symbol.asyncDispose]()));
   }
 
@@ -87,6 +101,7 @@ export class LeasePool implements AsyncDisposable {
     const slot: LeaseSlot = { lease, keys: new Set(), lost: false };
     this.#slots.add(slot);
     this.#ids.add(lease.id);
+    this.#renewed.add(lease.id);
     lease.lost.addEventListener('abort', () => this.lose(slot), { once: true });
     if (lease.lost.aborted) this.lose(slot);
     return slot;

@@ -181,6 +181,47 @@ describe('copying a store', () => {
     expect((await eventually(() => b.get('node'))).lease).not.toBe(held);
   });
 
+  test('keys whose lease is renewed no longer are written under another one, although they are still there', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('node', '1', { lease: lease.id });
+    const losing = new AbortController();
+    await stores.follow({
+      to: {
+        list: (...args) => b.list(...args),
+        put: (...args) => b.put(...args),
+        transact: (...args) => b.transact(...args),
+        grantLease: async (options) => {
+          const granted = await b.grantLease(options);
+          const lost = losing.signal.aborted ? granted.lost : losing.signal;
+          return {
+            id: granted.id,
+            ttlSeconds: granted.ttlSeconds,
+            lost,
+            revoke: () => granted.revoke(),
+            [Symbol.asyncDispose]: () => granted[Symbol.asyncDispose](),
+          };
+        },
+      },
+    });
+    const held = (await b.get('node'))?.lease;
+    losing.abort(new Error('Nothing was heard for too long'));
+    await eventually(async () => ((await b.get('node'))?.lease === held ? undefined : true));
+    expect(await valueOf(b, 'node')).toBe('1');
+  });
+
+  test('a lease that the target does not know any more is given up at once', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('node', '1', { lease: lease.id });
+    await stores.follow({ leaseTtlSeconds: 3600 });
+    await engines[1].leaseRevoke((await b.get('node'))?.lease ?? 0n);
+    await a.put('node', '2', { lease: lease.id });
+    await eventually(async () => ((await valueOf(b, 'node')) === '2' ? true : undefined));
+  });
+
   test('a history that was compacted is listed again', async () => {
     await using stores = new TwoStores();
     const { a, engines } = stores;
