@@ -23,6 +23,8 @@ import { HeldNumbers, type OwnNodeFacts, Registration, followIdentityQuestion } 
 import { Startup } from './startup.ts';
 import { makeTables } from './tables.ts';
 
+/** More of them say nothing new. */
+const namedRefusals = 10;
 const defaults = { syncTimeoutMs: 60_000, auditMs: 300_000 } as const;
 
 /** What an agent is made of before it is wired. */
@@ -265,7 +267,11 @@ export class Agent implements RunningAgent {
       tables: Object.values(this.#tables).map((table) => table.status()),
       routes: this.#routes.count,
       socketLevel: datapath.socketLevel,
-      registration: { keys: keys.size, queued: keys.queued },
+      registration: {
+        keys: keys.size,
+        queued: keys.queued,
+        refused: [...keys.refusals].slice(0, namedRefusals).map(([key, reason]) => ({ key, reason })),
+      },
       process: { residentBytes: rss, heapBytes: heapUsed, cpuSeconds: (user + system) / 1e6 },
     };
   }

@@ -38,6 +38,7 @@ function agentText(status: AgentStatus): string {
     `  Own cluster:   ${counts.nodes} nodes, ${counts.endpoints} endpoints (${counts.localEndpoints} here), ${counts.identities} identities, ${counts.services} services`,
     `  Kernel:        ${status.tables.map(tableText).join(', ')}; ${status.routes} routes; services at the socket level: ${status.socketLevel ? 'yes' : 'no'}`,
     `  Published:     ${status.registration.keys} keys, ${status.registration.queued} queued`,
+    ...status.registration.refused.map(({ key, reason }) => `  Refused:       ${key}: ${reason}`),
     `  ClusterMesh:   ${ready}/${status.clusters.length} remote clusters ready`,
     ...status.clusters.flatMap(remoteLines),
   ]);

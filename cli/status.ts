@@ -10,7 +10,7 @@ const askAgainMs = 500;
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({
   description:
-    'Exit code 1 when a process does not answer, is not ready, cannot reach its own store, or a remote cluster is not ready\n(one that is silent never is). With --wait it asks until all is ready, or the time is over, and prints the last answers.',
+    'Exit code 1 when a process does not answer, is not ready, cannot reach its own store or is refused by it, or a remote cluster is not ready\n(one that is silent never is). With --wait it asks until all is ready, or the time is over, and prints the last answers.',
   options: defineOptions({
     wait: { type: 'boolean', help: 'Wait until every process and every remote cluster is ready' },
     'wait-duration': { type: 'duration', default: '15m', help: 'How long --wait waits' },
@@ -75,9 +75,16 @@ function isReady(answer: unknown): boolean {
   if (typeof answer !== 'object' || answer === null || !('ready' in answer) || answer.ready !== true) return false;
   // Whoever lost its store does not learn of changes, however well it goes on with what it knows.
   if ('store' in answer && !isConnected(answer.store)) return false;
+  // What the store refuses of a node's registration nobody else knows.
+  if ('registration' in answer && hasRefused(answer.registration)) return false;
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
 }
 
 function isConnected(store: unknown): boolean {
   return typeof store === 'object' && store !== null && 'connected' in store && store.connected === true;
+}
+
+function hasRefused(registration: unknown): boolean {
+  if (typeof registration !== 'object' || registration === null || !('refused' in registration)) return false;
+  return Array.isArray(registration.refused) && registration.refused.length > 0;
 }

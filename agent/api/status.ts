@@ -30,6 +30,11 @@ export interface AgentStatus {
   readonly routes: number;
   /** Services also work for processes in the cgroup at the socket level. */
   readonly socketLevel: boolean;
-  readonly registration: { readonly keys: number; readonly queued: number };
+  /** What this node has written of itself, and what the store refuses of it (up to ten): it is not in the mesh without. */
+  readonly registration: {
+    readonly keys: number;
+    readonly queued: number;
+    readonly refused: readonly { readonly key: string; readonly reason: string }[];
+  };
   readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number };
 }

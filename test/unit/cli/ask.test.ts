@@ -48,7 +48,7 @@ function agentRoutes(cluster: string, more: Record<string, unknown> = {}): ApiRo
       tables: [{ name: 'ipcache', pending: 0 }],
       routes: 2,
       socketLevel: true,
-      registration: { keys: 2, queued: 0 },
+      registration: { keys: 2, queued: 0, refused: [] },
       ...more,
     }),
     'GET /v1/ips': ({ query }) => ips.filter((ip) => !query.has('cluster') || ip.cluster === query.get('cluster')),

@@ -144,6 +144,16 @@ describe('isthmus status --wait', () => {
     expect((await run('--wait', '--name', 'No_Name')).code).toBe(2);
   });
 
+  test('is not content with a node that its store refuses', async () => {
+    const path = join(folder, 'api.sock');
+    const refused = [{ key: 'cilium/state/nodes/v1/east/n2', reason: 'permission denied' }];
+    const answer = { ready: true, clusters: [], registration: { keys: 2, queued: 0, refused } };
+    server = await serveUnixApi({ path, routes: { 'GET /v1/status': () => answer }, log: silentLogger });
+    expect((await run('--api-socket', path)).code).toBe(1);
+    refused.pop();
+    expect((await run('--api-socket', path)).code).toBe(0);
+  });
+
   test('without it, is asked once', async () => {
     const socket = await serve(2);
     expect((await run('--api-socket', socket)).code).toBe(1);
