@@ -15,7 +15,7 @@ export async function keepFormer(
   const { results } = await store.transact({ when: [], then: [{ type: 'get', key }] }, { signal });
   const [found] = results;
   const entry = found?.type === 'get' ? found.entry : undefined;
-  if (!entry || pool.owns(entry.lease)) return;
+  if (!entry || pool.renews(entry.lease)) return;
   const value = entry.value.slice();
   const { succeeded, revision } = await store.transact(
     {

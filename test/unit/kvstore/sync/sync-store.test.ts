@@ -461,6 +461,38 @@ describe('a sync store', () => {
     expect(await rig.contents()).toEqual({});
   });
 
+  test('what the store keeps of a key whose new value it refuses does not stay under a lease that is renewed no longer', async () => {
+    await using rig = new Rig();
+    const losing = new AbortController();
+    const guarded = watched(rig.store, ({ then }) => {
+      if (then.some((operation) => operation.type === 'put' && operation.value.length > 10))
+        throw new InvalidRequestError('too large');
+    });
+    const store: SyncableStore = {
+      ...guarded,
+      grantLease: async (options) => {
+        const granted = await rig.store.grantLease(options);
+        return {
+          id: granted.id,
+          ttlSeconds: granted.ttlSeconds,
+          lost: losing.signal.aborted ? granted.lost : losing.signal,
+          revoke: () => granted.revoke(),
+          [Symbol.asyncDispose]: () => granted[Symbol.asyncDispose](),
+        };
+      },
+    };
+    const sync = rig.sync({ store });
+    sync.set('big', 'before');
+    rig.run(sync);
+    await sync.synced();
+    sync.set('big', 'a long value');
+    await sync.written();
+    const held = (await rig.store.get('big'))?.lease;
+    losing.abort(new Error('Nothing was heard for too long'));
+    await rig.until(async () => (await rig.store.get('big'))?.lease !== held);
+    expect(await rig.contents()).toEqual({ big: 'before' });
+  });
+
   test('withdraws all that is ours and its leases when it leaves', async () => {
     await using rig = new Rig();
     const sync = rig.sync({ maxKeysPerLease: 10 });
