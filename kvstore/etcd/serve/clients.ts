@@ -21,7 +21,8 @@ export interface Connected {
   readonly tallied: string | undefined;
   readonly unsentAnswers: number;
   readonly unsentPushes: number;
-  readonly server: { readonly unsentBytes: number };
+  readonly requestBytes: number;
+  readonly server: { readonly unsentBytes: number; readonly requestBytes: number };
   readonly lasting: Iterable<{ end(code: number, text: string): void }>;
   identifyAgain(): void;
   expire(nowMs: number): void;
@@ -35,6 +36,8 @@ export class Clients implements Iterable<Connected> {
   readonly #seldom: Seldom;
   readonly #all = new Set<Connected>();
   readonly #tallies = new Map<string, Tally>();
+  /** Those that were cut off and are not closed yet. */
+  readonly #gone = new WeakSet<Connected>();
   /** Connections that were closed for what they made us hold. */
   cuts = 0;
 
@@ -92,10 +95,32 @@ export class Clients implements Iterable<Connected> {
     if (first) this.#cut(first);
   }
 
+  /** To be called whenever more of a client's requests has come. Many connections spare nobody: the user with most has one closed. */
+  asks({ server }: Connected): void {
+    if (server.requestBytes <= this.#limits.maxRequestBytesTotal) return;
+    let all = 0;
+    const byUser = new Map<Tally, number>();
+    const clients = [...this.#all].filter((client) => !this.#gone.has(client));
+    for (const { tally, requestBytes } of clients) {
+      all += requestBytes;
+      byUser.set(tally, (byUser.get(tally) ?? 0) + requestBytes);
+    }
+    // What those had who were just closed is on its way out.
+    if (all <= this.#limits.maxRequestBytesTotal) return;
+    const ofUser = ({ tally }: Connected): number => byUser.get(tally) ?? 0;
+    const [first] = clients.toSorted((a, b) => ofUser(b) - ofUser(a) || b.requestBytes - a.requestBytes);
+    if (first) this.#cut(first);
+  }
+
   #cut(client: Connected): void {
+    this.#gone.add(client);
     this.cuts += 1;
     this.#seldom.run(() =>
-      this.#log.warn('An etcd client is cut off, it does not read', { user: client.user, unsentBytes: owed(client) }),
+      this.#log.warn('An etcd client is cut off, it makes us hold too much', {
+        user: client.user,
+        unsentBytes: owed(client),
+        requestBytes: client.requestBytes,
+      }),
     );
     client.cut();
   }

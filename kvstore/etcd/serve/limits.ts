@@ -12,6 +12,8 @@ export interface ServeLimits {
   readonly maxWatchesPerUser: number;
   /** Bytes of requests on a connection that are incomplete or not answered yet. Default 64 MiB. */
   readonly maxRequestBytes: number;
+  /** … on all connections together; beyond them one of the user with most is closed. Default 1 GiB. */
+  readonly maxRequestBytesTotal: number;
   /** Bytes a watch stream may have unsent before its watches pause. Default 1 MiB. */
   readonly maxUnsentBytes: number;
   /**
@@ -36,6 +38,7 @@ export const defaultLimits: ServeLimits = {
   maxWatches: 10_000,
   maxWatchesPerUser: 100_000,
   maxRequestBytes: 64 * mebibyte,
+  maxRequestBytesTotal: 1024 * mebibyte,
   maxUnsentBytes: mebibyte,
   maxUnsentPerConnection: 256 * mebibyte,
   maxUnsentTotal: 1024 * mebibyte,

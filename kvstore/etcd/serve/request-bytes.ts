@@ -21,13 +21,17 @@ export class RequestBytes {
 
   /** A message of so many bytes waits for its answer. @throws {GrpcFailure} */
   answering(bytes: number): void {
+    const more = bytes - this.#gathered;
+    this.#gathered = 0;
     this.#held += bytes;
-    this.#count(bytes);
+    this.#count(more);
   }
 
   #count(bytes: number): void {
     const { client } = this.#call;
     client.requestBytes += bytes;
+    client.server.requestBytes += bytes;
+    if (bytes > 0) client.server.clients.asks(client);
     if (bytes > 0 && client.requestBytes > client.server.limits.maxRequestBytes) throw tooManyRequests();
   }
 }

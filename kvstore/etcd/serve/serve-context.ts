@@ -45,6 +45,8 @@ export class ServeContext {
   pauses = 0;
   /** Bytes that clients have not taken yet. */
   unsentBytes = 0;
+  /** Bytes of requests that are incomplete or not answered yet. */
+  requestBytes = 0;
   closing = false;
 
   constructor(options: ServeContextOptions) {

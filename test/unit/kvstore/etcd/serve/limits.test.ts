@@ -159,6 +159,28 @@ describe('a bad client', () => {
     expect(await put(rig, 'b', 'x'.repeat(mebibyte))).toBeGreaterThan(1);
   });
 
+  test('that begins requests on many connections and ends none loses one of those, and who ends them none', async () => {
+    await withUsers({ limits: { maxRequestBytesTotal: 5 * mebibyte } }, async ({ port, as }) => {
+      const begun = (client: RawEtcd, bytes: number): ReturnType<RawEtcd['open']> => {
+        const stream = client.open(methods.put.path);
+        stream.on('error', () => undefined).resume();
+        stream.write(putOf('a', new Uint8Array(bytes)).subarray(0, -1));
+        return stream;
+      };
+      await using client = new RawEtcd(port, as('root'));
+      const honest = begun(client, 1.4 * mebibyte);
+      const many = Array.from({ length: 4 }, () => new RawEtcd(port, as('other')));
+      for (const one of many) begun(one, mebibyte);
+      const left = (): readonly RawEtcd[] => many.filter(({ session }) => !session.destroyed);
+      await until(() => left().length < many.length);
+      const code = new Promise((resolve) => honest.once('trailers', (headers) => resolve(headers['grpc-status'])));
+      honest.end(new Uint8Array(1));
+      expect(await code).toBe('0');
+      expect(left()).toHaveLength(3);
+      await Promise.all(many.map((one) => one[Symbol.asyncDispose]()));
+    });
+  });
+
   test('that goes on after its only message is not listened to', async () => {
     await using rig = await openRig();
     const stream = rig.client.open(methods.put.path);
