@@ -7,7 +7,7 @@ import type {
 } from '../clustermesh/index.ts';
 import { certificateLines } from './certificate-status.ts';
 import type { PeerServingStatus } from './peer-serving.ts';
-import { formatTree } from './output/index.ts';
+import { formatTree, shownLine } from './output/index.ts';
 import { remoteClusterLines } from './remote-lines.ts';
 
 /** What one process answered, or why it did not. */
@@ -38,7 +38,8 @@ function agentText(status: AgentStatus): string {
     `  Own cluster:   ${counts.nodes} nodes, ${counts.endpoints} endpoints (${counts.localEndpoints} here), ${counts.identities} identities, ${counts.services} services`,
     `  Kernel:        ${status.tables.map(tableText).join(', ')}; ${status.routes} routes; services at the socket level: ${status.socketLevel ? 'yes' : 'no'}`,
     `  Published:     ${status.registration.keys} keys, ${status.registration.queued} queued`,
-    ...status.registration.refused.map(({ key, reason }) => `  Refused:       ${key}: ${reason}`),
+    // An agent of the version before does not say so.
+    ...(status.registration.refused ?? []).map(({ key, reason }) => `  Refused:       ${key}: ${reason}`),
     `  ClusterMesh:   ${ready}/${status.clusters.length} remote clusters ready`,
     ...status.clusters.flatMap(remoteLines),
   ]);
@@ -114,5 +115,5 @@ function has(value: unknown, member: string): boolean {
 }
 
 function lines(all: readonly string[]): string {
-  return `${all.join('\n')}\n`;
+  return `${all.map((line) => shownLine(line)).join('\n')}\n`;
 }

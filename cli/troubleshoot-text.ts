@@ -1,3 +1,4 @@
+import { shownLine } from './output/index.ts';
 import type { Diagnosis, Finding } from '../clustermesh/index.ts';
 
 const marks: Readonly<Record<Finding['state'], string>> = { ok: '✅', warning: '⚠️ ', broken: '❌' };
@@ -12,6 +13,6 @@ export function diagnosisText({ cluster, path, ok, broken, cause, next, findings
   });
   const end = ok ? [] : [`  Broken at ${broken ?? 'unknown'}: ${cause ?? ''}`, ...(next ? [`  Next: ${next}`] : [])];
   return [`Cluster "${cluster}" (${path}): ${ok ? 'every layer answers' : `broken at ${broken}`}`, ...lines, ...end]
-    .map((line) => `${line}\n`)
+    .map((line) => `${shownLine(line)}\n`)
     .join('');
 }

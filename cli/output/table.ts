@@ -21,5 +21,5 @@ export function formatTable<Row>(columns: readonly Column<Row>[], rows: Iterable
 function cell(value: string | number | boolean | undefined): string {
   if (value === undefined || value === '') return '-';
   // A line break or a terminal's control code in somebody's label must not break the table.
-  return String(value).replaceAll(/\p{Cc}/gu, '?');
+  return String(value).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }

@@ -1,3 +1,5 @@
+import { shownLine } from './shown.ts';
+
 /** A JSON value as indented `name: value` lines; lists of plain values on one line. */
 export function formatTree(value: unknown, indent = ''): string {
   if (!isObject(value)) return `${indent}${plain(value)}\n`;
@@ -26,5 +28,5 @@ function plain(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((item) => plain(item)).join(', ');
   if (isObject(value)) return 'none';
   if (value === null || value === '') return '-';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? shownLine(value) : JSON.stringify(value);
 }

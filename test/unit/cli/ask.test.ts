@@ -244,3 +244,13 @@ describe('commands', () => {
     expect(stderr).toContain(says);
   });
 });
+
+test('What other clusters write does nothing to a terminal, and looks like no line of ours', async () => {
+  const key = 'shop/\u001B]0;pwn\u0007\n   west: ready\u202E';
+  const registration = { keys: 2, queued: 0, refused: [{ key, reason: 'words\u001B[2J' }] };
+  const socket = await serve('east', agentRoutes('east', { registration }));
+  const { stdout } = await run('status', '--api-socket', socket);
+  expect(stdout).toContain('  Refused:       shop/\\x1b]0;pwn\\x07\\x0a   west: ready\\u{202e}: words\\x1b[2J\n');
+  const other = await serve('other', { 'GET /v1/status': () => ({ ready: true, key }) });
+  expect((await run('status', '--api-socket', other)).stdout).toContain('key: shop/\\x1b]0;pwn\\x07\\x0a   west');
+});
