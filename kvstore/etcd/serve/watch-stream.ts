@@ -17,6 +17,8 @@ const noWatch = -1n;
 const progressRetryMs = 20;
 /** Bytes that a stream may have unsent where many streams of its connection have. */
 const crowdedShare = 64 * 1024;
+/** Of a watch's key and of its range end; the longest key of the embedded store has 1,978. */
+const maxWatchedKeyBytes = 4 * 1024;
 /** etcd gives the whole of gRPC's error as the reason here. */
 const denied = `rpc error: code = PermissionDenied desc = ${permissionDenied().message}`;
 
@@ -124,6 +126,9 @@ class WatchStream implements LastingStream {
   #refusal(request: CreateRequest): string | undefined {
     if (this.#client.rights?.mayReadRange(rangeOf(request)) === false) return denied;
     if (this.#client.watchesEnough) return tooManyRequests().message;
+    // A watch outlives its request, and no key is that long.
+    if (Math.max(request.key.length, request.rangeEnd.length) > maxWatchedKeyBytes)
+      return 'etcdserver: request is too large';
     if (request.startRevision < 0) return 'etcdserver: mvcc: required revision has been compacted';
     const { key, rangeEnd } = request;
     const toTheEnd = rangeEnd.length === 1 && rangeEnd[0] === 0;

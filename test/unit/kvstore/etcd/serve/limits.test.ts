@@ -206,6 +206,20 @@ describe('a bad client', () => {
     expect((await more.until(2))[1]).toBe('watch 0 r1, created');
   });
 
+  test('that watches keys which nobody can have is refused, since a watch holds its key', async () => {
+    await using rig = await openRig();
+    const told = new Told(rig.client);
+    const long = new Uint8Array(4097).fill(97);
+    told.watch.send({ create: { key: long } });
+    told.watch.send({ create: { key: of('a'), rangeEnd: long.fill(98) } });
+    told.watch.send({ create: { key: long.subarray(1) } });
+    expect(await told.until(3)).toEqual([
+      'watch -1 r1, created, canceled, etcdserver: request is too large',
+      'watch -1 r1, created, canceled, etcdserver: request is too large',
+      'watch 0 r1, created',
+    ]);
+  });
+
   test.each([
     { what: 'garbage', bytes: () => randomBytes(100_000), closes: true },
     {
