@@ -1,6 +1,8 @@
 import { type Span, keyText, successor } from './span.ts';
 
 const maxEntries = 256;
+/** Of the texts of both bounds. A bound may have megabytes, which no key has. */
+const maxNameLength = 16 * 1024;
 
 /**
  * Every page of a listing says how many keys there are from it on. Counting walks over all of them, so the next page's
@@ -16,6 +18,7 @@ export class PageCounts {
   /** `given` keys of `count` were answered, `last` is the last of them. */
   remember(span: Span, revision: number, last: Uint8Array, count: number, given: number): void {
     const name = nameOf(successor(last), span, revision);
+    if (name.length > maxNameLength) return;
     this.#counts.delete(name);
     this.#counts.set(name, count - given);
     if (this.#counts.size <= maxEntries) return;

@@ -15,6 +15,17 @@ class CountingBackend extends MemoryBackend {
 }
 
 describe('the count of a page', () => {
+  test('is not remembered for bounds that no key can have', async () => {
+    const backend = new CountingBackend();
+    await using engine = new MvccEngine(backend, {}, { clock: new VirtualClock() });
+    for (const key of ['a', 'b', 'c', 'd']) await engine.put({ key: bytes(key), value: bytes('x') });
+    const rangeEnd = new Uint8Array(100_000).fill(101);
+    const first = await engine.range({ key: bytes('a'), rangeEnd, limit: 1 });
+    const second = await engine.range({ key: bytes('a\0'), rangeEnd, limit: 1, revision: first.revision });
+    expect([first.count, second.count]).toEqual([4, 3]);
+    expect(backend.counted).toBe(2);
+  });
+
   test('is right on every page, also while others write, and is found once', async () => {
     const backend = new CountingBackend();
     await using engine = new MvccEngine(backend, {}, { clock: new VirtualClock() });
