@@ -90,25 +90,29 @@ export class Clients implements Iterable<Connected> {
   owes(client: Connected): void {
     // An answer that was asked for may be of any length; what is pushed may not pile up.
     if (client.unsentPushes > this.#limits.maxUnsentPerConnection) this.#cut(client);
-    if (client.server.unsentBytes <= this.#limits.maxUnsentTotal) return;
-    const [first] = [...this.#all].toSorted((a, b) => owed(b) - owed(a));
-    if (first) this.#cut(first);
+    if (client.server.unsentBytes > this.#limits.maxUnsentTotal) this.#relieve(owed, this.#limits.maxUnsentTotal);
   }
 
-  /** To be called whenever more of a client's requests has come. Many connections spare nobody: the user with most has one closed. */
+  /** To be called whenever more of a client's requests has come. */
   asks({ server }: Connected): void {
-    if (server.requestBytes <= this.#limits.maxRequestBytesTotal) return;
+    const max = this.#limits.maxRequestBytesTotal;
+    if (server.requestBytes > max) this.#relieve(({ requestBytes }) => requestBytes, max);
+  }
+
+  /** Many connections spare nobody: the user with most has one closed, that with most. */
+  #relieve(bytesOf: (client: Connected) => number, max: number): void {
     let all = 0;
     const byUser = new Map<Tally, number>();
     const clients = [...this.#all].filter((client) => !this.#gone.has(client));
-    for (const { tally, requestBytes } of clients) {
-      all += requestBytes;
-      byUser.set(tally, (byUser.get(tally) ?? 0) + requestBytes);
+    for (const client of clients) {
+      const bytes = bytesOf(client);
+      all += bytes;
+      byUser.set(client.tally, (byUser.get(client.tally) ?? 0) + bytes);
     }
     // What those had who were just closed is on its way out.
-    if (all <= this.#limits.maxRequestBytesTotal) return;
+    if (all <= max) return;
     const ofUser = ({ tally }: Connected): number => byUser.get(tally) ?? 0;
-    const [first] = clients.toSorted((a, b) => ofUser(b) - ofUser(a) || b.requestBytes - a.requestBytes);
+    const [first] = clients.toSorted((a, b) => ofUser(b) - ofUser(a) || bytesOf(b) - bytesOf(a));
     if (first) this.#cut(first);
   }
 

@@ -159,6 +159,26 @@ describe('a bad client', () => {
     expect(await put(rig, 'b', 'x'.repeat(mebibyte))).toBeGreaterThan(1);
   });
 
+  test('that reads no answers on many connections loses one of those, and not another user who has more on one', async () => {
+    let engine: Engine | undefined;
+    const wrap = (one: Engine): Engine => (engine = one);
+    await withUsers({ wrap, limits: { maxUnsentTotal: 12 * mebibyte } }, async ({ port, as }) => {
+      for (let i = 0; i < 4; i += 1) await engine?.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+      const asked = (client: RawEtcd, count: number): void => {
+        const stream = client.open(methods.range.path);
+        stream.on('error', () => undefined);
+        stream.end(rangeOf('k0', `k${count}`));
+      };
+      await using client = new RawEtcd(port, { ...as('root'), windowBytes: 1000 });
+      asked(client, 3);
+      const many = Array.from({ length: 6 }, () => new RawEtcd(port, { ...as('other'), windowBytes: 1000 }));
+      for (const one of many) asked(one, 2);
+      await until(() => many.some(({ session }) => session.destroyed));
+      expect(client.session.destroyed).toBe(false);
+      await Promise.all(many.map((one) => one[Symbol.asyncDispose]()));
+    });
+  });
+
   test('that begins requests on many connections and ends none loses one of those, and who ends them none', async () => {
     await withUsers({ limits: { maxRequestBytesTotal: 5 * mebibyte } }, async ({ port, as }) => {
       const begun = (client: RawEtcd, bytes: number): ReturnType<RawEtcd['open']> => {
