@@ -117,7 +117,7 @@ class Kube extends ServerProcess implements KubeProcess {
   }
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<KubeAnswer> {
-    this.#ca ??= readFileSync(this.caFile, 'utf8');
+    const ca = this.#ca ?? readFileSync(this.caFile, 'utf8');
     const { token = adminToken, contentType = 'application/json' } = options;
     return new Promise((resolve, reject) => {
       const asked = request(
@@ -125,10 +125,12 @@ class Kube extends ServerProcess implements KubeProcess {
         {
           method,
           agent: this.#agent,
-          ca: this.#ca,
+          ca,
           headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': contentType }) },
         },
         (response) => {
+          // Only what has proved good: the file may be read while the server writes it.
+          this.#ca = ca;
           let text = '';
           response.setEncoding('utf8').on('data', (part: string) => (text += part));
           response.on('end', () => {
