@@ -2,7 +2,7 @@ import { type IncomingHttpHeaders, type ServerHttp2Stream, constants } from 'nod
 import { permissionDenied } from '../../auth/index.ts';
 import { turns } from '../../engine/index.ts';
 import { ProtocolError } from '../../contract/index.ts';
-import { FrameReader, MessageTooLargeError, grpcStatus, methods } from '../wire/index.ts';
+import { FrameReader, MessageTooLargeError, TooManyPartsError, grpcStatus, methods } from '../wire/index.ts';
 import type { Client } from './client.ts';
 import { clusterCalls } from './cluster-calls.ts';
 import { GrpcCall, GrpcFailure, statusOf } from './grpc-call.ts';
@@ -137,6 +137,8 @@ function asGrpcFailure(error: unknown): unknown {
     const text = `grpc: received message larger than max (${error.bytes} vs. ${error.maxBytes})`;
     return new GrpcFailure(grpcStatus.resourceExhausted, text);
   }
+  if (error instanceof TooManyPartsError)
+    return new GrpcFailure(grpcStatus.invalidArgument, 'etcdserver: too many operations in txn request');
   if (error instanceof ProtocolError)
     return new GrpcFailure(grpcStatus.internal, `grpc: error unmarshalling request: ${error.message}`);
   return error;

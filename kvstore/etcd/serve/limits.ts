@@ -50,5 +50,10 @@ export const defaultLimits: ServeLimits = {
 /** etcd's `--max-request-bytes` and the 512 kB that gRPC may add: a longer message is refused before it is read. */
 export const maxMessageBytes = 1.5 * mebibyte + 512 * 1024;
 
+/** Messages in a request: a transaction may have 8,192 operations and comparisons, an operation two of them. */
+export const maxParts = 20_000;
+/** A longer request may take milliseconds to be decoded: its user's turn is waited for. */
+export const longRequestBytes = 16 * 1024;
+
 /** Of the headers of one call, as HTTP/2 counts them. */
 export const maxHeaderBytes = 16 * 1024;

@@ -3,7 +3,7 @@ import type { Reader } from '../../contract/index.ts';
 import { type Method, decode, encodeFrame, frameOf } from '../wire/index.ts';
 import type { Client } from './client.ts';
 import type { GrpcCall } from './grpc-call.ts';
-import { maxMessageBytes } from './limits.ts';
+import { longRequestBytes, maxMessageBytes, maxParts } from './limits.ts';
 
 /** Answers a call, from the bytes of its request. */
 export type UnaryCall = (call: GrpcCall, payload: Uint8Array) => Promise<void>;
@@ -25,7 +25,9 @@ export function unaryCall<Request, Response>(
     method.path,
     async (call, payload) => {
       const { client, reader } = call;
-      const request = decode(method.request, payload);
+      const decoded = (): Request => decode(method.request, payload, maxParts);
+      const request =
+        payload.length > longRequestBytes ? await turns.once(async () => decoded(), reader.owner) : decoded();
       const isWide = wide?.(request) ?? false;
       const answer = async (): Promise<void> => {
         const response = await handle(client, request, reader);

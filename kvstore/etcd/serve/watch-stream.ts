@@ -2,6 +2,7 @@ import { permissionDenied } from '../../auth/index.ts';
 import type { EngineEvent, EngineWatcher, KeyRange } from '../../contract/index.ts';
 import type { Timer } from '../../../runtime/clock/index.ts';
 import { type Decoded, type Encodable, decode, encodeFrame, methods, type watchCreateRequest } from '../wire/index.ts';
+import { maxParts } from './limits.ts';
 import type { Client, LastingStream } from './client.ts';
 import { type GrpcCall, statusOf } from './grpc-call.ts';
 import { tooManyRequests } from './refusals.ts';
@@ -68,7 +69,7 @@ class WatchStream implements LastingStream {
   }
 
   message(payload: Uint8Array): void {
-    const request = decode(methods.watch.request, payload);
+    const request = decode(methods.watch.request, payload, maxParts);
     if (request.create) this.#create(request.create);
     else if (request.cancel) this.#cancel(request.cancel.watchId);
     else if (request.progress) this.#answerProgress();

@@ -1,4 +1,4 @@
-export { ProtoReader, wireType } from './reader.ts';
+export { ProtoReader, TooManyPartsError, wireType } from './reader.ts';
 export { ProtoWriter } from './writer.ts';
 export { type Codec, type Decoded, type Encodable, decode, encode } from './message.ts';
 export { FrameReader, MessageTooLargeError, encodeFrame, frameOf } from './frame.ts';

@@ -64,9 +64,13 @@ export function message<F extends Fields>(fields: F): Codec<MessageOut<F>, Messa
   };
 }
 
-/** Decodes one whole message. Bytes in it are views of `bytes`. @throws {ProtocolError} */
-export function decode<Out>(codec: Codec<Out, never>, bytes: Uint8Array): Out {
-  const reader = new ProtoReader(bytes);
+/**
+ * Decodes one whole message. Bytes in it are views of `bytes`. @throws {ProtocolError}
+ *
+ * @param maxParts messages that there may be in it, for what a stranger has sent
+ */
+export function decode<Out>(codec: Codec<Out, never>, bytes: Uint8Array, maxParts?: number): Out {
+  const reader = new ProtoReader(bytes, 0, bytes.length, maxParts);
   const value = codec.read(reader);
   if (reader.position !== bytes.length) throw new ProtocolError('Cannot decode message: a field runs over its end');
   return value;
@@ -320,11 +324,19 @@ export function repeatedEnumeration<const N extends string>(
     number,
     absent: [],
     read(reader, type, soFar) {
-      if (type === wireType.varint) return [...soFar, name(reader)];
+      // The first one makes an array of this message's own; later ones grow it.
+      const list = soFar.length === 0 ? [] : (soFar as (N | 'unrecognized')[]);
+      const take = (from: ProtoReader): void => {
+        from.part();
+        list.push(name(from));
+      };
+      if (type === wireType.varint) {
+        take(reader);
+        return list;
+      }
       expectType(type, wireType.bytes);
-      const list = [...soFar];
       reader.nested((packed) => {
-        while (!packed.done) list.push(name(packed));
+        while (!packed.done) take(packed);
       });
       return list;
     },

@@ -7,6 +7,13 @@ const maxDepth = 100;
 const twoTo32 = 4_294_967_296;
 const utf8 = new TextDecoder();
 
+/** A message of few bytes each that are more than anybody needs. */
+export class TooManyPartsError extends ProtocolError {
+  constructor(max: number) {
+    super(`Cannot decode message: more than ${max} messages in it`);
+  }
+}
+
 /**
  * Reads protobuf fields out of one buffer. Values of bytes fields are views into that buffer: copy what you keep.
  * Every method throws a {@link ProtocolError} when the input ends too early or makes no sense.
@@ -15,14 +22,18 @@ const utf8 = new TextDecoder();
  */
 export class ProtoReader {
   readonly #bytes: Uint8Array;
+  readonly #maxParts: number;
   #position: number;
   #end: number;
   #depth = 0;
+  #parts = 0;
   /** The two halves of the last varint, unsigned. */
   #low = 0;
   #high = 0;
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+  /** @param maxParts embedded messages, and values in a row, that there may be in all */
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length, maxParts = Infinity) {
+    this.#maxParts = maxParts;
     this.#bytes = bytes;
     this.#position = start;
     this.#end = end;
@@ -97,6 +108,7 @@ export class ProtoReader {
 
   /** Reads an embedded message: `read` is called with the reader bounded to it. */
   nested<T>(read: (reader: ProtoReader) => T): T {
+    this.part();
     const length = this.length();
     if (++this.#depth > maxDepth) throw new ProtocolError(`Cannot decode message: nested deeper than ${maxDepth}`);
     const outer = this.#end;
@@ -106,6 +118,11 @@ export class ProtoReader {
     this.#end = outer;
     this.#depth -= 1;
     return value;
+  }
+
+  /** One more of what each takes far more room than it has bytes. @throws {TooManyPartsError} */
+  part(): void {
+    if (++this.#parts > this.#maxParts) throw new TooManyPartsError(this.#maxParts);
   }
 
   /** The length in front of a bytes field, checked against what is left. */

@@ -226,6 +226,23 @@ describe('a bad client', () => {
     expect((await more.until(2))[1]).toBe('watch 0 r1, created');
   });
 
+  test.each([
+    { what: 'operations', path: methods.txn.path, part: [0x12, 0], before: [] },
+    { what: 'comparisons', path: methods.txn.path, part: [0x0a, 0], before: [] },
+    // A create request whose length is that of what follows.
+    { what: 'filters of a watch', path: methods.watch.path, part: [0x28, 0], before: [0x0a, 0x80, 0x89, 0x7a] },
+  ])('that sends $what without number is refused before they are all decoded', async ({ path, part, before }) => {
+    await using rig = await openRig();
+    const message = Buffer.concat([Buffer.from(before), Buffer.alloc(2_000_000, Buffer.from(part))]);
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(message.length, 1);
+    expect(await rig.client.bytes(path, Buffer.concat([head, message]))).toMatchObject({
+      code: 3,
+      message: 'etcdserver: too many operations in txn request',
+    });
+    await othersAreUnhurt(rig);
+  });
+
   test('that watches keys which nobody can have is refused, since a watch holds its key', async () => {
     await using rig = await openRig();
     const told = new Told(rig.client);
