@@ -49,8 +49,9 @@ export class RawEtcd implements AsyncDisposable {
   bytes(
     path: string,
     body: Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<{ readonly code: number; readonly message: string; readonly messages: readonly Uint8Array[] }> {
-    const stream = this.open(path);
+    const stream = this.open(path, headers);
     const frames = new FrameReader({ maxBytes: 2 ** 31 });
     const messages: Uint8Array[] = [];
     stream.on('data', (chunk: Buffer) => messages.push(...frames.push(chunk).map((message) => message.slice())));
@@ -58,8 +59,9 @@ export class RawEtcd implements AsyncDisposable {
     return status(stream).then((end) => ({ ...end, messages }));
   }
 
-  open(path: string): ClientHttp2Stream {
+  open(path: string, headers: Readonly<Record<string, string>> = {}): ClientHttp2Stream {
     return this.session.request({
+      ...headers,
       ':method': 'POST',
       ':path': path,
       'content-type': 'application/grpc',

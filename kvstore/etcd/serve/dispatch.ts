@@ -45,6 +45,7 @@ export function answerGrpc(client: Client, stream: ServerHttp2Stream, headers: I
   const denied = client.refused === undefined ? undefined : permissionDenied();
   if (server.closing) call.finish(grpcStatus.unavailable, 'etcdserver: server stopped');
   else if (denied) fail(call, path, denied);
+  else if ((headers['grpc-encoding'] ?? 'identity') !== 'identity') refuseEncoding(call, headers['grpc-encoding']);
   else if (unary) answerUnary(call, path, unary);
   else if (streaming) answerStream(call, path, streaming);
   else refuse(call, path);
@@ -122,6 +123,13 @@ function refuse(call: GrpcCall, path: string): void {
   const text = services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
   call.client.server.count('unknown', grpcStatus.unimplemented);
   call.finish(grpcStatus.unimplemented, text);
+}
+
+/** Whoever asks with compression may ask again without: the answer names what is accepted. */
+function refuseEncoding(call: GrpcCall, encoding: unknown): void {
+  call.client.server.count('unknown', grpcStatus.unimplemented);
+  const name = JSON.stringify(String(encoding).slice(0, 32));
+  call.finish(grpcStatus.unimplemented, `grpc: Decompressor is not installed for grpc-encoding ${name}`);
 }
 
 function fail(call: GrpcCall, path: string, error: unknown): void {

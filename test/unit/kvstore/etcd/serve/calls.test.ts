@@ -103,6 +103,17 @@ describe('the etcd API', () => {
     expect(await put(rig, 'still', 'works')).toBe(2);
   });
 
+  test('does not serve what is compressed, and says so as gRPC does', async () => {
+    await using rig = await openRig();
+    const compressed = Buffer.from([1, 0, 0, 0, 0]);
+    expect(await rig.client.bytes(methods.put.path, compressed, { 'grpc-encoding': 'gzip' })).toMatchObject({
+      code: 12,
+      message: 'grpc: Decompressor is not installed for grpc-encoding "gzip"',
+    });
+    const plain = encodeFrame(methods.put.request, { key: of('a') });
+    expect(await rig.client.bytes(methods.put.path, plain, { 'grpc-encoding': 'identity' })).toMatchObject({ code: 0 });
+  });
+
   test('refuses a put that is too large, in etcd’s words', async () => {
     await using rig = await openRig();
     const { code, message } = await rig.client.call(methods.put, { key: of('a'), value: new Uint8Array(1_600_000) });
