@@ -48,6 +48,8 @@ export class RestPool {
     if (cut < 0) return false;
     const start = restStart + this.#texts.lengthOfHead(rest);
     scanner.suffix = suffixOf(bytes, start, cut);
-    return scanner.suffix !== 0 || (start === cut && cut === restEnd);
+    // Behind a cut at least a quote and the brace follow. Where nothing does, nothing was cut: letters at the end are no
+    // part of a name, but behind the object.
+    return cut === restEnd ? start === cut : scanner.suffix !== 0;
   }
 }

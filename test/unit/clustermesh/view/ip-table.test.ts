@@ -98,6 +98,24 @@ describe('the table of addresses', () => {
     },
   );
 
+  test.each(['', ',"K8sPodName":"plain"', ',"K8sPodName":"web-7d9f-"', ',"K8sPodName":"web-7d9f-x2x9k"'])(
+    'takes nothing that goes on behind its object, after one that was in order (%j)',
+    (rest) => {
+      const view = createMeshView({ ownCluster: 'east' });
+      const rows = view.writer({ cluster: 'west', clusterId: 2 }).ipRows();
+      const put = (ip: string, behind = ''): boolean => {
+        const key = Buffer.from(ip);
+        const text = `{"IP":"${ip}","Mask":null,"HostIP":"","ID":7,"Key":0,"Metadata":"m"${rest}}${behind}`;
+        const value = Buffer.from(text);
+        return rows.put(key, 0, key.length, value, 0, value.length);
+      };
+      expect(put('10.0.0.1')).toBe(true);
+      for (const behind of ['a', 'abc123', '}', ' ', '"}']) expect(put('10.0.0.2', behind)).toBe(false);
+      expect(put('10.0.0.3')).toBe(true);
+      expect([...view.ips()].map(({ prefix }) => prefix.address)).toEqual(['10.0.0.1', '10.0.0.3']);
+    },
+  );
+
   test('changes what changed, once, and nothing when the same is said again', () => {
     const view = createMeshView({ ownCluster: 'east' });
     const rows = view.writer({ cluster: 'west', clusterId: 2 }).ipRows();
