@@ -10,7 +10,7 @@ export interface Fingerprint {
   readonly value: Uint8Array;
 }
 
-/** A few suffice: the newest is asked for, the others stand in when it is deleted. */
+/** A store that is filled anew in the same way may have one of them again, at the same revision; hardly so many. */
 const kept = 8;
 /** Up to here a copy costs less than a hash, and hashes are only wanted after a reconnect. */
 const shortBytes = 1024;
@@ -28,8 +28,9 @@ export function matches(fingerprint: Fingerprint, entry: KeyValue | undefined): 
 export class RecentKeys {
   readonly #byKey = new Map<string, Fingerprint>();
 
-  get newest(): Fingerprint | undefined {
-    return [...this.#byKey.values()].at(-1);
+  /** Oldest first. */
+  get all(): readonly Fingerprint[] {
+    return [...this.#byKey.values()];
   }
 
   apply(events: readonly WatchEvent[] | ChangeColumns): void {

@@ -104,6 +104,20 @@ export function faultCases(scene: StartScene, owes: Owe, idsSurviveWipe: boolean
       await mirror.agreesWith(at.direct, prefix);
     });
 
+  owes('when a wiped store has the newest key again at the same revision, it is found out by the others', async () => {
+    await using at = await scene();
+    await at.wipe();
+    for (const key of ['1', '2', '3']) await at.direct.put(`${prefix}${key}`, key);
+    await using mirror = new Mirror(at.through, prefix);
+    await mirror.agreesWith(at.direct, prefix);
+    await at.cutOff();
+    await at.wipe();
+    for (const key of ['4', '2', '3', '5']) await at.direct.put(`${prefix}${key}`, key);
+    await at.proxy.set('pass');
+    await mirror.agreesWith(at.direct, prefix);
+    expect(mirror.marks).toEqual(['start', 'synced', 'store-replaced', 'synced']);
+  });
+
   owes('when the store was wiped while the prefix was empty, it hears of what comes next', async () => {
     await using at = await scene();
     await writeMany(at.direct, 'elsewhere/', 50);
