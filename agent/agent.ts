@@ -289,7 +289,10 @@ export class Agent implements RunningAgent {
   #followLocal(): LocalCluster {
     const { own, log } = this.#parts;
     const { view, services, workloads } = this.#knowledge;
-    const feeds = localFeeds(own, own.name, {
+    const { maxConnectedClusters } = this.#options;
+    // Which identities are ours depends on how many clusters the mesh may have.
+    const origin = maxConnectedClusters === undefined ? own : { ...own, maxConnectedClusters };
+    const feeds = localFeeds(origin, own.name, {
       mesh: view.writer(own),
       hidden: view.writer({ ...own, layer: 'hidden' }),
       services: services.local(),

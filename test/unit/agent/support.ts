@@ -48,21 +48,23 @@ export class TestCluster {
   readonly name: string;
   readonly id: number;
   readonly clock: VirtualClock;
+  readonly maxConnectedClusters: 255 | 511;
   engine: MemoryEngine;
   store: Store;
 
-  constructor(name: string, id: number, clock: VirtualClock) {
+  constructor(name: string, id: number, clock: VirtualClock, maxConnectedClusters: 255 | 511 = 255) {
     this.name = name;
     this.id = id;
     this.clock = clock;
+    this.maxConnectedClusters = maxConnectedClusters;
     this.engine = new MemoryEngine({ clock });
     this.store = new EngineStore(this.engine, { clock, endpoint: name });
   }
 
   /** Everything but the canaries of nodes and addresses, which wait for the agents. */
   async begin(nodes: Readonly<Record<string, string>>): Promise<void> {
-    const { name, id, store } = this;
-    const config = { id, syncedCanaries: true, cached: false, maxConnectedClusters: 255, serviceExportsEnabled: false };
+    const { name, id, store, maxConnectedClusters } = this;
+    const config = { id, syncedCanaries: true, cached: false, maxConnectedClusters, serviceExportsEnabled: false };
     await store.put(clusterConfigKey(name), encodeClusterConfig(config));
     await this.heartbeat();
     for (const [node, cidr] of Object.entries(nodes)) {
@@ -210,6 +212,7 @@ export class TestNode {
       {
         clusterName: this.cluster.name,
         clusterId: this.cluster.id,
+        maxConnectedClusters: this.cluster.maxConnectedClusters,
         nodeName: this.name,
         nodeIp: this.ip,
         clustermeshConfigDirectory: join(this.directory, 'mesh'),

@@ -385,3 +385,33 @@ describe('agents of two clusters', () => {
     expect(await ipcache(w1)).toEqual(before);
   });
 });
+
+test('agents of a mesh of 511 clusters know the pods of their own cluster', async () => {
+  const clock = new VirtualClock();
+  const directory = await temporaryDirectory();
+  const east = new TestCluster('east', 300, clock, 511);
+  const nodes = ['e1', 'e2'].map(
+    (name, i) => new TestNode(east, name, `192.168.1.${i + 1}`, `${directory}/${name}`, () => undefined),
+  );
+  try {
+    await east.begin({ e1: '10.1.1.0/24', e2: '10.1.2.0/24' });
+    // 15 bits for an identity, 9 for the cluster.
+    await east.workload('e1', 'a', 300 * 2 ** 15 + 1);
+    await east.workload('e2', 'b', 300 * 2 ** 15 + 2);
+    for (const one of nodes) {
+      await one.prepare();
+      await one.start([]);
+    }
+    await nodes[0]?.pod('a', '10.1.1.5');
+    await nodes[1]?.pod('b', '10.1.2.5');
+    await east.canariesAfter(2);
+    for (const one of nodes) {
+      await until(clock, () => one.status().ready && one.status().counts.endpoints === 2);
+      expect(one.status()).toMatchObject({ refused: 0, counts: { identities: 2 } });
+    }
+    expect(await ipcache(nodes[0] as TestNode)).toContain('10.1.2.5/32 is 9830402 via 192.168.1.2');
+  } finally {
+    for (const one of nodes) await one.stop();
+    await removeDirectory(directory);
+  }
+});
