@@ -32,6 +32,8 @@ const defaults: readonly string[] = [
   String.raw`!statefulset\.kubernetes\.io/pod-name`,
   String.raw`!apps\.kubernetes\.io/pod-index`,
   String.raw`!batch\.kubernetes\.io/(job-completion-index|controller-uid)`,
+  // Since 1.35 an API server copies them from the node to each pod; Cilium leaves them out, too (cilium/cilium#43725).
+  String.raw`!topology\.kubernetes\.io`,
 ];
 
 /**

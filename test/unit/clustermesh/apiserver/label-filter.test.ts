@@ -24,6 +24,8 @@ describe('Labels that make an identity', () => {
         'statefulset.kubernetes.io/pod-name',
         'apps.kubernetes.io/pod-index',
         'batch.kubernetes.io/job-completion-index',
+        'topology.kubernetes.io/zone',
+        'topology.kubernetes.io/region',
       ],
       expected: 'none',
     },
