@@ -48,7 +48,7 @@ function agentText(status: AgentStatus): string {
 function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerServingStatus }): string {
   const { counts, store, errors, election } = status;
   return lines([
-    `apiserver ${status.clusterName} (id ${status.clusterId}): ${readiness(status)}`,
+    `apiserver ${status.clusterName} (id ${status.clusterId}): ${isStandby(status) ? 'standing by' : readiness(status)}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
     ...(election ? [`  Election:      ${electionText(election)}`] : []),
     `  Source:        ${status.source}${status.mode === 'cilium' ? ', a cluster of Cilium' : ''}`,
@@ -83,6 +83,12 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
     ...(refused.total === 0 ? [] : [`   └  ${refused.total} records that the local store cannot take`]),
     ...(conflict === undefined ? [] : [`   └  ${conflict}`]),
   ];
+}
+
+/** True while another replica publishes: nothing is wrong with one that waits for its turn. */
+export function isStandby(status: object): boolean {
+  const { election } = status as { readonly election?: ReplicaStatus['election'] };
+  return election !== undefined && !election.leading && election.leader !== undefined;
 }
 
 function electionText({ identity, leading, leader, error }: NonNullable<ReplicaStatus['election']>): string {

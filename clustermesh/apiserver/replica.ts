@@ -1,11 +1,14 @@
 import { FencedError, claimTerm, fencedStore, urgentStore } from '../../kvstore/index.ts';
 import { fields } from '../../runtime/log/index.ts';
-import { linkedController } from '../../runtime/tasks/index.ts';
+import { TaskGroup, linkedController } from '../../runtime/tasks/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
 import { Apiserver } from './apiserver.ts';
 import type { ApiserverOptions } from './options.ts';
 import { termKey } from '../wire/index.ts';
 import type { ApiserverStatus } from './status.ts';
+
+/** How often one that waits for its turn asks the store whether it is there. */
+const lookEveryMs = 5_000;
 
 /** One of several apiservers of a cluster, as its status shows it. */
 export interface ReplicaStatus extends ApiserverStatus {
@@ -56,6 +59,8 @@ export class ApiserverReplica {
   async run(signal: AbortSignal): Promise<void> {
     const election = this.#election;
     if (!election) return await this.#publish(this.#options, signal);
+    await using beside = new TaskGroup(signal);
+    beside.run((running) => this.#keepInTouch(running));
     for (;;)
       try {
         return await election.run(signal, (term) => this.#lead(election, term));
@@ -63,6 +68,24 @@ export class ApiserverReplica {
         if (!(error instanceof FencedError)) throw error;
         this.#options.log.warn('Another replica publishes, standing by', { [fields.error]: error });
       }
+  }
+
+  /**
+   * Who waits for a Lease of Kubernetes has nothing to ask of the store: it would not be connected, so never ready, and
+   * notice a store that it cannot reach only when it is its turn.
+   */
+  async #keepInTouch(signal: AbortSignal): Promise<void> {
+    const { store, clock, log } = this.#options;
+    for (;;) {
+      if (this.standby)
+        try {
+          await store.get(termKey('apiserver'), { signal });
+        } catch (error) {
+          signal.throwIfAborted();
+          log.debug('The store does not answer', { [fields.error]: error });
+        }
+      await clock.sleep(lookEveryMs, signal);
+    }
   }
 
   /** Publishes for one term. @throws {FencedError} when a write finds that another replica has begun one. */

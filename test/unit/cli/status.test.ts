@@ -154,6 +154,23 @@ describe('isthmus status --wait', () => {
     expect((await run('--api-socket', path)).code).toBe(0);
   });
 
+  test('is content with an apiserver that waits for its turn, while it reaches its store', async () => {
+    const path = join(folder, 'api.sock');
+    const answer = {
+      ready: false,
+      waitingFor: ['first, who leads'],
+      store: { connected: true },
+      election: { identity: 'second', leading: false, leader: 'first' as string | undefined },
+    };
+    server = await serveUnixApi({ path, routes: { 'GET /v1/status': () => answer }, log: silentLogger });
+    expect((await run('--api-socket', path)).code).toBe(0);
+    answer.store.connected = false;
+    expect((await run('--api-socket', path)).code).toBe(1);
+    answer.store.connected = true;
+    answer.election.leader = undefined;
+    expect((await run('--api-socket', path)).code).toBe(1);
+  });
+
   test('without it, is asked once', async () => {
     const socket = await serve(2);
     expect((await run('--api-socket', socket)).code).toBe(1);

@@ -3,6 +3,7 @@ import { ApiserverReplica, leaderKey } from '../../../../clustermesh/index.ts';
 import { MemorySource } from '../../../../kubernetes/index.ts';
 import { EngineStore, MemoryEngine, type Store, StoreElection, toText } from '../../../../kvstore/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import type { Election } from '../../../../runtime/election/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
 import { namespace } from './harness.ts';
 
@@ -100,5 +101,37 @@ describe('Replicas of an apiserver', () => {
     await first.pass(20_000);
     expect(first.replica.status().election).toMatchObject({ leading: true, leader: 'first' });
     expect(await labelsOf('new')).not.toBe('');
+  });
+
+  test('ask the store whether it is there while they wait for a Lease that is kept elsewhere', async () => {
+    const clock = new VirtualClock();
+    const election: Election = {
+      description: 'Lease isthmus-system/isthmus-apiserver',
+      run: async (signal) => {
+        await clock.sleep(Infinity, signal);
+      },
+      confirm: () => Promise.resolve(false),
+      status: () => ({ identity: 'second', leading: false, leader: 'first' }),
+    };
+    let asked = 0;
+    const counting = new Proxy(store, {
+      get: (target, member) => {
+        if (member === 'get') asked++;
+        const value: unknown = Reflect.get(target, member, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const stop = new AbortController();
+    const source = new MemorySource('memory');
+    const cluster = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0 };
+    const replica = new ApiserverReplica({ ...cluster, store: counting, clock, source, log }, election);
+    const running = replica.run(stop.signal).catch((error: unknown) => error);
+    await clock.advance(1);
+    expect(asked).toBe(1);
+    for (let i = 0; i < 4; i++) await clock.advance(5_000);
+    expect(asked).toBeGreaterThan(3);
+    stop.abort(new DOMException('stopped', 'AbortError'));
+    await clock.advance(1);
+    await running;
   });
 });
