@@ -85,9 +85,7 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
   ];
 }
 
-/** True while another replica publishes: nothing is wrong with one that waits for its turn. */
-export function isStandby(status: object): boolean {
-  const { election } = status as { readonly election?: ReplicaStatus['election'] };
+function isStandby({ election }: ReplicaStatus): boolean {
   return election !== undefined && !election.leading && election.leader !== undefined;
 }
 

@@ -2,7 +2,7 @@ import { defineOptions } from '../runtime/options/index.ts';
 import { callUnixApi, hangsAfterMs } from '../runtime/serve/index.ts';
 import { type CommandContext, defineCommand } from './command.ts';
 import { formatJson, outputOptions } from './output/index.ts';
-import { type StatusAnswer, isStandby, statusText } from './status-text.ts';
+import { type StatusAnswer, statusText } from './status-text.ts';
 import { NobodyToAskError, type Target, findTargets, targetOptions } from './targets.ts';
 
 const askAgainMs = 500;
@@ -73,12 +73,18 @@ async function ask(targets: readonly Target[], signal: AbortSignal): Promise<Sta
 
 function isReady(answer: unknown): boolean {
   if (typeof answer !== 'object' || answer === null || !('ready' in answer)) return false;
-  if (answer.ready !== true && !isStandby(answer)) return false;
+  if (answer.ready !== true && !('election' in answer && isWaiting(answer.election))) return false;
   // Whoever lost its store does not learn of changes, however well it goes on with what it knows.
   if ('store' in answer && !isConnected(answer.store)) return false;
   // What the store refuses of a node's registration nobody else knows.
   if ('registration' in answer && hasRefused(answer.registration)) return false;
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
+}
+
+/** Another replica publishes: nothing is wrong with one that waits for its turn. */
+function isWaiting(election: unknown): boolean {
+  if (typeof election !== 'object' || election === null || !('leading' in election)) return false;
+  return election.leading === false && 'leader' in election;
 }
 
 function isConnected(store: unknown): boolean {
