@@ -1,0 +1,60 @@
+import { expect, test } from '@jest/globals';
+import { decodeIp, encodeIp } from '../../../../clustermesh/wire/index.ts';
+import { createMeshView } from '../../../../clustermesh/view/index.ts';
+import { Random } from '../../../../runtime/random/index.ts';
+
+const values = [
+  '"Mask":null,"HostIP":"172.16.0.1","ID":513,"Key":3,"Metadata":"cilium-global:west:n1:17","K8sNamespace":"shop","K8sPodName":"web-7d9f-x2x9k","K8sServiceAccount":"default"}',
+  '"Mask":null,"HostIP":"172.16.0.1","ID":513,"Key":0,"Metadata":"cilium-global:west:n1:18","K8sNamespace":"shop","K8sPodName":"plain"}',
+  '"Mask":null,"HostIP":"172.16.0.2","ID":514,"Key":0,"Metadata":""}',
+  '"Mask":null,"HostIP":"172.16.0.2","ID":7,"Key":0,"Metadata":"m","K8sPodName":"db-0","NamedPorts":[{"Name":"http","Port":80,"Protocol":"TCP"}]}',
+] as const;
+const pieces = [
+  '}',
+  '"',
+  ',',
+  '{',
+  'a1b2c',
+  '-x',
+  '0',
+  ' ',
+  '\\',
+  '\u0007',
+  ':',
+  'null',
+  '"K8sPodName":"web-7d9f-abcde"',
+] as const;
+
+function mutated(text: string, random: Random): string {
+  const at = random.int(text.length + 1);
+  switch (random.int(4)) {
+    case 0:
+      return text.slice(0, at) + random.pick(pieces) + text.slice(at);
+    case 1:
+      return text.slice(0, at) + text.slice(at + 1 + random.int(3));
+    case 2:
+      return text + random.pick(pieces);
+    default:
+      return text.slice(0, at) + text.slice(random.int(text.length + 1));
+  }
+}
+
+/** JSON.parse is the judge: what the scanner of bytes takes must be what that reads, whatever was taken before. */
+test('a row is taken from bytes only where the JSON says the same', () => {
+  const random = new Random(20261129);
+  const view = createMeshView({ ownCluster: 'east' });
+  const rows = view.writer({ cluster: 'west', clusterId: 2 }).ipRows();
+  let taken = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const ip = `10.0.${random.int(4)}.${random.int(40)}`;
+    const plain = `{"IP":"${ip}",${random.pick(values)}`;
+    const text = random.chance(0.3) ? plain : mutated(plain, random);
+    const [key, value] = [Buffer.from(ip), Buffer.from(text)];
+    if (!rows.put(key, 0, key.length, value, 0, value.length)) continue;
+    taken += 1;
+    const record = view.ip(`${ip}/32`);
+    const wanted = encodeIp(decodeIp(ip, text));
+    if (record === undefined || encodeIp(record) !== wanted) throw new Error(`Taken otherwise than it reads: ${text}`);
+  }
+  expect(taken).toBeGreaterThan(5000);
+});
