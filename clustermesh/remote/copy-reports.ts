@@ -97,7 +97,7 @@ export class CopyReports {
       else if (batch.type === 'synced') listing = false;
       else
         for (const event of batch.events) {
-          if (event.type === 'put') this.#alive.beat(listing ? event.entry.value : undefined);
+          if (event.type === 'put') this.#alive.beat(event.entry.value, listing ? 'listed' : 'arrived');
           else this.#alive.forget();
         }
     }

@@ -38,7 +38,7 @@ export class Heartbeat {
           break;
         case 'changes':
           for (const event of batch.events)
-            if (event.type === 'put') this.#last.beat(listing ? event.entry.value : undefined);
+            if (event.type === 'put') this.#last.beat(event.entry.value, listing ? 'listed' : 'arrived');
           break;
         case 'synced':
           listing = false;

@@ -13,6 +13,8 @@ export const heartbeatLimitMs = 120_000;
 export class LastBeat {
   readonly #clock: Clock;
   #lastMs: number | undefined;
+  /** The value of the last one. */
+  #said: string | undefined;
   /** When it was first listened for: before the first beat, silence is counted from here. */
   #listeningMs: number | undefined;
 
@@ -35,10 +37,16 @@ export class LastBeat {
     this.#listeningMs ??= this.#clock.monotonicMs();
   }
 
-  /** @param listedValue of a beat that was found rather than seen to arrive */
-  beat(listedValue: Uint8Array | undefined): void {
+  /**
+   * @param how `listed` where it was found rather than seen to arrive: one that is found again is no other beat, whatever
+   *   time it names, or however little of a time it is
+   */
+  beat(value: Uint8Array, how: 'listed' | 'arrived'): void {
+    const text = toText(value);
+    if (how === 'listed' && text === this.#said) return;
+    this.#said = text;
     const now = this.#clock.now();
-    const written = (listedValue && decodeTime(toText(listedValue))) ?? now;
+    const written = (how === 'listed' ? decodeTime(text) : undefined) ?? now;
     const at = this.#clock.monotonicMs() - Math.max(0, now - written);
     this.#lastMs = Math.max(this.#lastMs ?? at, at);
   }
@@ -46,5 +54,6 @@ export class LastBeat {
   /** Its key was deleted: as if nobody had ever beaten. */
   forget(): void {
     this.#lastMs = undefined;
+    this.#said = undefined;
   }
 }
