@@ -7,6 +7,7 @@ export type { StoreHealth } from './health.ts';
 export type { Lease, LeaseOptions, Lock, LockOptions } from './lease.ts';
 export type * from './key-value.ts';
 export { RenewedLease } from './renewed-lease.ts';
+export { ordered } from './ordered.ts';
 export { leaseTtlOf } from './lease-ttl.ts';
 export { urgentStore } from './urgent-store.ts';
 export type * from './store.ts';

@@ -1,4 +1,4 @@
-import type { EngineCompare, RequestOp, TxnRequest } from '../contract/index.ts';
+import { type EngineCompare, type RequestOp, type TxnRequest, ordered } from '../contract/index.ts';
 import type { Row, View } from './row.ts';
 import { Span } from './span.ts';
 import { Pace, type Steps, rowsOf } from './steps.ts';
@@ -58,17 +58,7 @@ function* holds(view: View, compare: EngineCompare): Steps<boolean> {
 function holdsFor(compare: EngineCompare, row: Row | undefined): boolean {
   // An absent key has no value to compare with: etcd fails every comparison of it, whatever the operator.
   if (!row && compare.target === 'value') return false;
-  const difference = differenceOf(compare, row);
-  switch (compare.result) {
-    case 'equal':
-      return difference === 0;
-    case 'not-equal':
-      return difference !== 0;
-    case 'greater':
-      return difference > 0;
-    case 'less':
-      return difference < 0;
-  }
+  return ordered(compare.result, differenceOf(compare, row));
 }
 
 /** Sign of what is stored minus what the comparison names. */

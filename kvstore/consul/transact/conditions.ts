@@ -1,4 +1,4 @@
-import { type Compare, type CompareResult, toBytes } from '../../contract/index.ts';
+import { type Compare, ordered, toBytes } from '../../contract/index.ts';
 import { type ConsulEntry, bytesOf, versionOf } from '../entry.ts';
 import { leaseOfSession } from '../keys.ts';
 
@@ -19,18 +19,5 @@ export function holds(compare: Compare, entry: ConsulEntry | undefined): boolean
       return (
         entry !== undefined && ordered(compare.result, Buffer.compare(bytesOf(entry.Value), toBytes(compare.value)))
       );
-  }
-}
-
-function ordered(result: CompareResult, difference: number): boolean {
-  switch (result) {
-    case 'equal':
-      return difference === 0;
-    case 'not-equal':
-      return difference !== 0;
-    case 'greater':
-      return difference > 0;
-    case 'less':
-      return difference < 0;
   }
 }
