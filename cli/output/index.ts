@@ -1,4 +1,4 @@
 export { type Column, formatTable } from './table.ts';
-export { shownLine } from './shown.ts';
+export { escapedCode, shownLine, shownLines } from './shown.ts';
 export { formatTree } from './tree.ts';
 export { type OutputFormat, formatJson, formatRows, outputOptions } from './format.ts';

@@ -1,9 +1,9 @@
 import { defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
-import { formatJson, outputOptions } from '../output/index.ts';
+import { formatJson, outputOptions, shownLines } from '../output/index.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 import { revisionOption } from './revision-option.ts';
-import { jsonEntry, shownLines, textOf } from './shown.ts';
+import { jsonEntry, textOf } from './shown.ts';
 
 /** `isthmus store get KEY` */
 export const storeGet = defineCommand({

@@ -1,3 +1,4 @@
+import { escapedCode, shownLine } from '../output/index.ts';
 import type { KeyValue } from '../../kvstore/index.ts';
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -16,16 +17,9 @@ export function shownBytes(bytes: Uint8Array): string {
   const text = textOf(bytes);
   if (text === undefined)
     return Array.from(bytes, (byte) =>
-      byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCodePoint(byte) : hex(byte),
+      byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCodePoint(byte) : escapedCode(byte),
     ).join('');
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]/gu, (character) =>
-    character === '\\' ? '\\\\' : hex(character.codePointAt(0) ?? 0),
-  );
-}
-
-/** A text as lines of a terminal: others write values, and must not move its cursor, colour it or turn its letters round. */
-export function shownLines(text: string): string {
-  return text.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => hex(character.codePointAt(0) ?? 0));
+  return shownLine(text.replaceAll('\\', '\\\\'));
 }
 
 /** `{ key: text }`, or `{ keyBase64: … }` for bytes that are no text: a program gets back exactly what is stored. */
@@ -44,9 +38,4 @@ export function jsonEntry(entry: KeyValue, withValue: boolean): Readonly<Record<
     lease: entry.lease.toString(16),
     ...(withValue ? jsonBytes('value', entry.value) : {}),
   };
-}
-
-function hex(code: number): string {
-  const digits = code.toString(16);
-  return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : `\\u{${digits}}`;
 }
