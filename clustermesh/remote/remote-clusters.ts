@@ -89,25 +89,19 @@ export class RemoteClusters {
 
   /** Sorted by name. */
   statuses(): RemoteClusterStatus[] {
-    return [...this.#members.values()]
-      .map(({ cluster }) => cluster.status())
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#statusesOf(() => true);
   }
 
   /** What is still to be read before anything may be judged gone; empty: everything of every configured cluster is known. */
   waitingFor(): string[] {
     if (!this.#listed) return ['the list of remote clusters'];
-    return [...this.#members.values()]
-      .filter(({ cluster }) => !cluster.known)
-      .map(({ cluster }) => cluster.status())
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .map(({ name, synced, config, connected }) => {
-        const missing = Object.entries(synced)
-          .filter(([, done]) => !done)
-          .map(([kind]) => kind);
-        if (!connected) return `cluster ${name} (no connection)`;
-        return `cluster ${name} (${config.retrieved ? missing.join(', ') : 'its configuration'})`;
-      });
+    return this.#statusesOf(({ known }) => !known).map(({ name, synced, config, connected }) => {
+      const missing = Object.entries(synced)
+        .filter(([, done]) => !done)
+        .map(([kind]) => kind);
+      if (!connected) return `cluster ${name} (no connection)`;
+      return `cluster ${name} (${config.retrieved ? missing.join(', ') : 'its configuration'})`;
+    });
   }
 
   /** Whether {@link waitingFor} is empty. */
@@ -130,6 +124,13 @@ export class RemoteClusters {
   /** Settles when {@link waitingFor} is empty. @throws the signal's reason when it aborts first. */
   async synced(signal: AbortSignal): Promise<void> {
     await this.#change.until(() => this.known, signal);
+  }
+
+  #statusesOf(wanted: (cluster: RemoteCluster) => boolean): RemoteClusterStatus[] {
+    return [...this.#members.values()]
+      .filter(({ cluster }) => wanted(cluster))
+      .map(({ cluster }) => cluster.status())
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async #add(config: PeerConfig, signal: AbortSignal): Promise<void> {
