@@ -1,11 +1,4 @@
-import {
-  type ClusterConfigRecord,
-  InvalidRecordError,
-  type Resource,
-  type ServiceMode,
-  decodeClusterConfig,
-  encodeClusterConfig,
-} from '../wire/index.ts';
+import type { ClusterConfigRecord, Resource, ServiceMode } from '../wire/index.ts';
 
 export { type ServiceMode, serviceModes } from '../wire/index.ts';
 
@@ -41,15 +34,5 @@ export function isReflected(resource: Resource, remote: ClusterConfigRecord, mod
     case 'ip':
     case 'identities':
       return true;
-  }
-}
-
-/** What a value is that stands where the configuration `known` stood; nothing when it is still that. */
-export function misreadOf(key: string, value: Uint8Array, known: string): InvalidRecordError | 'another' | undefined {
-  try {
-    return encodeClusterConfig(decodeClusterConfig(key, value)) === known ? undefined : 'another';
-  } catch (error) {
-    if (error instanceof InvalidRecordError) return error;
-    throw error;
   }
 }

@@ -63,7 +63,7 @@ function faultOf(cluster: MirroredCluster, conflict: ConfigConflict | undefined)
 function silenceOf({ stale, heard, heartbeatAgeMs }: MirroredCluster): Fault | undefined {
   if (!stale || !heard || heartbeatAgeMs === undefined) return undefined;
   const error = new HeartbeatLostError(Math.round(heartbeatAgeMs / 1000));
-  return { text: `No heartbeat for ${Math.round(heartbeatAgeMs / 1000)} seconds`, error };
+  return { text: error.message, error };
 }
 
 /** Whether it is copied completely, and nothing speaks against what it says. */

@@ -13,6 +13,7 @@ import {
   SyncMarks,
   type SyncSlots,
   hintFor,
+  misreadOf,
   findClusterConfig,
   withLiveStore,
 } from '../remote/index.ts';
@@ -22,12 +23,13 @@ import {
   type Layout,
   type Resource,
   clusterConfigKey,
+  decodeClusterConfig,
   encodeClusterConfig,
   syncedName,
   syncedPrefix,
 } from '../wire/index.ts';
 import type { CacheWriter } from './cache-writer.ts';
-import { type ServiceMode, cachedResources, isReflected, misreadOf } from './cached-config.ts';
+import { type ServiceMode, cachedResources, isReflected } from './cached-config.ts';
 import { LeadershipLostError, OwnStoreError } from './errors.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { LocalMarks } from './local-marks.ts';
@@ -335,8 +337,9 @@ export class MirroredCluster {
     for (;;) {
       await this.#deps.clock.sleep(checkConfigMs, signal);
       const entry = await store.get(key, { signal });
-      const misread = entry && misreadOf(key, entry.value, known);
-      if (misread === 'another') throw new ConfigChangedError(this.name);
+      const misread = entry && misreadOf(key, entry.value);
+      if (entry && !misread && encodeClusterConfig(decodeClusterConfig(key, entry.value)) !== known)
+        throw new ConfigChangedError(this.name);
       if (this.#configMissing === (entry === undefined) && misread?.message === this.#misread?.message) continue;
       this.#configMissing = entry === undefined;
       this.#misread = misread;

@@ -1,8 +1,9 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import type { Store } from '../../kvstore/index.ts';
-import { InvalidRecordError, clusterConfigKey, decodeClusterConfig } from '../wire/index.ts';
+import { type InvalidRecordError, clusterConfigKey } from '../wire/index.ts';
 import { ConfigChangedError, LeaseLostError, hintFor } from './errors.ts';
+import { misreadOf } from './misread.ts';
 import type { FoundClusterConfig } from './read-cluster-config.ts';
 
 export interface ConfigPresenceDeps {
@@ -76,15 +77,5 @@ export class ConfigPresence {
         [fields.hint]: hintFor(misread),
       });
     this.#deps.onChange?.();
-  }
-}
-
-function misreadOf(key: string, value: Uint8Array): InvalidRecordError | undefined {
-  try {
-    decodeClusterConfig(key, value);
-    return undefined;
-  } catch (error) {
-    if (error instanceof InvalidRecordError) return error;
-    throw error;
   }
 }

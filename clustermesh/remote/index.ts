@@ -13,6 +13,7 @@ export { type CopyState, CopyReports, type CopyReportsDeps } from './copy-report
 export { Heartbeat } from './heartbeat.ts';
 export { heartbeatLimitMs } from './last-beat.ts';
 export { type LiveStoreOptions, withLiveStore } from './live-store.ts';
+export { misreadOf } from './misread.ts';
 export { type FoundClusterConfig, type ReadClusterConfigOptions, findClusterConfig } from './read-cluster-config.ts';
 export { type RemoteKind, remoteKinds } from './kinds.ts';
 export type { Refusal } from './refusals.ts';
