@@ -1,4 +1,4 @@
-import { defineOptions, formatHostPort } from '../runtime/options/index.ts';
+import { UsageError, defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
 import { engineOptions, engineSettings } from './engine-options.ts';
@@ -35,6 +35,14 @@ export const storeServe = defineCommand({
   ],
   run: async (context, { options }) => {
     const security = serveSecurity(options.listen, options);
+    if (options.clusterName !== undefined && security.kind !== 'users')
+      throw new UsageError(
+        '--cluster-name needs users, whom certificates name: without them everybody may do everything',
+        {
+          option: '--cluster-name',
+          hint: 'give --cert-file, --key-file and --trusted-ca-file, or leave it out',
+        },
+      );
     const settings = engineSettings(options);
     requireDirectoryOrNothing('--data-dir', options.dataDir);
     await using daemon = await openDaemon(context, options, 'store');

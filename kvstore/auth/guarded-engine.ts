@@ -3,7 +3,7 @@ import {
   type DeleteRangeResponse,
   type Engine,
   EngineError,
-  type EngineStatus,
+  EngineFacts,
   type EngineWatcher,
   type KeyRange,
   type LeaseInfo,
@@ -31,64 +31,43 @@ export function permissionDenied(): EngineError {
  * are etcd's (`server/etcdserver/apply/apply_auth.go`), and stricter where etcd lets things through: nested
  * transactions, `prev_kv` and leases of puts in transactions, keep-alives and lists of leases.
  */
-export class GuardedEngine implements Engine {
-  readonly #engine: Engine;
+export class GuardedEngine extends EngineFacts implements Engine {
   readonly #rights: () => Rights;
 
   /** @param rights what the user may do now; asked for each call, since it may change while a client is connected */
   constructor(engine: Engine, rights: () => Rights) {
-    this.#engine = engine;
+    super(engine);
     this.#rights = rights;
-  }
-
-  get clusterId(): bigint {
-    return this.#engine.clusterId;
-  }
-
-  get memberId(): bigint {
-    return this.#engine.memberId;
-  }
-
-  get revision(): number {
-    return this.#engine.revision;
-  }
-
-  get compactRevision(): number {
-    return this.#engine.compactRevision;
-  }
-
-  get broken(): AbortSignal {
-    return this.#engine.broken;
   }
 
   async range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
     demand(await this.#rights().mayRead(request));
-    return await this.#engine.range(request, reader);
+    return await this.engine.range(request, reader);
   }
 
   async put(request: PutRequest): Promise<PutResponse> {
     await this.#checkPut(request);
-    return await this.#engine.put(request);
+    return await this.engine.put(request);
   }
 
   async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
     await this.#checkDelete(request);
-    return await this.#engine.deleteRange(request);
+    return await this.engine.deleteRange(request);
   }
 
   async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     await this.#checkTxn(request);
-    return await this.#engine.txn(request, reader);
+    return await this.engine.txn(request, reader);
   }
 
   async compact(revision: number): Promise<{ readonly revision: number }> {
     demand(this.#rights().root);
-    return await this.#engine.compact(revision);
+    return await this.engine.compact(revision);
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
     demand(this.#rights().mayReadRange(request));
-    return this.#engine.watch(request, sink);
+    return this.engine.watch(request, sink);
   }
 
   async leaseGrant(request: {
@@ -96,21 +75,21 @@ export class GuardedEngine implements Engine {
     readonly ttl: number;
   }): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
     demand(this.#rights().writes);
-    return await this.#engine.leaseGrant(request);
+    return await this.engine.leaseGrant(request);
   }
 
   async leaseRevoke(id: bigint): Promise<{ readonly revision: number }> {
     await this.#checkLease(id);
-    return await this.#engine.leaseRevoke(id);
+    return await this.engine.leaseRevoke(id);
   }
 
   async leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
     await this.#checkLease(id);
-    return await this.#engine.leaseKeepAlive(id);
+    return await this.engine.leaseKeepAlive(id);
   }
 
   async leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
-    const info = await this.#engine.leaseTimeToLive(id, keys, reader);
+    const info = await this.engine.leaseTimeToLive(id, keys, reader);
     const rights = this.#rights();
     if (rights.root) return info;
     for (const key of await others(info.keys, (range) => rights.mayReadRange(range), reader))
@@ -120,15 +99,14 @@ export class GuardedEngine implements Engine {
 
   async leases(): Promise<readonly bigint[]> {
     demand(this.#rights().root);
-    return await this.#engine.leases();
+    return await this.engine.leases();
   }
 
-  status(): Promise<EngineStatus> {
-    return this.#engine.status();
+  /** Not for users: who asks for the keys of a lease does so by its time to live. */
+  async leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]> {
+    demand(this.#rights().root);
+    return await this.engine.leaseKeys(id, reader);
   }
-
-  /** The engine is not this user's to end. */
-  async [Symbol.asyncDispose](): Promise<void> {}
 
   async #checkPut({ key, prevKv = false, lease = 0n }: PutRequest, checked = new Set<bigint>()): Promise<void> {
     const rights = this.#rights();
@@ -170,7 +148,7 @@ export class GuardedEngine implements Engine {
     const rights = this.#rights();
     if (rights.root) return;
     demand(rights.writes);
-    const { keys } = await this.#engine.leaseTimeToLive(id, true);
+    const keys = await this.engine.leaseKeys(id);
     for (const key of await others(keys, (range) => rights.mayWriteRange(range)))
       demand(await rights.mayWrite({ key }));
   }

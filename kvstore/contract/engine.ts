@@ -31,6 +31,8 @@ export interface Engine extends AsyncDisposable {
   leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }>;
   /** `ttl` −1 says that the lease does not exist. */
   leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo>;
+  /** Keys of a lease, those too whose put is not on disk yet: for whoever is about to write, and tells nobody. */
+  leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]>;
   leases(): Promise<readonly bigint[]>;
   status(): Promise<EngineStatus>;
 }
@@ -160,6 +162,8 @@ export interface WatchSink {
   events(events: readonly EngineEvent[], revision: number): void;
   /** The start revision is compacted: the watcher is over. */
   compacted(compactRevision: number): void;
+  /** Its events cannot be read: the watcher is over. Every other one goes on. */
+  failed(error: unknown): void;
 }
 
 export interface EngineWatcher {

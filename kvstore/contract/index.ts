@@ -1,6 +1,7 @@
 export type * from './call-options.ts';
 export { prefixEnd, toBytes, toText } from './bytes.ts';
 export * from './engine.ts';
+export { EngineFacts } from './engine-facts.ts';
 export * from './errors.ts';
 export { HeldLock } from './held-lock.ts';
 export type { StoreHealth } from './health.ts';

@@ -79,7 +79,7 @@ async function deletionOf(
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const watcher = deps.engine.watch(
     { key, startRevision, noPut: true },
-    { events: () => resolve(), compacted: () => resolve() },
+    { events: () => resolve(), compacted: () => resolve(), failed: reject },
   );
   const links = signals.map((signal) => {
     const onAbort = (): void => reject(signal?.reason as Error);

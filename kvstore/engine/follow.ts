@@ -7,6 +7,7 @@ import {
   type KeyRange,
   type Page,
   type RestartReason,
+  UnavailableError,
   type WatchBatch,
   type WatchEvent,
 } from '../contract/index.ts';
@@ -49,7 +50,10 @@ export async function* followPrefix(
   }
 }
 
-/** Changes from a revision on, until the signal aborts. @throws {CompactedError} when they are gone. */
+/**
+ * Changes from a revision on, until the signal aborts.
+ * @throws {CompactedError} when they are gone. @throws {UnavailableError} when they cannot be read.
+ */
 async function* follow(
   { engine, closing }: FollowDependencies,
   request: KeyRange & { readonly startRevision: number },
@@ -74,6 +78,7 @@ async function* follow(
       watcher.pause();
     },
     compacted: (compactRevision) => queue.end(new CompactedError('watch a prefix', compactRevision)),
+    failed: (error) => queue.end(new UnavailableError('Watching a prefix failed', { cause: error })),
   });
   const onAbort = (): void => queue.end();
   const onClosing = (): void => queue.end(closing.reason);

@@ -194,12 +194,15 @@ export class MvccEngine implements Engine {
     this.#assertOpen();
     const attached = keys && this.#lessor.has(id) ? await this.#keysOf(id, reader) : [];
     const time = this.#lessor.timeToLive(id);
-    if (!time) {
-      // That it is gone is not told before it is so on disk: until then its keys are there.
-      await this.#backend.flush();
-      return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
-    }
+    // That it is there, which keys it has, or that it is gone: none of it is told before it is so on disk.
+    await this.#backend.flush();
+    if (!time) return { id, ttl: -1, grantedTtl: 0, keys: [], revision: this.revision };
     return { id, ttl: time.remaining, grantedTtl: time.granted, keys: attached, revision: this.revision };
+  }
+
+  async leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]> {
+    this.#assertOpen();
+    return this.#lessor.has(id) ? await this.#keysOf(id, reader) : [];
   }
 
   async leases(): Promise<readonly bigint[]> {

@@ -21,7 +21,7 @@ const handedBytes = 1024 ** 2;
  */
 export class WatchHub implements WatcherHome {
   readonly #backend: Backend;
-  readonly #onSinkError: (error: unknown) => void;
+  readonly #onError: (error: unknown) => void;
   readonly #groups = new Map<string, Group>();
   readonly #byRange = new RangeIndex<Group>();
   readonly #watchers = new Set<Watcher>();
@@ -31,10 +31,11 @@ export class WatchHub implements WatcherHome {
   #delivered: number;
   #closed = false;
 
-  constructor(backend: Backend, onSinkError: (error: unknown) => void) {
+  /** @param onError told when a watcher is over because its events cannot be read, or because it threw itself */
+  constructor(backend: Backend, onError: (error: unknown) => void) {
     this.#backend = backend;
     this.#delivered = backend.revision;
-    this.#onSinkError = onSinkError;
+    this.#onError = onError;
   }
 
   add(request: WatchRequest, sink: WatchSink): EngineWatcher {
@@ -55,19 +56,24 @@ export class WatchHub implements WatcherHome {
   /** Costs what the watchers of the changed keys cost, however many others there are, and of those only so much at once. */
   deliver(changes: readonly Change[], revision: number): void {
     const touched = new Map<Group, EngineEvent[]>();
+    const failed = new Map<Group, unknown>();
     for (const change of changes)
       for (const group of this.#byRange.at(change.row.kv.key)) {
         if (touched.size * costOfRange >= handedAtOnce && !touched.has(group)) {
           this.#postpone(group);
           continue;
         }
-        const event = group.selector.event(change.row, () => this.#before(change));
+        const event = this.#eventOf(change, group, failed);
         if (!event) continue;
         const events = touched.get(group);
         if (events) events.push(event);
         else touched.set(group, [event]);
       }
     let cost = 0;
+    for (const [group, error] of failed) {
+      touched.delete(group);
+      for (const watcher of group.watchers) this.#fail(watcher, error);
+    }
     for (const [group, events] of touched) {
       if (cost >= handedAtOnce) {
         this.#postpone(group);
@@ -153,7 +159,11 @@ export class WatchHub implements WatcherHome {
     for (let queue = this.#behind.get(owner) ?? []; queue.length > 0; queue = this.#behind.get(owner) ?? []) {
       this.#behind.set(owner, []);
       for (const { watcher, run } of queue) {
-        this.#slice(watcher, run);
+        try {
+          this.#slice(watcher, run);
+        } catch (error) {
+          this.#fail(watcher, error);
+        }
         yield 1;
       }
     }
@@ -215,6 +225,23 @@ export class WatchHub implements WatcherHome {
     watcher.next = revision + 1;
   }
 
+  #eventOf(change: Change, group: Group, failed: Map<Group, unknown>): EngineEvent | undefined {
+    try {
+      return group.selector.event(change.row, () => this.#before(change));
+    } catch (error) {
+      failed.set(group, error);
+      return undefined;
+    }
+  }
+
+  /** It has lost an event, and must not be given a later one. */
+  #fail(watcher: Watcher, error: unknown): void {
+    if (watcher.state === 'over') return;
+    watcher.cancel();
+    this.#onError(error);
+    this.#guard(watcher, () => watcher.sink.failed(error));
+  }
+
   /** What the change replaced, as it was before the change's whole revision; history may have forgotten it. */
   #before(change: Change): Row | undefined {
     let { replaced } = change;
@@ -227,8 +254,8 @@ export class WatchHub implements WatcherHome {
     try {
       call();
     } catch (error) {
-      watcher.cancel();
-      this.#onSinkError(error);
+      if (watcher.state === 'over') this.#onError(error);
+      else this.#fail(watcher, error);
     }
   }
 }

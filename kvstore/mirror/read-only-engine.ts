@@ -1,7 +1,7 @@
 import { permissionDenied } from '../auth/index.ts';
 import {
   type Engine,
-  type EngineStatus,
+  EngineFacts,
   type EngineWatcher,
   type LeaseInfo,
   type RangeRequest,
@@ -18,35 +18,9 @@ import { onlyReads } from '../engine/index.ts';
  * An engine that may be read by everybody and written to by nobody who comes through here. Transactions that only read
  * pass, as `etcdctl` and clients use them.
  */
-export class ReadOnlyEngine implements Engine {
-  readonly #engine: Engine;
-
-  constructor(engine: Engine) {
-    this.#engine = engine;
-  }
-
-  get clusterId(): bigint {
-    return this.#engine.clusterId;
-  }
-
-  get memberId(): bigint {
-    return this.#engine.memberId;
-  }
-
-  get revision(): number {
-    return this.#engine.revision;
-  }
-
-  get compactRevision(): number {
-    return this.#engine.compactRevision;
-  }
-
-  get broken(): AbortSignal {
-    return this.#engine.broken;
-  }
-
+export class ReadOnlyEngine extends EngineFacts implements Engine {
   range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
-    return this.#engine.range(request, reader);
+    return this.engine.range(request, reader);
   }
 
   async put(): Promise<never> {
@@ -59,7 +33,7 @@ export class ReadOnlyEngine implements Engine {
 
   async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     if (!onlyReads(request)) throw permissionDenied();
-    return this.#engine.txn(request, reader);
+    return this.engine.txn(request, reader);
   }
 
   async compact(): Promise<never> {
@@ -67,7 +41,7 @@ export class ReadOnlyEngine implements Engine {
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {
-    return this.#engine.watch(request, sink);
+    return this.engine.watch(request, sink);
   }
 
   async leaseGrant(): Promise<never> {
@@ -79,22 +53,18 @@ export class ReadOnlyEngine implements Engine {
   }
 
   leaseKeepAlive(id: bigint): Promise<{ readonly id: bigint; readonly ttl: number; readonly revision: number }> {
-    return this.#engine.leaseKeepAlive(id);
+    return this.engine.leaseKeepAlive(id);
   }
 
   leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
-    return this.#engine.leaseTimeToLive(id, keys, reader);
+    return this.engine.leaseTimeToLive(id, keys, reader);
   }
 
   leases(): Promise<readonly bigint[]> {
-    return this.#engine.leases();
+    return this.engine.leases();
   }
 
-  status(): Promise<EngineStatus> {
-    return this.#engine.status();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    // It belongs to whoever made it.
+  leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]> {
+    return this.engine.leaseKeys(id, reader);
   }
 }

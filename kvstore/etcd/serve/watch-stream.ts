@@ -165,6 +165,12 @@ class WatchStream implements LastingStream {
           // The id stays taken until the client cancels it, as in etcd. So does the header without a revision.
           this.#send({ header: this.#context.header(0), watchId: watch.id, canceled: true, compactRevision });
         },
+        failed: (error) => {
+          over = true;
+          this.#end(watch);
+          this.#forget(watch);
+          this.#send({ watchId: watch.id, canceled: true, cancelReason: statusOf(error).text });
+        },
       },
     );
     if (over) return watcher.cancel();

@@ -97,6 +97,7 @@ function stopsWatches(engine: Engine): Engine {
     watch: (request, sink) =>
       engine.watch(request, {
         compacted: (revision) => sink.compacted(revision),
+        failed: (error) => sink.failed(error),
         events: (events, revision) => {
           if (!refused) sink.events(events, revision);
         },

@@ -100,6 +100,7 @@ function watchLosesEvents(engine: Engine): Engine {
     watch: (request, sink) =>
       engine.watch(request, {
         compacted: (revision) => sink.compacted(revision),
+        failed: (error) => sink.failed(error),
         events: (events, revision) =>
           sink.events(
             events.filter(() => ++count % 100 !== 0),

@@ -182,6 +182,14 @@ describe('commands', () => {
     { argv: ['store', 'serve', '--data-dir', 'd', '--listen', '0.0.0.0:1'], says: 'is reachable by others' },
     { argv: ['store', 'serve'], says: '--data-dir is required' },
     {
+      argv: ['store', 'serve', '--data-dir', 'd', '--cluster-name', 'east'],
+      says: '--cluster-name needs users, whom certificates name',
+    },
+    {
+      argv: ['store', 'serve', '--data-dir', 'd', '--cluster-name', 'east', '--cert-file', 'c', '--key-file', 'k'],
+      says: '--cluster-name needs users, whom certificates name',
+    },
+    {
       argv: [
         'apiserver',
         '--cluster-name',

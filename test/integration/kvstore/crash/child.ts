@@ -46,6 +46,7 @@ engine.watch(
       }
     },
     compacted: () => undefined,
+    failed: () => undefined,
   },
 );
 process.stdout.write('ready\n');

@@ -124,6 +124,7 @@ function eventsFrom(engine: Engine, startRevision: number): Promise<EngineEvent[
     { ...everything, startRevision },
     {
       events: (some) => void events.push(...some),
+      failed: reject,
       compacted: (revision) => reject(new Error(`History below ${revision} is gone, ${startRevision} was asked for`)),
     },
   );

@@ -144,7 +144,11 @@ describe('the embedded engine', () => {
     });
     await using engine = new MvccEngine(backend, {}, { clock: systemClock });
     let events = 0;
-    engine.watch(everything, { events: (some) => void (events += some.length), compacted: () => undefined });
+    engine.watch(everything, {
+      events: (some) => void (events += some.length),
+      compacted: () => undefined,
+      failed: () => undefined,
+    });
     let answered = false;
     const writing = put(engine, 'a', 'x').then(() => (answered = true));
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -178,6 +182,33 @@ describe('the embedded engine', () => {
       told: ['leases 0', 'time to live -1'],
       count: 0,
     });
+  });
+
+  test('a lease, and a key that it has, is told of when it is so on disk', async () => {
+    let gate = Promise.resolve();
+    const tables = await openTables(directory);
+    const backend = new LmdbBackend(tables, {
+      write: (writes) => gate.then(() => lmdbWriter(tables)(writes)),
+    });
+    await using engine = new MvccEngine(backend, {}, { clock: systemClock });
+    await engine.leaseGrant({ id: 9n, ttl: 60 });
+    const closed = Promise.withResolvers<void>();
+    gate = closed.promise;
+    const writing = [
+      engine.put({ key: bytes('a'), value: bytes('1'), lease: 9n }),
+      engine.leaseGrant({ id: 10n, ttl: 60 }),
+    ];
+    const told: string[] = [];
+    const asking = [9n, 10n].map((id) =>
+      engine.leaseTimeToLive(id, true).then(({ keys }) => told.push(`${id} has ${keys.length}`)),
+    );
+    // Whoever is about to write builds on what is written already.
+    expect(await engine.leaseKeys(9n)).toHaveLength(1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(told).toEqual([]);
+    closed.resolve();
+    await Promise.all([...writing, ...asking]);
+    expect(told.toSorted()).toEqual(['10 has 0', '9 has 1']);
   });
 
   test('after an orderly stop a lease goes on with the time it had left, after a kill with all of it', async () => {

@@ -31,7 +31,7 @@ describe('leases by an injected clock', () => {
     const handed: number[] = [];
     engine.watch(
       { key: Buffer.from('1'), rangeEnd: Buffer.from('4') },
-      { events: (events) => void handed.push(events.length), compacted: () => undefined },
+      { events: (events) => void handed.push(events.length), compacted: () => undefined, failed: () => undefined },
     );
     await clock.advance(10_000);
     await clock.advance(0);
@@ -82,6 +82,7 @@ describe('leases by an injected clock', () => {
       {
         events: (events) => void deleted.push(...events.map(({ kv }) => `${kv.modRevision} ${String(kv.key)}`)),
         compacted: () => undefined,
+        failed: () => undefined,
       },
     );
     for (const ttl of [30, 10, 20]) {

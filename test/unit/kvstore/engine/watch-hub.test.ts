@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Change } from '../../../../kvstore/engine/index.ts';
+import { type Change, MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { WatchHub } from '../../../../kvstore/engine/watch-hub.ts';
+import type { RequestOp } from '../../../../kvstore/contract/index.ts';
 import type { Engine, EngineWatcher, WatchRequest } from '../../../../kvstore/index.ts';
 import { MemoryBackend } from '../../../../kvstore/memory/memory-backend.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
 import { until } from '../../../support/until.ts';
 
 const everything = { key: new Uint8Array([0]), rangeEnd: new Uint8Array([0]) };
@@ -13,6 +15,7 @@ class Seen {
   readonly lines: string[] = [];
   readonly arrays: unknown[] = [];
   compacted: number | undefined;
+  failed: unknown;
   readonly watcher: EngineWatcher;
 
   constructor(engine: Engine, request: Partial<WatchRequest> = {}) {
@@ -28,6 +31,7 @@ class Seen {
             );
         },
         compacted: (revision) => (this.compacted = revision),
+        failed: (error) => (this.failed = error),
       },
     );
   }
@@ -132,6 +136,7 @@ describe('watchers of an engine', () => {
         watcher.pause();
       },
       compacted: () => undefined,
+      failed: () => undefined,
     });
     for (let i = 0; i < 10; i++) await put(engine, 'a', `${i}`);
     expect(count).toBe(1);
@@ -153,6 +158,7 @@ describe('watchers of an engine', () => {
           watcher.pause();
         },
         compacted: () => undefined,
+        failed: () => undefined,
       },
     );
     await turn();
@@ -174,6 +180,7 @@ describe('watchers of an engine', () => {
         if (stops) watcher.pause();
       },
       compacted: () => undefined,
+      failed: () => undefined,
     });
     const seen = new Seen(engine);
     await Promise.all(Array.from({ length: 5 }, () => put(engine, 'a', 'v'.repeat(600_000))));
@@ -189,7 +196,11 @@ describe('watchers of an engine', () => {
     await using backend = new MemoryBackend();
     const hub = new WatchHub(backend, () => undefined);
     let events = 0;
-    const sink = { events: (some: readonly unknown[]) => void (events += some.length), compacted: () => undefined };
+    const sink = {
+      events: (some: readonly unknown[]) => void (events += some.length),
+      compacted: () => undefined,
+      failed: () => undefined,
+    };
     for (let i = 0; i < 1000; i++) {
       hub.add({ key: Buffer.from(`single/${i}`) }, sink);
       hub.add({ key: Buffer.from(`range/${i}/`), rangeEnd: Buffer.from(`range/${i}0`) }, sink);
@@ -244,6 +255,7 @@ describe('watchers of an engine', () => {
           for (const { kv } of events) lines.push(`${kv.modRevision} of ${revision}`);
         },
         compacted: () => undefined,
+        failed: () => undefined,
       }),
     );
     expect(watchers.every(({ synced }) => synced)).toBe(true);
@@ -303,6 +315,52 @@ describe('watchers of an engine', () => {
     expect(other.arrays[0]).not.toBe(one.arrays[0]);
   });
 
+  test('a watcher whose history cannot be read is told so and over, and others go on', async () => {
+    const backend = new MemoryBackend();
+    const errors: unknown[] = [];
+    const log = { ...silentLogger, error: (_: string, facts?: object) => void errors.push(facts) };
+    const unreadable = new Error('a page is damaged');
+    const { log: readLog } = MemoryBackend.prototype;
+    backend.log = function* read(revision: number) {
+      if (revision === 2) throw unreadable;
+      yield* readLog.call(backend, revision);
+    };
+    await using engine = new MvccEngine(backend, {}, { clock: new VirtualClock(), log });
+    await put(engine, 'a', '1');
+    await put(engine, 'a', '2');
+    // Of one owner, so that they are behind together.
+    const [lost, whole] = [new Seen(engine, { startRevision: 2 }), new Seen(engine, { startRevision: 3 })];
+    await turn();
+    expect({ error: lost.failed, lines: lost.lines, synced: lost.watcher.synced }).toEqual({
+      error: unreadable,
+      lines: [],
+      synced: false,
+    });
+    expect(errors).toEqual([{ error: unreadable }]);
+    await put(engine, 'a', '3');
+    expect([lost.lines, whole.lines]).toEqual([[], ['put a=2@3 of 3', 'put a=3@4 of 4']]);
+  });
+
+  test('so is one of whom an event lacks what it replaced, and the commit passes', async () => {
+    const backend = new MemoryBackend();
+    const unreadable = new Error('a page is damaged');
+    backend.replacedBy = () => {
+      throw unreadable;
+    };
+    await using engine = new MvccEngine(backend, {}, { clock: new VirtualClock() });
+    const [plain, withBefore] = [new Seen(engine), new Seen(engine, { prevKv: true })];
+    const key = Buffer.from('a');
+    // What the deletion replaced is of the same transaction, so that it is looked for further back.
+    const success: RequestOp[] = [
+      { type: 'put', request: { key, value: Buffer.from('1') } },
+      { type: 'delete', request: { key, rangeEnd: new Uint8Array([0]) } },
+    ];
+    await engine.txn({ compare: [], success, failure: [] });
+    await put(engine, 'a', '2');
+    expect({ failed: withBefore.failed, lines: withBefore.lines }).toEqual({ failed: unreadable, lines: [] });
+    expect(plain.lines).toEqual(['put a=1@2 of 2', 'delete a=@2 of 2', 'put a=2@3 of 3']);
+  });
+
   test('a sink that throws loses its watcher and nobody else', async () => {
     await using engine = await open();
     engine.watch(everything, {
@@ -310,6 +368,7 @@ describe('watchers of an engine', () => {
         throw new Error('a bug of the sink');
       },
       compacted: () => undefined,
+      failed: () => undefined,
     });
     const seen = new Seen(engine);
     await put(engine, 'a', '1');

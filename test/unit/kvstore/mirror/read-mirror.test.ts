@@ -172,7 +172,7 @@ describe('A read-only mirror', () => {
     const { promise, resolve } = Promise.withResolvers<number>();
     served?.watch(
       { key: Buffer.from('cilium/a'), startRevision: revision + 1 },
-      { events: () => undefined, compacted: resolve },
+      { events: () => undefined, compacted: resolve, failed: () => undefined },
     );
     expect(await promise).toBeGreaterThan(revision);
   });

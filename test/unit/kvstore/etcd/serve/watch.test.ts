@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import type { Engine, EngineWatcher } from '../../../../../kvstore/contract/index.ts';
+import { type Engine, EngineError, type EngineWatcher } from '../../../../../kvstore/contract/index.ts';
 import { encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { VirtualClock } from '../../../../../runtime/clock/index.ts';
 import { changed } from '../../../../support/changed-engine.ts';
@@ -145,6 +145,7 @@ describe('a watch stream', () => {
             return (...[request, sink]: Parameters<Engine['watch']>): EngineWatcher => {
               const watcher = target.watch(request, {
                 compacted: (revision) => sink.compacted(revision),
+                failed: (error) => sink.failed(error),
                 events: (events, revision) => {
                   handed += events.length;
                   sink.events(events, revision);
@@ -219,6 +220,7 @@ describe('a watch stream', () => {
             return (...[request, sink]: Parameters<Engine['watch']>): EngineWatcher =>
               target.watch(request, {
                 compacted: (revision) => sink.compacted(revision),
+                failed: (error) => sink.failed(error),
                 events: (events, revision) => {
                   handed.bytes += events.reduce((sum, { kv }) => sum + kv.value.length, 0);
                   sink.events(events, revision);
@@ -240,6 +242,27 @@ describe('a watch stream', () => {
     expect(handed.bytes).toBeLessThanOrEqual(6_000_000);
     told.watch.stream.resume();
     await until(() => told.responses.flatMap(({ events }) => events).length >= 160);
+  });
+
+  test('cancels a watch whose events cannot be read, with the reason, and goes on with the others', async () => {
+    const failures: ((error: unknown) => void)[] = [];
+    const wrap = (engine: Engine): Engine =>
+      changed(engine, {
+        watch: (request, sink) => {
+          failures.push((error) => sink.failed(error));
+          return engine.watch(request, sink);
+        },
+      });
+    await using rig = await openRig({ wrap });
+    const told = new Told(rig.client);
+    for (const key of ['a', 'b']) told.watch.send({ create: { key: of(key) } });
+    await told.until(2);
+    failures[0]?.(new EngineError(14, 'etcdserver: server stopped'));
+    await put(rig, 'b', '1');
+    expect((await told.until(4)).slice(2)).toEqual([
+      'watch 0 r1, canceled, etcdserver: server stopped',
+      'watch 1 r2, put b=1@2',
+    ]);
   });
 
   test('ends its watchers when the client goes away', async () => {
