@@ -22,7 +22,8 @@ import { ClusterConfigMissingError, LeaseLostError, hintFor } from './errors.ts'
 import { faultOf } from './fault.ts';
 import { FeedSource } from './feed-source.ts';
 import { Feeds } from './feeds.ts';
-import type { CopyReports, CopyState } from './copy-reports.ts';
+import type { CopyState } from './copy-report-reader.ts';
+import type { CopyReports } from './copy-reports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type RemoteKind, kindsOf, remoteKinds } from './kinds.ts';
 import { heartbeatLimitMs } from './last-beat.ts';
@@ -59,7 +60,7 @@ export interface RemoteClusterDeps {
   readonly ids: ClusterIds;
   readonly slots: SyncSlots;
   /** What is known of copies: where a kvstoremesh stands between, the heartbeat that is heard is not the remote's. */
-  readonly copies?: Pick<CopyReports, 'of'>;
+  readonly copies?: Pick<CopyReports, 'of' | 'follow'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Called after every change of the status. */
@@ -283,7 +284,7 @@ export class RemoteCluster implements Rememberable {
     const found = await this.#readConfig(store, signal);
     this.#configLeased = found.leased;
     const feeds = this.#adopt(found.config);
-    const { clock, onChange } = this.#deps;
+    const { clock, onChange, copies } = this.#deps;
     const presence = new ConfigPresence({ store, log: this.#log, onChange }, this.name, found, signal);
     this.#presence = presence;
     this.#source.use(store, async (together) => {
@@ -291,6 +292,7 @@ export class RemoteCluster implements Rememberable {
       for (const one of together) if (await wentWithLease(store, one, signal)) this.#removals.hold();
     });
     tasks.run((watching) => presence.follow(clock, watching));
+    if (copies && found.config.cached && !found.leased) tasks.run((watching) => copies.follow(store, watching));
     const canaries = found.config.syncedCanaries ? new SyncMarks(syncedPrefix(this.name)) : undefined;
     if (canaries) tasks.run((watching) => canaries.follow(store, watching));
     for (const task of feeds.tasks(canaries)) tasks.run(task);
@@ -439,8 +441,8 @@ export class RemoteCluster implements Rememberable {
   /** Undefined of a cluster that is read where it writes. */
   #copies(health: StoreHealth | undefined): CopyState | undefined {
     if (this.#config?.cached !== true) return undefined;
-    const copy = { storeId: health?.storeId, leased: this.#configLeased };
-    return this.#deps.copies?.of(this.name, copy) ?? { state: 'unknown' };
+    const copy = health && { store: health, leased: this.#configLeased };
+    return (copy && this.#deps.copies?.of(this.name, copy)) ?? { state: 'unknown' };
   }
 
   #stale(): boolean {

@@ -1,6 +1,6 @@
 import type { RefusalCode } from '../acceptance/index.ts';
 import type { ClusterConfigRecord } from '../wire/index.ts';
-import type { CopyState } from './copy-reports.ts';
+import type { CopyState } from './copy-report-reader.ts';
 import type { Refusal, Refusals } from './refusals.ts';
 import type { RemoteKind } from './kinds.ts';
 

@@ -12,6 +12,7 @@ import {
   cachePrefix,
   clusterConfigKey,
   clusterConfigPrefix,
+  copierPrefix,
   heartbeatKey,
   heldNumbersKey,
   hiddenIpPrefix,
@@ -72,13 +73,14 @@ export function isAgentUser(user: string): boolean {
   return user.startsWith(agentPrefix) && isSegment(user.slice(agentPrefix.length));
 }
 
-/** What the own cluster's agents and operator read of others, as kvstoremesh has copied it. */
+/** What the own cluster's agents and operator read of others, as kvstoremesh has copied it, and what it says of its copies. */
 function localPermissions(): readonly Permission[] {
   return [
     permitPrefix('read', heartbeatKey),
     permitPrefix('read', `${cachePrefix}/`),
     permitPrefix('read', clusterConfigPrefix),
     permitPrefix('read', `${basePrefix}/synced/`),
+    permitPrefix('read', copierPrefix),
   ];
 }
 

@@ -10,6 +10,7 @@ export {
   clusterConfigKey,
   clusterConfigPrefix,
   copierAliveKey,
+  copierPrefix,
   copyReportKey,
   copyReportsPrefix,
   endpointSliceKey,

@@ -124,8 +124,9 @@ export const heldNumbersPrefix = `${ownPrefix}held/`;
 export const identityQuestionKey = `${ownPrefix}question/identities`;
 
 /** What the kvstoremesh that leads says of the clusters that it copies, and (`alive`) that it still does. */
-export const copyReportsPrefix = `${ownPrefix}kvstoremesh/remotes/`;
-export const copierAliveKey = `${ownPrefix}kvstoremesh/alive`;
+export const copierPrefix = `${ownPrefix}kvstoremesh/`;
+export const copyReportsPrefix = `${copierPrefix}remotes/`;
+export const copierAliveKey = `${copierPrefix}alive`;
 
 export function copyReportKey(cluster: string): string {
   return copyReportsPrefix + segment(cluster);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   CopyReports,
   type CopyReportRecord,
@@ -11,31 +11,50 @@ import {
   encodeTime,
   syncedKey,
 } from '../../../../clustermesh/index.ts';
-import { EngineStore } from '../../../../kvstore/index.ts';
+import {
+  type Bytes,
+  EngineStore,
+  MemoryEngine,
+  PermissionDeniedError,
+  type Store,
+  type WatchOptions,
+  toBytes,
+  toText,
+} from '../../../../kvstore/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
-import { Side, config, settle, until, westConfig } from './support.ts';
+import { Side, config, linkTo, settle, until, westConfig } from './support.ts';
 
-/** An agent that reads west as its own cluster's kvstoremesh has copied it. */
+/** An agent that reads west as a kvstoremesh has copied it: into the own cluster's store, or into one of its own. */
 class Scene {
   readonly side = new Side();
-  /** Own store: the copies of west lie in it. */
+  /** Where the copies of west lie. */
   readonly own = new EngineStore(this.side.engine('west'), { clock: this.side.clock, endpoint: 'memory' });
-  readonly copies = new CopyReports({ store: this.own, clock: this.side.clock, log: silentLogger });
-  readonly cluster = new RemoteCluster(
-    { name: 'west', own: { cluster: 'east', clusterId: 1 } },
-    {
-      openStore: this.side.openStore,
-      view: this.side.view,
-      services: this.side.services,
-      ids: this.side.ids,
-      slots: this.side.slots,
-      copies: this.copies,
-      clock: this.side.clock,
-      log: silentLogger,
-    },
-  );
+  readonly agents: EngineStore;
+  readonly copies: CopyReports;
+  readonly cluster: RemoteCluster;
   readonly #controller = new AbortController();
   readonly #running: Promise<unknown>[] = [];
+
+  /** @param where the agent's own store; that of the copies unless told */
+  constructor(where: 'here' | 'elsewhere' = 'here', through = (store: Store): Store => store) {
+    const { clock, view, services, ids, slots, openStore } = this.side;
+    this.agents =
+      where === 'here' ? this.own : new EngineStore(new MemoryEngine({ clock }), { clock, endpoint: 'elsewhere' });
+    this.copies = new CopyReports({ store: this.agents, clock, log: silentLogger });
+    this.cluster = new RemoteCluster(
+      { name: 'west', own: { cluster: 'east', clusterId: 1 } },
+      {
+        openStore: (peer) => through(openStore(peer)),
+        view,
+        services,
+        ids,
+        slots,
+        copies: this.copies,
+        clock,
+        log: silentLogger,
+      },
+    );
+  }
 
   async start(lease = 0n): Promise<void> {
     await this.side.writer().heartbeat(this.side.clock.now());
@@ -172,3 +191,102 @@ describe('a remote cluster that is read from copies', () => {
     expect(scene.status()).toMatchObject({ ready: true, state: 'unknown' });
   });
 });
+
+describe('a remote cluster whose copies lie in a store of the kvstoremesh', () => {
+  let scene: Scene;
+  beforeEach(() => {
+    scene = new Scene('elsewhere');
+  });
+  afterEach(() => scene.stop());
+
+  test('is ready as long as the kvstoremesh says so there', async () => {
+    await scene.report();
+    await scene.alive();
+    await scene.start();
+    expect(scene.status()).toEqual({ ready: true, stale: false, state: 'current', failure: undefined });
+  });
+
+  test('is not ready, and then stale, when the remote is gone, although the store of the copies lives', async () => {
+    await scene.report();
+    await scene.alive();
+    await scene.start();
+    const lastHeartbeatMs = scene.side.clock.now();
+    await scene.report({ connected: false, lastHeartbeatMs, failure: 'Connection lost' });
+    expect(scene.status()).toMatchObject({ ready: false, stale: false, state: 'behind' });
+    await scene.pass(60_000);
+    await scene.alive();
+    await scene.pass(65_000);
+    expect(scene.status()).toMatchObject({ ready: false, stale: true });
+  });
+
+  test('is stale when the kvstoremesh is silent, and not fresh for having been connected anew', async () => {
+    await scene.report();
+    await scene.alive();
+    await scene.start();
+    await scene.pass(130_000);
+    expect(scene.status()).toMatchObject({ ready: false, stale: true, state: 'behind' });
+    scene.side.cut();
+    scene.side.heal();
+    await scene.pass(60_000);
+    await until(() => scene.cluster.current, 'it is connected again');
+    await settle();
+    expect(scene.status()).toMatchObject({ ready: false, stale: true, state: 'behind' });
+  });
+
+  test('is not said to be ready by what may not be read', async () => {
+    scene = new Scene('elsewhere', (store) =>
+      watched(store, (prefix) => {
+        if (prefix.startsWith('isthmus/')) throw new PermissionDeniedError(`May not read ${prefix}`);
+      }),
+    );
+    await scene.start();
+    const { ready, state, failure } = scene.status();
+    expect({ ready, state }).toEqual({ ready: false, state: 'behind' });
+    expect(failure).toMatch(/^What its kvstoremesh says of it was not read yet: May not read isthmus/);
+  });
+
+  test('is judged by the own store where its copies are a mirror of that', async () => {
+    await scene.agents.put(copyReportKey('west'), encodeCopyReport({ ...good, connected: false, failure: 'Gone' }));
+    await scene.agents.put(copierAliveKey, encodeTime(scene.side.clock.now()));
+    await scene.start();
+    expect(scene.status()).toMatchObject({ ready: false, failure: 'Its kvstoremesh says: not connected (Gone)' });
+  });
+
+  test('is read over one connection for all, and over the next one when that ends', async () => {
+    await scene.report();
+    await scene.alive();
+    await scene.start();
+    const asked = [0, 0];
+    const links = asked.map((_, i) =>
+      watched(linkTo(scene.side.engine('west'), scene.side.clock).store, () => void (asked[i] = (asked[i] ?? 0) + 1)),
+    );
+    const [a, b] = [new AbortController(), new AbortController()];
+    const following = links.map((store, i) =>
+      scene.copies.follow(store, (i === 0 ? a : b).signal).catch(() => undefined),
+    );
+    await settle();
+    expect(asked).toEqual([0, 0]);
+    scene.side.cut();
+    await settle();
+    expect(asked).toEqual([2, 0]);
+    a.abort();
+    await settle();
+    expect(asked).toEqual([2, 2]);
+    b.abort();
+    await Promise.all(following);
+  });
+});
+
+const good: CopyReportRecord = { cluster: 'west', connected: true, synced: true, stale: false, failures: 0 };
+
+/** The same store, whose watches are told before they begin. */
+function watched(store: Store, begin: (prefix: string) => void): Store {
+  return Object.create(store, {
+    listAndWatch: {
+      value: (prefix: Bytes, options: WatchOptions) => {
+        begin(toText(toBytes(prefix)));
+        return store.listAndWatch(prefix, options);
+      },
+    },
+  }) as Store;
+}

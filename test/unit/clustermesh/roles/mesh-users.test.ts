@@ -24,6 +24,7 @@ const asked = {
   'own state': prefix('cilium/state/'),
   'copies of others': prefix('cilium/cache/'),
   'our records': prefix('isthmus/v1/'),
+  'reports on copies': prefix('isthmus/v1/kvstoremesh/remotes/'),
   'own node': key('cilium/state/nodes/v1/east/n1'),
   'another node': key('cilium/state/nodes/v1/east/n2'),
   'a node whose name goes on': key('cilium/state/nodes/v1/east/n1x'),
@@ -50,7 +51,15 @@ async function allowed(rights: Rights, how: 'mayRead' | 'mayWrite'): Promise<str
   return found;
 }
 
-const mesh = ['heartbeat', 'own config', 'all configs', 'own canaries', 'canaries of west', 'copies of others'];
+const mesh = [
+  'heartbeat',
+  'own config',
+  'all configs',
+  'own canaries',
+  'canaries of west',
+  'copies of others',
+  'reports on copies',
+];
 const addresses = [
   'own pod',
   'own pod, IPv6',
