@@ -9,6 +9,8 @@ export type RefusalCode =
   | 'foreign-cluster'
   /** An identity that is neither of the cluster's range nor a reserved one, or whose labels name another cluster. */
   | 'foreign-identity'
+  /** An identity with a label that says what something is (`reserved:host`, `cidr:…`), rather than how it is labelled. */
+  | 'special-identity'
   | AddressProblem
   | HostProblem;
 
@@ -16,6 +18,7 @@ export const refusalCodes: readonly RefusalCode[] = [
   'malformed',
   'foreign-cluster',
   'foreign-identity',
+  'special-identity',
   'own-address',
   'special-address',
   'not-allowed',

@@ -9,6 +9,13 @@ import type { RemoteOrigin } from './remote-origin.ts';
 /** Label that says which cluster an identity belongs to; mandatory in a mesh. */
 export const clusterLabel = 'io.cilium.k8s.policy.cluster';
 
+/**
+ * Sources of labels that say what something is, rather than how somebody has labelled it. Identities with such labels are reserved numbers, or are
+ * made by each node for itself, and never stand in a store (kvstore-schema §4.5, §4.6). A policy that allows the host, the world or
+ * a block of addresses selects by them.
+ */
+const specialSources: ReadonlySet<string> = new Set(['reserved', 'cidr', 'cidrgroup', 'fqdn', 'node']);
+
 export function keyOfIdentity(record: Pick<IdentityRecord, 'id'>): string {
   return identityKey(record.id);
 }
@@ -43,6 +50,15 @@ export function decodeIdentity(suffix: string, value: Encoded, origin?: RemoteOr
   const labels = parseLabels(textOf(value));
   if (labels.length === 0) throw new InvalidRecordError(identityKey(id), '', 'a list of labels', textOf(value));
   if (origin) {
+    const special = labels.find(({ source }) => specialSources.has(source));
+    if (special)
+      throw new InvalidRecordError(
+        identityKey(id),
+        `${special.source}:${special.key}`,
+        `no label of source ${[...specialSources].join(', ')}`,
+        special.value,
+        { fault: 'special-identity' },
+      );
     const clusters = labels.filter((label) => label.key === clusterLabel);
     if (clusters.length === 0 || clusters.some((label) => label.source !== 'k8s' || label.value !== origin.cluster))
       throw new InvalidRecordError(

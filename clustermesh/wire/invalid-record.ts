@@ -1,5 +1,8 @@
-/** What kind of mistake it is: bad form, another cluster's name or id, or an identity that is not its cluster's. */
-export type RecordFault = 'malformed' | 'foreign-cluster' | 'foreign-identity';
+/**
+ * What kind of mistake it is: bad form, another cluster's name or id, an identity that is not its cluster's, or one that claims to be
+ * what only reserved and node-local identities are.
+ */
+export type RecordFault = 'malformed' | 'foreign-cluster' | 'foreign-identity' | 'special-identity';
 
 /**
  * A key or value that is not what its place promises: somebody else's fault. The reader skips it and keeps the version

@@ -91,6 +91,25 @@ describe('a remote cluster that claims what it may not', () => {
     );
   });
 
+  test('is no host, world or block of addresses by the labels of an identity', async () => {
+    const own = 'k8s:io.cilium.k8s.policy.cluster=west;';
+    const special = ['reserved:host=', 'reserved:world=', '$kube-apiserver', 'reserved.health', 'cidr:0.0.0.0/0='];
+    special.push('cidrgroup:io.cilium.policy.cidrgroupname/all=', 'fqdn:example.com=', 'node:role=control-plane');
+    for (const [i, label] of special.entries())
+      await writer.put(`cilium/state/identities/v1/id/${131_080 + i}`, `${label};${own}`);
+    await writer.put('cilium/state/identities/v1/id/131090', `${own}k8s:reserved=host;unspec:world=;`);
+    follow(config());
+    await ready();
+    expect(refused()).toEqual(special.map((_, i) => `identities ${131_080 + i}: special-identity`));
+    expect(remote.status().refused.reasons).toEqual({ 'special-identity': special.length });
+    expect(remote.status().refused.keys[0]?.reason).toContain('reserved:host');
+    expect(side.known().filter((line) => line.startsWith('identity'))).toEqual(['identity 131073', 'identity 131090']);
+    // One that becomes such keeps its last good meaning.
+    await writer.put('cilium/state/identities/v1/id/131073', `reserved:host=;${own}`);
+    await until(() => remote.status().refused.total === special.length + 1, 'it is refused');
+    expect(side.view.identity(131_073)?.labels.map(({ source }) => source)).toEqual(['k8s']);
+  });
+
   test('may stand in the network of its own nodes, and of ours, as real clusters do', async () => {
     side.ownSpace.set('configured', { blocks: [], networks: [parsePrefix('192.168.0.0/16')] });
     await writer.node('w3', '192.168.1.77', '10.2.3.0/24');

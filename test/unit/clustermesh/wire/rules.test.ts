@@ -143,8 +143,16 @@ describe('An identity record', () => {
   });
 
   test('keeps what is special in labels', () => {
-    const value = `${good}reserved:host=;k8s:k=a=b:c;`;
+    const value = `${good}k8s:k=a=b:c;`;
     expect(decodeIdentity('196700', value, origin).labels).toContainEqual({ source: 'k8s', key: 'k', value: 'a=b:c' });
+  });
+
+  test('has no label of what is reserved, or a node’s own, whichever cluster it is of', () => {
+    expect(failure(() => decodeIdentity('196700', `${good}reserved:host=;`, origin))).toMatchObject({
+      field: 'reserved:host',
+      message: expect.stringContaining('no label of source reserved'),
+    });
+    expect(decodeIdentity('1', 'reserved:host=;').labels).toEqual([{ source: 'reserved', key: 'host', value: '' }]);
   });
 });
 
