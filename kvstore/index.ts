@@ -28,7 +28,14 @@ export {
   storeMetrics,
 } from './measured/index.ts';
 export { type ClaimTermOptions, type Fence, claimTerm, fencedStore } from './fenced/index.ts';
-export { type SyncMetrics, type SyncStoreOptions, type SyncableStore, SyncStore } from './sync/index.ts';
+export {
+  LeasePool,
+  type LeaseSlot,
+  type SyncMetrics,
+  type SyncStoreOptions,
+  type SyncableStore,
+  SyncStore,
+} from './sync/index.ts';
 export {
   type AccessStep,
   type AccessUser,

@@ -19,6 +19,7 @@ import {
 } from '../wire/index.ts';
 import { beat, guardKey } from './beat.ts';
 import { Canaries } from './canaries.ts';
+import { Caretaker } from './caretaker.ts';
 import { labelFilter } from './convert/label-filter.ts';
 import { ExportTimes } from './export-times.ts';
 import { HeldAnswers } from './held-numbers.ts';
@@ -27,7 +28,7 @@ import { KnownObjects } from './known-objects.ts';
 import { type ApiserverOptions, checkApiserverOptions } from './options.ts';
 import { OwnSetGate } from './own-set-gate.ts';
 import { PodRecords } from './pod-records.ts';
-import { type PublishedSet, followsCilium, neededKinds, publishedSets } from './published-sets.ts';
+import { type PublishedSet, followsCilium, neededKinds, publishedSetsOf } from './published-sets.ts';
 import { Publisher } from './publisher.ts';
 import type { ApiserverStatus } from './status.ts';
 import { type Channels, openChannels } from './sync-channels.ts';
@@ -36,6 +37,8 @@ import { Wake } from './wake.ts';
 
 const schedule = exponential({ firstMs: 50, maxMs: 5_000 });
 const namedRefusals = 10;
+/** A source that lists its objects sooner needs nobody to keep what was published. */
+const patienceMs = 30_000;
 
 /**
  * Kubernetes → store, for one cluster: everything that the cluster says of itself and that is not the agents' to say. It
@@ -66,12 +69,7 @@ export class Apiserver implements AsyncDisposable {
     this.#log = options.log.child({ [fields.component]: 'apiserver', [fields.cluster]: clusterName });
     const log = this.#log;
     const measured = metrics ? { metrics } : {};
-    this.#sets = publishedSets({
-      clusterName,
-      kinds: source.kinds,
-      services: options.serviceV2 !== 'only-endpointslice',
-      serviceExports: options.serviceExports === true,
-    });
+    this.#sets = publishedSetsOf(options);
     this.#needed = neededKinds(this.#sets);
     const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
     this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
@@ -175,6 +173,7 @@ export class Apiserver implements AsyncDisposable {
     tasks.run((running) => this.#beat(running));
     if (this.#sets.some(({ gated }) => gated)) tasks.run((running) => this.#followOwnSets(running));
     tasks.run((running) => this.#followSource(running));
+    tasks.run((running) => this.#keepFormer(running));
     tasks.run(async (running) => {
       await this.#canaries.run(running);
       this.#collectIdentities();
@@ -348,6 +347,23 @@ export class Apiserver implements AsyncDisposable {
       schedule: exponential({ firstMs: 200, maxMs: 10_000 }),
       onFailure: (error) => this.#log.warn('Cannot follow the source, will be repeated', { [fields.error]: error }),
     });
+  }
+
+  /** What an earlier life published does not go while the source cannot be read: its leases are nobody's any more. */
+  async #keepFormer(signal: AbortSignal): Promise<void> {
+    const { clusterName, store, clock, leaseTtlSeconds = 900 } = this.#options;
+    await using caretaker = new Caretaker({
+      clusterName,
+      sets: this.#sets,
+      store,
+      clock,
+      log: this.#log,
+      leaseTtlSeconds,
+      renews: (lease) => this.#channels.all.some((sync) => sync.renews(lease)),
+      mayKeep: () => Promise.resolve([]),
+    });
+    await clock.sleep(Math.min(patienceMs, leaseTtlSeconds * 200), signal);
+    await caretaker.run(signal, () => [...this.#needed].every((kind) => this.#objects.isSynced(kind)));
   }
 
   #expectNodes(): void {

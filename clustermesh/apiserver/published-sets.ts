@@ -1,5 +1,6 @@
 import type { KubernetesKind } from '../../kubernetes/index.ts';
 import { type OwnKind, type Resource, ownKindPrefix, ownSyncedKey, syncedKey, watchPrefix } from '../wire/index.ts';
+import type { ApiserverOptions } from './options.ts';
 import { type UnitKind, needs } from './units.ts';
 
 /** A set of keys whose completeness is announced by a canary. */
@@ -61,6 +62,18 @@ export function publishedSets(options: PublishedSetsOptions): readonly Published
     mesh('nodes', 'Node', { gated: true }),
     mesh('ip', 'Node', { gated: true }),
   ];
+}
+
+/** What an apiserver with these options writes. */
+export function publishedSetsOf(
+  options: Pick<ApiserverOptions, 'clusterName' | 'source' | 'serviceV2' | 'serviceExports'>,
+): readonly PublishedSet[] {
+  return publishedSets({
+    clusterName: options.clusterName,
+    kinds: options.source.kinds,
+    services: options.serviceV2 !== 'only-endpointslice',
+    serviceExports: options.serviceExports === true,
+  });
 }
 
 /** Whether a source tells of a cluster that runs Cilium. */

@@ -1,10 +1,14 @@
 import { FencedError, claimTerm, fencedStore, urgentStore } from '../../kvstore/index.ts';
 import { fields } from '../../runtime/log/index.ts';
+import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup, linkedController } from '../../runtime/tasks/index.ts';
 import type { Election, ElectionStatus } from '../../runtime/election/index.ts';
 import { Apiserver } from './apiserver.ts';
+import { Caretaker } from './caretaker.ts';
+import { LeaderWatch } from './leader-watch.ts';
 import type { ApiserverOptions } from './options.ts';
-import { termKey } from '../wire/index.ts';
+import { publishedSetsOf } from './published-sets.ts';
+import { leaderKey, termKey } from '../wire/index.ts';
 import type { ApiserverStatus } from './status.ts';
 
 /** How often one that waits for its turn asks the store whether it is there. */
@@ -60,7 +64,9 @@ export class ApiserverReplica {
     const election = this.#election;
     if (!election) return await this.#publish(this.#options, signal);
     await using beside = new TaskGroup(signal);
-    beside.run((running) => this.#keepInTouch(running));
+    const leader = new LeaderWatch(this.#options);
+    beside.run((running) => this.#keepInTouch(leader, running));
+    beside.run((running) => this.#careWhileNobodyLeads(election, leader, running));
     for (;;)
       try {
         return await election.run(signal, (term) => this.#lead(election, term));
@@ -74,18 +80,55 @@ export class ApiserverReplica {
    * Who waits for a Lease of Kubernetes has nothing to ask of the store: it would not be connected, so never ready, and
    * notice a store that it cannot reach only when it is its turn.
    */
-  async #keepInTouch(signal: AbortSignal): Promise<void> {
-    const { store, clock, log } = this.#options;
+  async #keepInTouch(leader: LeaderWatch, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
     for (;;) {
-      if (this.standby)
+      if (this.#election?.status().leading !== true)
         try {
-          await store.get(termKey('apiserver'), { signal });
+          await leader.look(signal);
         } catch (error) {
           signal.throwIfAborted();
           log.debug('The store does not answer', { [fields.error]: error });
         }
       await clock.sleep(lookEveryMs, signal);
     }
+  }
+
+  /**
+   * A Lease that nobody can read or write, because the API server is away, lets nobody lead who does not already. If nobody does, as after a
+   * restart, what was published stays all the same: one of those that wait keeps it, as it is.
+   */
+  async #careWhileNobodyLeads(election: Election, leader: LeaderWatch, signal: AbortSignal): Promise<void> {
+    const { clusterName, store, clock, log, leaseTtlSeconds = 900 } = this.#options;
+    const isNeeded = (): boolean => {
+      const { leading, error } = election.status();
+      return !leading && error !== undefined && leader.silent;
+    };
+    const care = async (attempt: AbortSignal): Promise<never> => {
+      for (;;) {
+        while (!isNeeded()) await clock.sleep(lookEveryMs, attempt);
+        await using lock = await store.lock(`${leaderKey('apiserver')}.caretaker`, { signal: attempt });
+        await using caretaker = new Caretaker({
+          clusterName,
+          sets: publishedSetsOf(this.#options),
+          store,
+          clock,
+          log,
+          leaseTtlSeconds,
+          mayKeep: async (running) => {
+            await leader.look(running);
+            return isNeeded() ? [lock.fence(), leader.term()] : undefined;
+          },
+        });
+        await caretaker.run(attempt, () => !isNeeded() || lock.lost.aborted);
+      }
+    };
+    await retry(care, {
+      clock,
+      signal,
+      schedule: exponential({ firstMs: 1_000, maxMs: 30_000 }),
+      onFailure: (error) => log.warn('Cannot keep what was published, will be repeated', { [fields.error]: error }),
+    });
   }
 
   /** Publishes for one term. @throws {FencedError} when a write finds that another replica has begun one. */

@@ -92,6 +92,11 @@ export class SyncStore implements AsyncDisposable {
     );
   }
 
+  /** Whether a lease is one of ours, and renewed. */
+  renews(leaseId: bigint): boolean {
+    return this.#pool.renews(leaseId);
+  }
+
   /** Wishes that this key has this value; a value that is wished already is no change. The bytes must not change later. */
   set(key: string, value: Bytes): void {
     const desired = toBytes(value);

@@ -87,6 +87,46 @@ describe('A restart', () => {
     await watching;
   });
 
+  test('loses nothing while its source cannot be read, for however long, nor when only one kind cannot', async () => {
+    await using it = new Harness();
+    it.add(...shop());
+    it.source.markSynced();
+    await it.start();
+    await it.stop();
+    const before = await it.stored('');
+    const deleted: string[] = [];
+    const follow = new AbortController();
+    const watching = (async () => {
+      for await (const batch of it.store.listAndWatch('', { signal: follow.signal }))
+        if (batch.type === 'changes')
+          for (const event of batch.events) if (event.type === 'delete') deleted.push(toText(event.key));
+    })();
+    const source = new (it.source.constructor as typeof import('../../../../kubernetes/index.ts').MemorySource)();
+    await it.start({ source });
+    const hours = async (): Promise<void> => {
+      for (let minute = 0; minute < 120; minute++) await it.clock.advance(60_000);
+    };
+    await hours();
+    const heart = 'cilium/.heartbeat';
+    expect({ ...(await it.stored('')), [heart]: '' }).toEqual({ ...before, [heart]: '', ...(await question()) });
+    for (const object of shop()) if (object.metadata.name !== 'db-1') source.set(object);
+    source.markSynced(['Pod', 'Node', 'Namespace', 'Service', 'NetworkPolicy']);
+    await hours();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+    expect(deleted.filter((key) => !key.includes('/identities/'))).toEqual(['isthmus/v1/workloads/n1/shop/db-1']);
+    source.markSynced();
+    await hours();
+    expect(await it.keys(services)).toEqual(['shop/web']);
+    expect(deleted.filter((key) => !key.includes('/identities/'))).toEqual(['isthmus/v1/workloads/n1/shop/db-1']);
+    follow.abort();
+    await watching;
+
+    async function question(): Promise<Record<string, string>> {
+      const key = 'isthmus/v1/question/identities';
+      return { [key]: (await it.stored(key))[''] ?? '' };
+    }
+  });
+
   test('removes what an earlier life left, once everything has been listed and not before', async () => {
     await using it = new Harness();
     it.add(...shop(), ...service('gone'));
