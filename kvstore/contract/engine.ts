@@ -194,15 +194,18 @@ export interface EngineStatus {
   readonly problem?: EngineProblem;
 }
 
-/** `no-space`: puts and leases are refused until there is room; `broken`: so are all writes, for good. */
+/**
+ * `no-space`: puts and leases are refused until there is room; `damaged`: so are all writes, for good, while reads go on as far
+ * as they can; `broken`: the process has to end.
+ */
 export interface EngineProblem {
-  readonly type: 'no-space' | 'broken';
+  readonly type: 'no-space' | 'damaged' | 'broken';
   readonly message: string;
 }
 
 /** An error with etcd's own text and gRPC code, since clients match on both. */
 export class EngineError extends Error {
-  /** gRPC status code: 3 invalid argument, 5 not found, 8 resource exhausted, 9 failed precondition, 11 out of range, 14 unavailable. */
+  /** gRPC status code: 3 invalid argument, 5 not found, 8 resource exhausted, 9 failed precondition, 11 out of range, 14 unavailable, 15 data loss. */
   readonly grpcCode: number;
 
   constructor(grpcCode: number, message: string, options?: ErrorOptions) {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
-import type { Change } from '../engine/index.ts';
+import { type Change, engineErrors } from '../engine/index.ts';
 import type { Writer } from './group-commit.ts';
 import { Overlay } from './overlay.ts';
 import { type StoredRow } from './row-codec.ts';
@@ -60,6 +60,7 @@ export class Applier {
   #applying: Batch | undefined;
   #running: Promise<void> | undefined;
   #timer: Timer | undefined;
+  #halted = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -101,8 +102,15 @@ export class Applier {
     this.#timer = undefined;
   }
 
+  /** Nothing goes to the tables any more; what is on its way is waited for. What is not there stays in the log, and is read from here. */
+  async halt(): Promise<void> {
+    this.#halted = true;
+    this.stop();
+    await this.#running?.catch(() => undefined);
+  }
+
   #schedule(ms: number): void {
-    if (this.#timer || this.#running) return;
+    if (this.#timer || this.#running || this.#halted) return;
     this.#timer = this.#options.clock.timer(ms, () => {
       this.#timer = undefined;
       // Failures are told to `failed`.
@@ -120,6 +128,7 @@ export class Applier {
   }
 
   async #apply(): Promise<void> {
+    if (this.#halted) throw engineErrors.stopped();
     if (!this.#applying) {
       if (this.#gathering.bytes === 0) return;
       this.#applying = this.#gathering;

@@ -1,15 +1,17 @@
 import { type Logger, silentLogger } from '../../runtime/log/index.ts';
-import type {
-  DeleteRangeRequest,
-  DeleteRangeResponse,
-  Engine,
-  PutRequest,
-  PutResponse,
-  RangeRequest,
-  RangeResponse,
-  Reader,
-  TxnRequest,
-  TxnResponse,
+import {
+  type DeleteRangeRequest,
+  type DeleteRangeResponse,
+  type Engine,
+  EngineError,
+  type LeaseInfo,
+  type PutRequest,
+  type PutResponse,
+  type RangeRequest,
+  type RangeResponse,
+  type Reader,
+  type TxnRequest,
+  type TxnResponse,
 } from '../contract/index.ts';
 import {
   type AutoCompaction,
@@ -18,10 +20,11 @@ import {
   type MvccEngineOptions,
   compactAutomatically,
 } from '../engine/index.ts';
+import { StoreDirectoryError } from './directory-error.ts';
 import { LmdbBackend } from './lmdb-backend.ts';
 import { isDamage } from './lmdb-error.ts';
 import { openLog } from './open-log.ts';
-import { damaged } from './table-file.ts';
+import { type PatrolDependencies, patrolPages } from './page-patrol.ts';
 import { closeTables, openTables } from './tables.ts';
 import type { WriteAheadLog } from './wal/index.ts';
 import type { Tables } from './table-types.ts';
@@ -35,6 +38,8 @@ export interface EmbeddedEngineOptions extends MvccEngineOptions, MvccEngineDepe
   readonly quotaBytes?: number;
 }
 
+const firstPatrolMs = 1_000;
+const patrolMs = 24 * 60 * 60_000;
 const defaultAutoCompaction: AutoCompaction = { mode: 'age', retentionMs: 5 * 60_000 };
 
 /**
@@ -50,7 +55,7 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     report: (message, error) => log.error(message, { error, directory: options.directory }),
   });
-  return new EmbeddedEngine(backend, options);
+  return new EmbeddedEngine(backend, tables, options);
 }
 
 async function openLogOf(tables: Tables): Promise<WriteAheadLog> {
@@ -64,18 +69,18 @@ async function openLogOf(tables: Tables): Promise<WriteAheadLog> {
 
 class EmbeddedEngine extends MvccEngine {
   readonly #backend: LmdbBackend;
-  readonly #directory: string;
   readonly #log: Logger;
   readonly #stopping = new AbortController();
   readonly #compacting: Promise<void>;
+  readonly #patrolling: Promise<void>;
 
-  constructor(backend: LmdbBackend, options: EmbeddedEngineOptions) {
+  constructor(backend: LmdbBackend, tables: Tables, options: EmbeddedEngineOptions) {
     super(backend, options, options);
     this.#backend = backend;
-    this.#directory = options.directory;
     this.#log = options.log ?? silentLogger;
     const policy = options.autoCompaction ?? defaultAutoCompaction;
     this.#compacting = compactAutomatically(this, policy, options, this.#stopping.signal);
+    this.#patrolling = this.#patrol({ tables, clock: options.clock });
   }
 
   override range(request: RangeRequest, reader?: Reader): Promise<RangeResponse> {
@@ -94,21 +99,53 @@ class EmbeddedEngine extends MvccEngine {
     return this.#sound(super.txn(request, reader));
   }
 
-  /** Who meets pages that LMDB cannot have written ends the store: what else is wrong nobody knows. */
+  override compact(revision: number): Promise<{ readonly revision: number }> {
+    return this.#sound(super.compact(revision));
+  }
+
+  override leaseTimeToLive(id: bigint, keys: boolean, reader?: Reader): Promise<LeaseInfo> {
+    return this.#sound(super.leaseTimeToLive(id, keys, reader));
+  }
+
+  override leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]> {
+    return this.#sound(super.leaseKeys(id, reader));
+  }
+
+  protected override explained(error: unknown): unknown {
+    const known = this.#backend.damage !== undefined && !(error instanceof EngineError);
+    // Once some are found, what goes wrong comes of it.
+    return known || isDamage(error) ? this.#backend.foundDamage(error) : error;
+  }
+
   async #sound<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
-      if (!isDamage(error)) throw error;
-      const cause = damaged(this.#directory, error instanceof Error ? error.message : String(error), { cause: error });
-      this.#log.error('The store is damaged', { error: cause });
-      throw this.#backend.fail(cause);
+      throw this.explained(error);
+    }
+  }
+
+  /** After a start that has not looked at the pages, and then every day. */
+  async #patrol(dependencies: PatrolDependencies): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await dependencies.clock.sleep(dependencies.tables.checked ? patrolMs : firstPatrolMs, signal);
+      for (;;) {
+        await patrolPages(dependencies, signal);
+        this.#log.debug('All pages of the store were looked at');
+        await dependencies.clock.sleep(patrolMs, signal);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof StoreDirectoryError || isDamage(error)) this.#backend.foundDamage(error);
+      else this.#log.error('The pages of the store are not looked at any more', { error });
     }
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new DOMException('The engine was closed', 'AbortError'));
     await this.#compacting;
+    await this.#patrolling;
     await super[Symbol.asyncDispose]();
   }
 }

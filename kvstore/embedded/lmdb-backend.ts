@@ -14,12 +14,15 @@ import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type Writer, lmdbWriter } from './group-commit.ts';
 import { LeaseKeys } from './lease-keys.ts';
 import { LmdbView } from './lmdb-view.ts';
+import { StoreDirectoryError } from './directory-error.ts';
+import { isDamage } from './lmdb-error.ts';
 import { Overlay } from './overlay.ts';
 import { disownLog } from './open-log.ts';
 import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
 import { environmentSize, isOutOfSpace, keysIn, noRoomBytes, roomIn } from './space.ts';
 import { sweep } from './sweep.ts';
 import { metaId, metaKeys, metaRevision, revisionBytes } from './meta.ts';
+import { damaged } from './table-file.ts';
 import { closeTables, maxKeyBytes } from './tables.ts';
 import type { WriteLog } from './wal/index.ts';
 import type { Table, TableWrite, Tables } from './table-types.ts';
@@ -74,6 +77,7 @@ export class LmdbBackend implements Backend {
   #committed: number;
   #compacting: number;
   #compacted: number;
+  #size = { total: 0, inUse: 0 };
   #bytesSinceSizeCheck = 0;
   #full = false;
   /** Too little room on the disk for the log: each group goes to the tables before its answer. */
@@ -85,6 +89,7 @@ export class LmdbBackend implements Backend {
   /** The last commit found no room on the disk. */
   #noRoom = false;
   #broken: Error | undefined;
+  #damage: StoreDirectoryError | undefined;
   #closed = false;
   #sweeping: Promise<void> | undefined;
   #sweepWanted = false;
@@ -142,13 +147,18 @@ export class LmdbBackend implements Backend {
     return this.full || this.#noRoom;
   }
 
+  get damage(): Error | undefined {
+    return this.#damage;
+  }
+
   get full(): boolean {
     if (this.#full) this.#checkSize();
     return this.#full;
   }
 
   sizes(): BackendSizes {
-    const { total, inUse } = environmentSize(this.#tables);
+    this.#lookAtSize();
+    const { total, inUse } = this.#size;
     const { bytes } = this.#applier;
     return { total: total + bytes, inUse: inUse + bytes, quota: this.#quotaBytes, keys: this.#keys };
   }
@@ -287,13 +297,13 @@ export class LmdbBackend implements Backend {
       () => true,
       () => false,
     );
-    this.#applier.stop();
+    await this.#applier.halt();
     // What began before the end was told still finds open tables.
     await this.#commits.idle();
-    const released = applied && (await disownLog(this.#tables, this.#write, this.#leftSeconds));
+    const released = applied && !this.#damage && (await disownLog(this.#tables, this.#write, this.#leftSeconds));
     this.#closed = true;
     this.#log?.close(!released);
-    await closeTables(this.#tables);
+    await closeTables(this.#tables, released);
   }
 
   #latestState(): { readonly revision: number; readonly compactRevision: number } {
@@ -346,7 +356,8 @@ export class LmdbBackend implements Backend {
     this.#report('Writes could not be taken to the tables; they are safe in the log', cause);
     this.#checkRoom();
     if (isOutOfSpace(cause, this.#tables.directory)) this.#noRoom = true;
-    else this.fail(cause);
+    else if (isDamage(cause)) this.foundDamage(cause);
+    else this.#fail(cause);
   }
 
   #checkRoom(): void {
@@ -382,17 +393,40 @@ export class LmdbBackend implements Backend {
     } catch (error) {
       // What is on disk cannot even be read back: there is nothing left to go on from.
       this.#report('A commit failed and the tables cannot be read', error);
-      return this.fail(cause);
+      return this.#fail(cause);
     }
     this.#report('A commit failed and was rolled back', cause);
     this.#onRollback();
-    if (!isOutOfSpace(cause, this.#tables.directory)) return this.fail(cause);
+    if (isDamage(cause)) return this.foundDamage(cause);
+    if (!isOutOfSpace(cause, this.#tables.directory)) return this.#fail(cause);
     this.#noRoom = true;
     return engineErrors.noSpace();
   }
 
+  /**
+   * Pages were met that LMDB cannot have written, and what else is wrong nobody knows: nothing is written any more, neither to
+   * the log nor to the tables, and the log stays for the next start, which looks at all pages. Reads go on as far as they can.
+   * Gives what to answer to whoever met them.
+   */
+  foundDamage(cause: unknown): Error {
+    // A snapshot that met it gives nothing any more; those that others hold are their own.
+    this.#tables.root.resetReadTxn();
+    if (this.#damage) return engineErrors.corrupt(this.#damage);
+    const { directory } = this.#tables;
+    const found =
+      cause instanceof StoreDirectoryError
+        ? cause
+        : damaged(directory, cause instanceof Error ? cause.message : String(cause), { cause });
+    this.#damage = found;
+    this.#broken ??= engineErrors.corrupt(found);
+    this.#report('The store is damaged: no write is accepted any more, reads go on as far as they can', found);
+    this.#stopping.abort(this.#broken);
+    void this.#applier.halt();
+    return this.#broken;
+  }
+
   /** Nothing is written any more, and `cause` is the reason. */
-  fail(cause: unknown): Error {
+  #fail(cause: unknown): Error {
     if (this.#broken) return this.#broken;
     this.#broken = engineErrors.stopped(cause);
     this.#onBroken(this.#broken);
@@ -461,7 +495,8 @@ export class LmdbBackend implements Backend {
       }
     } catch (error) {
       // The place to go on from is stored: the next compaction, or the next start, takes it up.
-      if (!this.#stopping.signal.aborted) this.#report('History could not be compacted', error);
+      if (isDamage(error)) this.foundDamage(error);
+      else if (!this.#stopping.signal.aborted) this.#report('History could not be compacted', error);
     } finally {
       this.#sweeping = undefined;
     }
@@ -469,7 +504,17 @@ export class LmdbBackend implements Backend {
 
   #checkSize(): void {
     this.#bytesSinceSizeCheck = 0;
-    this.#full = environmentSize(this.#tables).inUse + this.#applier.bytes >= this.#quotaBytes;
+    this.#lookAtSize();
+    this.#full = this.#size.inUse + this.#applier.bytes >= this.#quotaBytes;
+  }
+
+  #lookAtSize(): void {
+    try {
+      this.#size = environmentSize(this.#tables);
+    } catch (error) {
+      // It is what it was: of a store that is damaged the alarm has to be told.
+      if (!this.#damage) throw error;
+    }
   }
 
   #assertWritable(): void {

@@ -2,20 +2,28 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { StoreDirectoryError } from './directory-error.ts';
-import { type Head, type Tree, damaged, fileName, readNewestHead, readTree, treeBytes } from './table-file.ts';
+import {
+  type Compare,
+  type Expected,
+  type Span,
+  WrongPage,
+  byBytes,
+  byNumber,
+  checkOrder,
+  checkSelf,
+  childOf,
+  keysOf,
+  noRoot,
+  onwardFrom,
+  pageKind,
+  pageNumber,
+  pagesOfValue,
+  txnOf,
+} from './page.ts';
+import { type Head, type Tree, damaged, fileName, readNewestHead } from './table-file.ts';
 
-/** LMDB 0.9.9x, `MDB_page_header`: what lies where in a page. Places of entries count from the end of the header. */
-const at = { page: 0, txn: 8, flags: 18, lower: 20, upper: 22, pages: 20 };
-const headerBytes = 24;
-const nodeBytes = 8;
-const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04 };
-/** Flags that say what a page is; others are for pages in memory. */
-const kinds = 0x6f;
-const nodeFlags = { longValue: 0x01, tree: 0x02 };
-const noRoot = 0xffff_ffff_ffff_ffffn;
 /** Pages between two turns of the event loop. */
 const pagesPerTurn = 2000;
-const contradiction = 'contradicts itself';
 
 /**
  * Reads every page that the newest snapshot of the tables consists of, and refuses what LMDB cannot have left so. LMDB
@@ -35,11 +43,15 @@ export async function checkPages(directory: string): Promise<void> {
       if (!(error instanceof WrongPage)) throw error;
       // Somebody whose lock was removed by hand lives on: pages that change under the reader are no damage.
       if (readNewestHead(file)?.txn !== head.txn) throw written(directory);
-      throw damaged(directory, `page ${error.page} of its ${fileName} ${error.message}`);
+      throw damagedPage(directory, error);
     });
   } finally {
     closeSync(file);
   }
+}
+
+export function damagedPage(directory: string, { page, message }: WrongPage): StoreDirectoryError {
+  return damaged(directory, `page ${page} of its ${fileName} ${message}`);
 }
 
 function written(directory: string): StoreDirectoryError {
@@ -50,28 +62,6 @@ function written(directory: string): StoreDirectoryError {
   );
 }
 
-class WrongPage extends Error {
-  readonly page: number;
-
-  constructor(page: number, what: string) {
-    super(what);
-    this.page = page;
-  }
-}
-
-/** A key where it lies. */
-interface Key {
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Keys from `from` on, up to but not `to`. */
-interface Span {
-  readonly from: Key | undefined;
-  readonly to: Key | undefined;
-}
-
 /** What the pages of a tree have in common, and what was found in it so far. */
 interface Walk {
   readonly compare: Compare;
@@ -80,12 +70,6 @@ interface Walk {
   overflows: number;
   entries: number;
 }
-
-type Compare = (a: Key, b: Key) => number;
-
-const byBytes: Compare = (a, b) => a.bytes.compare(b.bytes, b.start, b.end, a.start, a.end);
-/** The tree of free pages has numbers of transactions for keys. */
-const byNumber: Compare = (a, b) => (numberIn(a) < numberIn(b) ? -1 : numberIn(a) > numberIn(b) ? 1 : 0);
 
 class PageCheck {
   readonly #file: number;
@@ -121,105 +105,50 @@ class PageCheck {
         throw new WrongPage(origin, `speaks of ${tree[what]} ${what} where there are ${walk[what]}`);
   }
 
-  /**
-   * @param txn of the page that leads here: whoever changes a page writes those above it anew
-   * @param depth levels of the tree from here down, this one included
-   */
+  /** @param depth levels of the tree from here down, this one included */
   async #visit(walk: Walk, number: bigint, txn: bigint, depth: number, level: number, span: Span): Promise<void> {
     if (++this.#read % pagesPerTurn === 0) await turn();
-    const page = this.#take(number);
+    const kind = depth > 1 ? pageKind.branch : pageKind.leaf;
+    const expected = { page: this.#take(number), txn, kind };
     const bytes = (this.#levels[level] ??= Buffer.alloc(this.#head.pageSize));
-    this.#load(page, bytes, txn, depth > 1 ? pageFlags.branch : pageFlags.leaf);
-    const own = bytes.readBigUInt64LE(at.txn);
-    const keys = keysOf(page, bytes);
-    checkOrder(page, keys, walk.compare, span, depth > 1);
+    this.#load(bytes, expected);
+    const own = txnOf(bytes);
+    const keys = keysOf(expected.page, bytes);
+    checkOrder(expected, keys, walk.compare, span);
     if (depth > 1) {
       walk.branches += 1;
-      for (let i = 0; i < keys.length; i++) {
-        const start = (keys[i]?.start ?? 0) - nodeBytes;
-        const child = BigInt(bytes.readUInt32LE(start)) | (BigInt(bytes.readUInt16LE(start + 4)) << 32n);
-        const within = { from: i === 0 ? span.from : keys[i], to: keys[i + 1] ?? span.to };
-        await this.#visit(walk, child, own, depth - 1, level + 1, within);
+      for (const [i, key] of keys.entries()) {
+        const within = { from: i === 0 ? span.from : key, to: keys[i + 1] ?? span.to };
+        await this.#visit(walk, childOf(key), own, depth - 1, level + 1, within);
       }
       return;
     }
     walk.leaves += 1;
     walk.entries += keys.length;
-    for (const { start, end } of keys) {
-      const length = bytes.readUInt32LE(start - nodeBytes);
-      const flags = bytes.readUInt16LE(start - nodeBytes + 4);
-      const here = flags & nodeFlags.longValue ? 8 : length;
-      if (end + here > bytes.length) throw new WrongPage(page, contradiction);
-      if (flags & nodeFlags.longValue) walk.overflows += this.#longValue(bytes.readBigUInt64LE(end), length, own);
-      else if (flags & nodeFlags.tree) {
-        if (length !== treeBytes) throw new WrongPage(page, contradiction);
-        await this.#tree(readTree(bytes, end), own, page, level + 1, byBytes);
-      }
-    }
+    for (const onward of onwardFrom(expected.page, keys))
+      if (onward.type === 'long') walk.overflows += this.#longValue(onward.page, onward.length, own);
+      else await this.#tree(onward.tree, own, expected.page, level + 1, byBytes);
   }
 
   /** How many pages it takes. */
   #longValue(number: bigint, length: number, txn: bigint): number {
     const page = this.#take(number);
-    this.#load(page, this.#first, txn, pageFlags.overflow);
-    const pages = this.#first.readUInt32LE(at.pages);
-    if (pages * this.#head.pageSize < headerBytes + length) throw new WrongPage(page, 'is shorter than its value');
+    this.#load(this.#first, { page, txn, kind: pageKind.overflow });
+    const pages = pagesOfValue(page, this.#first, length);
     for (let i = 1; i < pages; i++) this.#take(number + BigInt(i));
     return pages;
   }
 
   /** A page stands in one place. */
   #take(number: bigint): number {
-    const page = Number(number);
-    if (number < 2n || number > this.#head.lastPage) throw new WrongPage(page, 'is asked for, and there is none');
+    const page = pageNumber(number, this.#head.lastPage);
     const [place, bit] = [page >>> 3, 1 << (page & 7)];
     if ((this.#found[place] ?? 0) & bit) throw new WrongPage(page, 'stands in two places');
     this.#found[place] = (this.#found[place] ?? 0) | bit;
     return page;
   }
 
-  #load(page: number, bytes: Buffer, txn: bigint, kind: number): void {
-    if (readSync(this.#file, bytes, 0, bytes.length, page * bytes.length) < bytes.length)
-      throw new WrongPage(page, 'lies behind its end');
-    if (bytes.readBigUInt64LE(at.page) !== BigInt(page)) throw new WrongPage(page, 'is blank, or another one');
-    if (bytes.readBigUInt64LE(at.txn) > txn)
-      throw new WrongPage(page, 'is younger than what leads to it, as in a copy that was made while it was written');
-    if ((bytes.readUInt16LE(at.flags) & kinds) !== kind)
-      throw new WrongPage(page, 'is of another kind than its place asks for');
+  #load(bytes: Buffer, expected: Expected): void {
+    checkSelf(bytes, readSync(this.#file, bytes, 0, bytes.length, expected.page * bytes.length), expected);
   }
-}
-
-/** Where the keys of a page lie: each behind what says of its value how long it is. */
-function keysOf(page: number, bytes: Buffer): Key[] {
-  const [lower, upper] = [bytes.readUInt16LE(at.lower), bytes.readUInt16LE(at.upper)];
-  if (lower === 0 || lower % 2 !== 0 || lower > upper || headerBytes + upper > bytes.length)
-    throw new WrongPage(page, contradiction);
-  const keys: Key[] = [];
-  for (let place = headerBytes; place < headerBytes + lower; place += 2) {
-    const node = headerBytes + bytes.readUInt16LE(place);
-    const start = node + nodeBytes;
-    if (node < headerBytes + upper || start > bytes.length) throw new WrongPage(page, contradiction);
-    const end = start + bytes.readUInt16LE(node + 6);
-    if (end > bytes.length) throw new WrongPage(page, contradiction);
-    keys.push({ bytes, start, end });
-  }
-  return keys;
-}
-
-/** The first key of a branch is never looked at, and may be anything. */
-function checkOrder(page: number, keys: readonly Key[], compare: Compare, { from, to }: Span, branch: boolean): void {
-  let before = from;
-  for (let i = branch ? 1 : 0; i < keys.length; i++) {
-    const key = keys[i];
-    if (!key) continue;
-    const order = before === undefined ? 1 : compare(key, before);
-    if (order < 0 || (order === 0 && before !== from)) throw new WrongPage(page, 'has its keys in another order');
-    before = key;
-  }
-  if (to !== undefined && before !== undefined && compare(before, to) >= 0)
-    throw new WrongPage(page, 'has its keys in another order');
-}
-
-function numberIn({ bytes, start, end }: Key): bigint {
-  return end - start === 8 ? bytes.readBigUInt64LE(start) : 0n;
 }

@@ -25,6 +25,8 @@ export interface Tables {
   readonly ownership: Ownership;
   readonly file: TableFile;
   readonly lock: AsyncDisposable;
+  /** All pages were looked at before anybody was answered. */
+  readonly checked: boolean;
   /** What time the leases had left when the last process stopped in order. */
   readonly leaseTimes: ReadonlyMap<bigint, number>;
 }

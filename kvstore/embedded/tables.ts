@@ -13,6 +13,7 @@ import { readLogKey } from './row-codec.ts';
 import { checkPages } from './page-check.ts';
 import { recordsLeft } from './records-left.ts';
 import { RowArena } from './row-arena.ts';
+import { forgetStop, noteStop, untouchedSinceStop } from './stop-note.ts';
 import { TableFile, checkTableFile, damaged } from './table-file.ts';
 import type { Table, Tables, Walk } from './table-types.ts';
 import { hasLog } from './wal/index.ts';
@@ -38,16 +39,23 @@ export async function openTables(directory: string, clock?: Clock): Promise<Tabl
   try {
     const sealed = markDirectory(directory);
     checkTableFile(directory, sealed !== undefined);
-    // An orderly stop leaves no log. What has one was killed, died over a page, or was copied while it was written.
-    if (sealed !== undefined && hasLog(directory)) await checkPages(directory);
-    return await openLocked(directory, lock, sealed);
+    // What was stopped in order and not touched since is looked at later, beside the work (`page-patrol.ts`). What has a log
+    // was killed, died over a page, or was copied while it was written.
+    const checked = sealed !== undefined && (hasLog(directory) || !untouchedSinceStop(directory));
+    if (checked) await checkPages(directory);
+    const tables = await openLocked(directory, lock, sealed);
+    return { ...tables, checked };
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw explained(error, directory);
   }
 }
 
-async function openLocked(directory: string, lock: AsyncDisposable, sealed: string | undefined): Promise<Tables> {
+async function openLocked(
+  directory: string,
+  lock: AsyncDisposable,
+  sealed: string | undefined,
+): Promise<Omit<Tables, 'checked'>> {
   const path = realpathSync(directory);
   const common = { keyEncoding: 'binary', encoding: 'binary' } as const;
   const durability = { overlappingSync: false, eventTurnBatching: false };
@@ -59,7 +67,7 @@ async function openLocked(directory: string, lock: AsyncDisposable, sealed: stri
     file = new TableFile(path);
     makeRoom({ file, root }, writesOfStart, 0);
     const table = (name: string): Table => root.openDB<Buffer, Buffer>({ name, ...common });
-    const tables: Tables = {
+    const tables = {
       directory: path,
       root,
       cur: table('cur'),
@@ -76,11 +84,11 @@ async function openLocked(directory: string, lock: AsyncDisposable, sealed: stri
       },
       file,
       lock,
-      leaseTimes: new Map(),
     };
     // Looked at before anything is written, and again by `openLog` once nobody else can add to it.
     recordsLeft(tables);
     const leaseTimes = takeOwnership(tables, directory, sealed);
+    forgetStop(path);
     if (sealed === undefined) sealDirectory(directory, sealOf(tables));
     return { ...tables, leaseTimes };
   } catch (error) {
@@ -119,14 +127,20 @@ function openWalk(root: RootDatabase<Buffer, Buffer>): Walk {
   return { table, arena };
 }
 
-export async function closeTables(tables: Tables): Promise<void> {
+/** @param inOrder whether the tables have everything, so that the next start needs no log */
+export async function closeTables(tables: Tables, inOrder = false): Promise<void> {
   await tables.root.close();
   tables.file[Symbol.dispose]();
+  if (inOrder) noteStop(tables.directory);
   await tables.lock[Symbol.asyncDispose]();
 }
 
 /** Makes what a store begins with, and enters this process as the one that has it. Gives the leases' times. */
-function takeOwnership(tables: Tables, directory: string, sealed: string | undefined): ReadonlyMap<bigint, number> {
+function takeOwnership(
+  tables: Pick<Tables, 'meta' | 'log' | 'root' | 'ownership'>,
+  directory: string,
+  sealed: string | undefined,
+): ReadonlyMap<bigint, number> {
   const { meta, log, root, ownership } = tables;
   let times: Buffer | undefined;
   const failure = root.transactionSync((): StoreDirectoryError | undefined => {

@@ -36,6 +36,8 @@ export async function compactAutomatically(
       await engine.compact(target);
       log.debug('History was compacted', { revision: target });
     } catch (error) {
+      // It is damaged, and nothing is written any more.
+      if (error instanceof EngineError && error.grpcCode === 15) return;
       if (!(error instanceof EngineError && error.grpcCode === 11) && !signal.aborted)
         log.warn('History could not be compacted', { error, revision: target });
     }

@@ -24,6 +24,8 @@ export interface Backend extends AsyncDisposable {
   readonly full: boolean;
   /** True while it is full, or the disk has no room for what it was last given. */
   readonly outOfSpace: boolean;
+  /** What is wrong with what it has on disk; no write is accepted then. */
+  readonly damage: Error | undefined;
   /** Longest key that can be kept. */
   readonly maxKeyBytes: number;
   /** With everything appended so far, durable or not: what the next write builds on. */

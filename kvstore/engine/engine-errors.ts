@@ -18,6 +18,7 @@ export const engineErrors = {
   compacted: () => new EngineError(11, 'etcdserver: mvcc: required revision has been compacted'),
   futureRevision: () => new EngineError(11, 'etcdserver: mvcc: required revision is a future revision'),
   leaseTtlTooLarge: () => new EngineError(11, 'etcdserver: too large lease TTL'),
+  corrupt: (cause: unknown) => new EngineError(15, 'etcdserver: corrupt cluster', { cause }),
   timedOut: () => new EngineError(14, 'etcdserver: request timed out'),
   stopped: (cause?: unknown) => new EngineError(14, 'etcdserver: server stopped', { cause }),
   /** Ours alone: what writes does so in one go. */

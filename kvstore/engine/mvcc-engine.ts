@@ -87,7 +87,10 @@ export class MvccEngine implements Engine {
       expire: (ids) => void this.#expire(ids),
     });
     this.#lessor.load(backend.leases());
-    this.#hub = new WatchHub(backend, (error) => this.#log.error('A watcher failed and was cancelled', { error }));
+    this.#hub = new WatchHub(backend, (error) => {
+      this.#log.error('A watcher failed and was cancelled', { error });
+      return this.explained(error);
+    });
     backend.onCommit((changes, revision) => this.#hub.deliver(changes, revision));
     backend.onBroken((error) => this.#broken.abort(new StoreBrokenError(error.cause ?? error)));
     backend.onRollback(() => this.#lessor.load(backend.leases()));
@@ -235,6 +238,11 @@ export class MvccEngine implements Engine {
     await this.#backend[Symbol.asyncDispose]();
   }
 
+  /** What is answered to whoever met `error`. */
+  protected explained(error: unknown): unknown {
+    return error;
+  }
+
   async #keysOf(id: bigint, reader: Reader | undefined): Promise<Uint8Array[]> {
     const steps = this.#backend.leaseKeysSteps(id);
     // Mostly they are there.
@@ -269,6 +277,8 @@ export class MvccEngine implements Engine {
   #problem(): EngineProblem | undefined {
     const { reason, aborted } = this.#broken.signal;
     if (aborted) return { type: 'broken', message: (reason as StoreBrokenError).message };
+    const { damage } = this.#backend;
+    if (damage) return { type: 'damaged', message: damage.message };
     return this.#backend.outOfSpace ? { type: 'no-space', message: engineErrors.noSpace().message } : undefined;
   }
 

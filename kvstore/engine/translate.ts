@@ -36,6 +36,8 @@ export function toStoreError(error: unknown, what: string, compactRevision: numb
       return new InvalidRequestError(error.message, options);
     case 14:
       return new UnavailableError(error.message, options);
+    case 15:
+      return new UnavailableError(error.cause instanceof Error ? error.cause.message : error.message, options);
     default:
       return error;
   }

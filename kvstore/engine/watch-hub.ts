@@ -21,7 +21,7 @@ const handedBytes = 1024 ** 2;
  */
 export class WatchHub implements WatcherHome {
   readonly #backend: Backend;
-  readonly #onError: (error: unknown) => void;
+  readonly #onError: (error: unknown) => unknown;
   readonly #groups = new Map<string, Group>();
   readonly #byRange = new RangeIndex<Group>();
   readonly #watchers = new Set<Watcher>();
@@ -31,8 +31,8 @@ export class WatchHub implements WatcherHome {
   #delivered: number;
   #closed = false;
 
-  /** @param onError told when a watcher is over because its events cannot be read, or because it threw itself */
-  constructor(backend: Backend, onError: (error: unknown) => void) {
+  /** @param onError told when a watcher is over because its events cannot be read, or because it threw; gives what it is told */
+  constructor(backend: Backend, onError: (error: unknown) => unknown) {
     this.#backend = backend;
     this.#delivered = backend.revision;
     this.#onError = onError;
@@ -238,8 +238,8 @@ export class WatchHub implements WatcherHome {
   #fail(watcher: Watcher, error: unknown): void {
     if (watcher.state === 'over') return;
     watcher.cancel();
-    this.#onError(error);
-    this.#guard(watcher, () => watcher.sink.failed(error));
+    const told = this.#onError(error);
+    this.#guard(watcher, () => watcher.sink.failed(told));
   }
 
   /** What the change replaced, as it was before the change's whole revision; history may have forgotten it. */

@@ -27,6 +27,7 @@ export class MemoryBackend implements Backend {
   readonly maxKeyBytes = Infinity;
   readonly full = false;
   readonly outOfSpace = false;
+  readonly damage = undefined;
   readonly #histories = new Map<string, History>();
   readonly #keys = new SortedTexts();
   readonly #leases = new Map<bigint, { readonly ttlSeconds: number; readonly keys: Map<string, Uint8Array> }>();

@@ -1,6 +1,6 @@
 import type { EngineProblem } from '../../contract/index.ts';
 
-/** The alarm of etcd's that says it; for a store that cannot be written to any more, the only other one there is. */
+/** The alarm of etcd's that says it; for a store that is damaged or cannot be written to any more, the only other one there is. */
 export function alarmOf({ type }: EngineProblem): 'no-space' | 'corrupt' {
   return type === 'no-space' ? 'no-space' : 'corrupt';
 }

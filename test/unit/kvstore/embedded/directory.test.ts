@@ -20,6 +20,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
+import { noteStop } from '../../../../kvstore/embedded/stop-note.ts';
 import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/index.ts';
@@ -66,7 +67,12 @@ describe('the data directory', () => {
     expect(got.length).toBe(1);
     expect(refused).toEqual(Array(7).fill('in-use'));
     for (const engine of got) await engine[Symbol.asyncDispose]();
-    expect(readdirSync(directory).toSorted()).toEqual(['data.mdb', 'isthmus-store.json', 'lock.mdb']);
+    expect(readdirSync(directory).toSorted()).toEqual([
+      'data.mdb',
+      'isthmus-stopped.json',
+      'isthmus-store.json',
+      'lock.mdb',
+    ]);
   });
 
   test('is locked wherever it lies: its path may be longer than that of a socket', async () => {
@@ -192,7 +198,12 @@ describe('the data directory', () => {
         says: /a copy that was cut short/,
       },
       { what: 'all but the end of its tables is there', made: clean, harm: () => cutPages(0.95), says: /cut short/ },
-      { what: 'pages of its tables are blank', made: clean, harm: () => overwrite(8192, 10 * 4096, 0), says: /MDB_/ },
+      {
+        what: 'pages of its tables are blank',
+        made: clean,
+        harm: () => overwrite(8192, 10 * 4096, 0),
+        says: /page \d+ of its data.mdb is blank/,
+      },
       { what: 'the tables are another store’s', made: clean, harm: () => mixUp(), says: /not those of the store/ },
       { what: 'its log is missing', made: killed, harm: () => rmSync(file('.0')), says: /writes-.*0 is missing/ },
       {
@@ -228,7 +239,7 @@ describe('the data directory', () => {
     }
   });
 
-  test('that is found damaged later ends the store, which says what to do', async () => {
+  test('that is found damaged later raises an alarm that says what to do, takes no write, and is refused at the next start', async () => {
     const name = (i: number): Buffer => Buffer.from(`k${String(i).padStart(4, '0')}`);
     {
       await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
@@ -241,9 +252,20 @@ describe('the data directory', () => {
     for (let at = 8192; at < tables.length; at += 4096)
       if (tables.subarray(at, at + 4096).includes(name(1500))) tables.fill(0, at, at + 4096);
     writeFileSync(path, tables);
-    await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
-    await expect(engine.range({ key: name(1500) })).rejects.toMatchObject({ grpcCode: 14 });
-    expect(engine.broken.reason).toMatchObject({ message: expect.stringContaining('isthmus store restore') });
+    // As what a disk forgets: nobody has touched the file.
+    noteStop(directory);
+    const cure = expect.stringContaining('isthmus store restore');
+    const corrupt = { grpcCode: 15, message: 'etcdserver: corrupt cluster' };
+    {
+      await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
+      await expect(engine.range({ key: name(1500) })).rejects.toMatchObject(corrupt);
+      expect((await engine.status()).problem).toEqual({ type: 'damaged', message: cure });
+      expect(engine.broken.aborted).toBe(false);
+      await expect(engine.put({ key: name(1), value: name(1) })).rejects.toMatchObject(corrupt);
+      await expect(engine.compact(2)).rejects.toMatchObject(corrupt);
+      expect((await engine.range({ key: name(1) })).kvs).toHaveLength(1);
+    }
+    await expect(openEmbeddedEngine({ directory, clock })).rejects.toThrow(/page \d+ of its data.mdb is blank/);
   });
 
   test('whose first start was cut short is begun anew', async () => {

@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   copyFileSync,
+  cpSync,
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
   writeSync,
@@ -15,11 +17,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Engine } from '../../../../kvstore/contract/index.ts';
 import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
 import { checkPages } from '../../../../kvstore/embedded/page-check.ts';
+import { noteStop, untouchedSinceStop } from '../../../../kvstore/embedded/stop-note.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
-
-const pageSize = 4096;
-const none = 0xffff_ffff_ffff_ffffn;
+import { blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -28,51 +29,9 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const open = (): Promise<Engine> => openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
-const name = (i: number): Buffer => Buffer.from(`k${String(i).padStart(5, '0')}`);
 const tables = (): string => join(directory, 'data.mdb');
 
-/** Three levels of pages, long values among them, and pages that are free. */
-async function fill(engine: Engine, value = 'x'): Promise<void> {
-  for (let i = 0; i < 4000; i++)
-    void engine.put({ key: name(i), value: Buffer.alloc(i % 100 === 0 ? 9000 : 300, value) });
-  for (let i = 0; i < 4000; i += 7) void engine.deleteRange({ key: name(i) });
-  await engine.put({ key: name(4000), value: Buffer.from(value) });
-  await engine.compact(engine.revision - 100);
-}
-
-/** The newest head and every page that its trees consist of, found in another way than by walking down. */
-function pagesInUse(bytes: Buffer): number[] {
-  const txns = [0, pageSize].map((start) => bytes.readBigUInt64LE(start + 152));
-  const head = (txns[1] ?? 0n) > (txns[0] ?? 0n) ? pageSize : 0;
-  const found: number[] = [];
-  const waiting = [head + 88, head + 136].map((place) => bytes.readBigUInt64LE(place));
-  for (let page = waiting.pop(); page !== undefined; page = waiting.pop()) {
-    if (page === none) continue;
-    found.push(Number(page));
-    const at = Number(page) * pageSize;
-    const flags = bytes.readUInt16LE(at + 18);
-    if (flags & 4) continue;
-    for (let i = 0; i < bytes.readUInt16LE(at + 20); i += 2) {
-      const node = at + 24 + bytes.readUInt16LE(at + 24 + i);
-      const data = node + 8 + bytes.readUInt16LE(node + 6);
-      const kind = bytes.readUInt16LE(node + 4);
-      if (flags & 1) waiting.push(BigInt(bytes.readUInt32LE(node)) | (BigInt(kind) << 32n));
-      else if (kind & 1) waiting.push(bytes.readBigUInt64LE(data));
-      else if (kind & 2) waiting.push(bytes.readBigUInt64LE(data + 40));
-    }
-  }
-  return found;
-}
-
-/** Leaves, and no page above them: keys in between stand in those as well. */
-function blankPagesOf(key: Buffer): void {
-  const bytes = readFileSync(tables());
-  for (const page of pagesInUse(bytes)) {
-    const content = bytes.subarray(page * pageSize, (page + 1) * pageSize);
-    if (content.readUInt16LE(18) & 2 && content.includes(key)) content.fill(0);
-  }
-  writeFileSync(tables(), bytes);
-}
+const blankPagesOf = (key: Buffer): void => blankPages(tables(), key);
 
 describe('the pages of a store', () => {
   test('are found good, whatever was written, deleted and compacted, and however it ended', async () => {
@@ -165,6 +124,7 @@ describe('the pages of a store', () => {
       await fill(engine);
     }
     blankPagesOf(name(1500));
+    noteStop(directory);
     const face = new URL('../../../../kvstore/embedded/index.ts', import.meta.url).href;
     const clockFace = new URL('../../../../runtime/clock/index.ts', import.meta.url).href;
     const program = `import { openEmbeddedEngine } from '${face}'; import { systemClock as clock } from '${clockFace}';
@@ -193,13 +153,34 @@ describe('the pages of a store', () => {
     await expect(checking).rejects.toMatchObject({ problem: 'in-use' });
   });
 
-  test('are not read at the start after an orderly stop', async () => {
+  test('are not read at the start after an orderly stop, if nobody has touched them since', async () => {
     {
       await using engine = await open();
       await fill(engine);
     }
     blankPagesOf(name(1500));
+    await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
+    noteStop(directory);
     await using engine = await open();
     expect((await engine.range({ key: name(1) })).kvs).toHaveLength(1);
+  });
+
+  test.each([
+    { what: 'a copy', touch: () => cpSync(tables(), `${tables()}.new`, { preserveTimestamps: true }) },
+    { what: 'another owner, or other rights', touch: () => copyFileSync(tables(), `${tables()}.new`) },
+  ])('of $what are read at the start, whatever its times say', async ({ touch }) => {
+    {
+      await using engine = await open();
+      await fill(engine);
+    }
+    expect(untouchedSinceStop(directory)).toBe(true);
+    touch();
+    renameSync(`${tables()}.new`, tables());
+    expect(untouchedSinceStop(directory)).toBe(false);
+    {
+      await using engine = await open();
+      await engine.put({ key: name(1), value: name(1) });
+    }
+    expect(untouchedSinceStop(directory)).toBe(true);
   });
 });
