@@ -19,7 +19,13 @@ import { EndpointFile, EndpointManager } from './endpoints/index.ts';
 import { Knowledge } from './knowledge.ts';
 import { LocalCluster, localFeeds } from './local/index.ts';
 import { ReconcileLoop, RouteReconciler } from './reconcile/index.ts';
-import { HeldNumbers, type OwnNodeFacts, Registration, followIdentityQuestion } from './registration/index.ts';
+import {
+  HeldNumbers,
+  type OwnNodeFacts,
+  Registration,
+  RememberedNumbers,
+  followIdentityQuestion,
+} from './registration/index.ts';
 import { Startup } from './startup.ts';
 import { makeTables } from './tables.ts';
 
@@ -49,6 +55,7 @@ export class Agent implements RunningAgent {
   readonly #remotes: RemoteClusters;
   readonly #registration: Registration;
   readonly #held: HeldNumbers;
+  readonly #remembered: RememberedNumbers;
   readonly #manager: EndpointManager;
   readonly #tables: ReturnType<typeof makeTables>;
   readonly #routes: RouteReconciler;
@@ -77,8 +84,10 @@ export class Agent implements RunningAgent {
       },
       stateDirectory: options.stateDirectory,
       maxConnectedClusters: options.maxConnectedClusters,
+      clock,
       log,
     });
+    this.#remembered = new RememberedNumbers({ store: deps.store, clock, log });
     this.#local = this.#followLocal();
     this.#copies = new CopyReports({ store: deps.store, clock, log, onChange: () => this.#notify() });
     this.#remotes = new RemoteClusters(
@@ -199,7 +208,8 @@ export class Agent implements RunningAgent {
     });
     tasks.run((running) => this.#register(running));
     tasks.run((running) => {
-      const asked = (question: string): void => this.#held.asked(question);
+      const asked = async (question: string, asking: AbortSignal): Promise<void> =>
+        this.#held.asked(question, await this.#remembered.toTell(asking));
       return followIdentityQuestion({ store: this.#deps.store, clock, log, asked }, running);
     });
     tasks.run((running) => this.#startup?.run(running) ?? Promise.resolve());
@@ -297,6 +307,7 @@ export class Agent implements RunningAgent {
       hidden: view.writer({ ...own, layer: 'hidden' }),
       services: services.local(),
       ownSpace: this.#ownSpace,
+      numbers: this.#remembered,
       assignment: (record) => {
         this.#knowledge.assignment = record;
         // Before the first listing is complete nothing is published: a restart must not take the pod CIDRs away.

@@ -151,7 +151,9 @@ export {
   type NumberHolderOptions,
   RangeExhaustedError,
   type Reference,
+  type Said,
   listReferences,
   referenceKey,
+  textDigest,
 } from './allocator/index.ts';
 export { BytePool, type Column, type IndexedRows, RowIndex, mixed, roomFor, widened } from './tables/index.ts';

@@ -119,8 +119,9 @@ export class LocalCluster {
       log,
       observer: {
         ...(feed.rows ? { rows: feed.rows } : {}),
-        upsert: (key, value) => this.#upsert(feed, key, value),
+        upsert: (key, value, { revision }) => this.#upsert(feed, key, value, revision),
         remove: (key) => feed.remove(key),
+        restart: () => feed.restart?.(),
         synced: () => {
           followed.listed = true;
           onChange();
@@ -131,9 +132,9 @@ export class LocalCluster {
     return followed;
   }
 
-  #upsert(feed: LocalFeed, key: string, value: Uint8Array): void {
+  #upsert(feed: LocalFeed, key: string, value: Uint8Array, revision: number): void {
     try {
-      feed.upsert(key, value);
+      feed.upsert(key, value, revision);
     } catch (error) {
       this.#refused++;
       this.#deps.log.warn('A record of the local store is refused', {

@@ -34,8 +34,10 @@ export interface LocalFeed {
   readonly prefix: string;
   readonly mark: string;
   /** @throws {InvalidRecordError} when the value is refused. */
-  upsert(key: string, value: Uint8Array): void;
+  upsert(key: string, value: Uint8Array, revision: number): void;
   remove(key: string): void;
+  /** The prefix is listed from its beginning. */
+  restart?(): void;
   /** Where there may be a million: values in the ordinary form go here, as bytes. */
   readonly rows?: RowObserver;
 }
@@ -47,6 +49,12 @@ export interface LocalSinks {
   readonly services: LocalServiceWriter;
   /** Learns which addresses are ours. */
   readonly ownSpace: Pick<OwnSpace, 'set' | 'remove'>;
+  /** Learns what the store says of identities, under each of their prefixes. */
+  readonly numbers: {
+    listed(prefix: string): void;
+    learnt(prefix: string, name: string, value: Uint8Array, revision: number): void;
+    removed(prefix: string, name: string): void;
+  };
   /** The pod CIDRs and labels of this node; undefined when they were withdrawn. */
   readonly assignment: (record: NodeAssignmentRecord | undefined) => void;
   /** A pod that the cluster placed on this node, by `<namespace>/<name>`. */
@@ -100,8 +108,13 @@ export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks
       kind: 'identities' as const,
       prefix,
       mark: syncedKey(cluster, 'identities'),
-      upsert: (key: string, value: Uint8Array) => writer.upsertIdentity(decodeIdentity(key, value, origin)),
+      restart: () => sinks.numbers.listed(prefix),
+      upsert: (key: string, value: Uint8Array, revision: number) => {
+        writer.upsertIdentity(decodeIdentity(key, value, origin));
+        sinks.numbers.learnt(prefix, key, value, revision);
+      },
       remove: (key: string) => {
+        sinks.numbers.removed(prefix, key);
         if (/^\d+$/.test(key)) writer.removeIdentity(Number(key));
       },
     })),

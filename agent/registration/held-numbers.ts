@@ -1,11 +1,18 @@
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type HeldNumber, encodeHeldNumbers, keyOfHeldNumbers } from '../../clustermesh/index.ts';
+import {
+  type HeldNumber,
+  type RememberedNumber,
+  encodeHeldNumbers,
+  keyOfHeldNumbers,
+} from '../../clustermesh/index.ts';
 import type { SyncStore } from '../../kvstore/index.ts';
+import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type MaxConnectedClusters, clusterIdOf } from '../../values/identity/index.ts';
 import type { EndpointTable } from '../endpoints/index.ts';
 import type { OwnNodeFacts } from './own-records.ts';
+import { rememberMs } from './remembered-numbers.ts';
 
 export interface HeldNumbersDeps {
   readonly keys: Pick<SyncStore, 'set'>;
@@ -15,6 +22,7 @@ export interface HeldNumbersDeps {
   readonly stateDirectory: string;
   /** Which bits of an identity name its cluster; 255 unless told. */
   readonly maxConnectedClusters?: MaxConnectedClusters | undefined;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -32,6 +40,9 @@ export class HeldNumbers {
   #unknown = 0;
   #said = false;
   #answers = '';
+  /** Told with the answer, and for as long as it may matter. */
+  #remembered: readonly RememberedNumber[] = [];
+  #rememberedUntilMs = 0;
   #left = false;
   #saving: Promise<void> = Promise.resolve();
 
@@ -54,9 +65,11 @@ export class HeldNumbers {
   }
 
   /** Somebody who is about to give identities asks which ones are in use: what was said before is no answer to that. */
-  asked(question: string): void {
+  asked(question: string, remembered: readonly RememberedNumber[] = []): void {
     if (this.#left || question === this.#answers) return;
     this.#answers = question;
+    this.#remembered = remembered;
+    this.#rememberedUntilMs = this.#deps.clock.monotonicMs() + rememberMs;
     if (this.#said) this.#say();
   }
 
@@ -96,7 +109,9 @@ export class HeldNumbers {
 
   #say(): void {
     this.#said = true;
-    const record = { node: this.#own.name, numbers: [...this.#held.values()], answers: this.#answers };
+    if (this.#deps.clock.monotonicMs() >= this.#rememberedUntilMs) this.#remembered = [];
+    const numbers = [...this.#held.values()];
+    const record = { node: this.#own.name, numbers, answers: this.#answers, remembered: this.#remembered };
     this.#deps.keys.set(keyOfHeldNumbers(record), encodeHeldNumbers(record));
   }
 

@@ -8,7 +8,7 @@ export interface IdentityQuestionDeps {
   readonly store: Pick<Store, 'listAndWatch'>;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly asked: (question: string) => void;
+  readonly asked: (question: string, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -21,7 +21,8 @@ export async function followIdentityQuestion(deps: IdentityQuestionDeps, signal:
     for await (const batch of store.listAndWatch(identityQuestionKey, { signal: running })) {
       if (batch.type !== 'changes') continue;
       for (const event of batch.events)
-        if (event.type === 'put' && toText(event.entry.key) === identityQuestionKey) asked(toText(event.entry.value));
+        if (event.type === 'put' && toText(event.entry.key) === identityQuestionKey)
+          await asked(toText(event.entry.value), running);
     }
     running.throwIfAborted();
     throw new Error('Following the question has ended');

@@ -14,6 +14,7 @@ import {
   identityQuestionKey,
   identityReferencePrefix,
   ownSetPrefix,
+  restingNumbersPrefix,
   syncedKey,
   watchPrefix,
 } from '../wire/index.ts';
@@ -57,6 +58,8 @@ export class Apiserver implements AsyncDisposable {
   readonly #opening: IdentityOpening;
   readonly #answers: HeldAnswers;
   #asked = false;
+  /** The store holds the question of an earlier life: it was neither lost nor emptied since. */
+  #followsEarlier = false;
   readonly #gate: OwnSetGate;
   readonly #wake = new Wake();
   readonly #canaries: Canaries;
@@ -75,7 +78,7 @@ export class Apiserver implements AsyncDisposable {
     this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
     this.#answers = new HeldAnswers(this.#origin());
     this.#opening = new IdentityOpening({
-      nodes: () => (this.#objects.isSynced('Node') ? this.#readyNodes() : undefined),
+      nodes: () => (this.#objects.isSynced('Node') ? this.#nodesToHear() : undefined),
       asked: () => this.#asked,
       spoken: () => this.#answers.among(this.#allocator?.holders ?? new Set()),
       wake: this.#wake,
@@ -147,7 +150,7 @@ export class Apiserver implements AsyncDisposable {
     const allocator = this.#allocator;
     const startedMs = clock.monotonicMs();
     if (allocator)
-      await retry((attempt) => allocator.load(attempt), {
+      await retry((attempt) => this.#loadIdentities(allocator, attempt), {
         clock,
         signal,
         schedule,
@@ -251,6 +254,7 @@ export class Apiserver implements AsyncDisposable {
       holders: { prefix: heldNumbersPrefix, read: this.#answers.read },
       opening: (signal) => this.#opening.opened(signal),
       onReplaced: () => this.#storeReplaced(),
+      restPrefix: restingNumbersPrefix,
       ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
     });
   }
@@ -289,6 +293,11 @@ export class Apiserver implements AsyncDisposable {
     });
   }
 
+  async #loadIdentities(allocator: IdentityAllocator, signal: AbortSignal): Promise<void> {
+    await allocator.load(signal);
+    this.#followsEarlier = (await this.#options.store.get(identityQuestionKey, { signal })) !== undefined;
+  }
+
   /** Asks agents which identities they use, and again whenever the store's content was replaced. */
   async #askForIdentities(signal: AbortSignal): Promise<void> {
     const { meta } = this.#channels;
@@ -312,6 +321,7 @@ export class Apiserver implements AsyncDisposable {
   #storeReplaced(): void {
     this.#answers.ask();
     this.#asked = false;
+    this.#followsEarlier = false;
     this.#opening.close();
     this.#wake.notify();
   }
@@ -375,8 +385,14 @@ export class Apiserver implements AsyncDisposable {
     this.#wake.notify();
   }
 
-  #readyNodes(): string[] {
-    return [...this.#objects.all('Node')].filter((node) => node.status.ready).map((node) => node.metadata.name);
+  /**
+   * Whose agents are to say which identities they use. A store that was lost has also lost what those said that are not ready,
+   * and their pods may go on; where it was not, the identities that they use are in it.
+   */
+  #nodesToHear(): string[] {
+    return [...this.#objects.all('Node')]
+      .filter((node) => node.status.ready || !this.#followsEarlier)
+      .map((node) => node.metadata.name);
   }
 
   async #followOwnSets(signal: AbortSignal): Promise<void> {

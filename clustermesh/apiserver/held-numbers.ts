@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type KeyValue } from '../../kvstore/index.ts';
-import { type HeldNumber, type RemoteOrigin, decodeHeldNumbers, decodeIdentity } from '../wire/index.ts';
+import type { KeyValue, Said } from '../../kvstore/index.ts';
+import { type RemoteOrigin, decodeHeldNumbers, decodeIdentity } from '../wire/index.ts';
 
 /**
  * What nodes say of the identities they use, and whether they say it to us: a store that was put back to an older copy
@@ -26,11 +26,12 @@ export class HeldAnswers {
   }
 
   /** Reads what the node `holder` says. @throws {InvalidRecordError} for those of another cluster, too */
-  readonly read = (holder: string, { value }: KeyValue): readonly HeldNumber[] => {
-    const { numbers, answers } = decodeHeldNumbers(holder, value);
+  readonly read = (holder: string, { value }: KeyValue): Said => {
+    const { numbers, answers, remembered = [] } = decodeHeldNumbers(holder, value);
     for (const { id, text } of numbers) decodeIdentity(String(id), text, this.#origin);
     if (answers === this.#question) this.#answered.add(holder);
-    return numbers;
+    // What was remembered when an older copy was made is about the store before that.
+    return { references: numbers, remembered: answers === this.#question ? remembered : [] };
   };
 
   /** Those of `holders` who have answered. That they do not any more, since their store is another one again, changes nothing. */

@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import type { Wake } from './wake.ts';
 
 export interface IdentityOpeningOptions {
-  /** Nodes that are ready; undefined until they were listed. */
+  /** Nodes that are to be heard; undefined until they were listed. */
   readonly nodes: () => readonly string[] | undefined;
   /** Whether they were asked: before, nobody is late. */
   readonly asked: () => boolean;

@@ -123,6 +123,9 @@ export const heldNumbersPrefix = `${ownPrefix}held/`;
 /** An apiserver that begins asks here, in a word of its own, which identities are in use. */
 export const identityQuestionKey = `${ownPrefix}question/identities`;
 
+/** Which deleted identities rest, and until when: no other labels get such a number. */
+export const restingNumbersPrefix = `${ownPrefix}resting/`;
+
 /** What the kvstoremesh that leads says of the clusters that it copies, and (`alive`) that it still does. */
 export const copierPrefix = `${ownPrefix}kvstoremesh/`;
 export const copyReportsPrefix = `${copierPrefix}remotes/`;

@@ -245,7 +245,12 @@ export interface HeldNumbersRecord {
   readonly numbers: readonly HeldNumber[];
   /** The question that was read before this was said: what an older store holds answers an older one. */
   readonly answers?: string;
+  /** Identities of the cluster that the agent remembers and the store may have lost, whoever has them. */
+  readonly remembered?: readonly RememberedNumber[];
 }
+
+/** A number, and by what to tell whether a text is the one that it meant: 32 bits. */
+export type RememberedNumber = readonly [id: number, digest: number];
 
 /** `isthmus/v1/nodes/<node>`: what the cluster assigned to a node. */
 export interface NodeAssignmentRecord {

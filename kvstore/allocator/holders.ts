@@ -2,11 +2,18 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type KeyValue, type Store, toText } from '../contract/index.ts';
 import type { Reference } from './references.ts';
 
+/** What one holder says. */
+export interface Said {
+  readonly references: readonly Omit<Reference, 'holder'>[];
+  /** Numbers that it remembers and the store may not know any more, each with the digest of its text (see `textDigest`). */
+  readonly remembered?: readonly (readonly [id: number, digest: number])[];
+}
+
 export interface HoldersOptions {
   /** With its trailing slash; what follows is the holder's name. */
   readonly prefix: string;
   /** All that one holder says, in one value. @throws for what makes no sense */
-  readonly read: (holder: string, entry: KeyValue) => readonly Omit<Reference, 'holder'>[];
+  readonly read: (holder: string, entry: KeyValue) => Said;
 }
 
 /**
@@ -17,7 +24,7 @@ export class Holders {
   readonly #options: HoldersOptions;
   readonly #store: Pick<Store, 'list' | 'listAndWatch'>;
   readonly #log: Logger;
-  readonly #said = new Map<string, readonly Reference[]>();
+  readonly #said = new Map<string, Said & { readonly references: readonly Reference[] }>();
 
   constructor(options: HoldersOptions, store: Pick<Store, 'list' | 'listAndWatch'>, log: Logger) {
     this.#options = options;
@@ -31,7 +38,13 @@ export class Holders {
   }
 
   *references(): Iterable<Reference> {
-    for (const references of this.#said.values()) yield* references;
+    for (const { references } of this.#said.values()) yield* references;
+  }
+
+  /** What one of them remembers, or, unless told which, all. */
+  *remembered(holder?: string): Iterable<readonly [id: number, digest: number]> {
+    const said = holder === undefined ? this.#said.values() : [this.#said.get(holder)];
+    for (const one of said) yield* one?.remembered ?? [];
   }
 
   refersTo({ id, text }: Pick<Reference, 'id' | 'text'>): boolean {
@@ -70,10 +83,8 @@ export class Holders {
   #take(entry: KeyValue): void {
     const holder = this.#holderOf(entry.key);
     try {
-      this.#said.set(
-        holder,
-        this.#options.read(holder, entry).map((reference) => ({ ...reference, holder })),
-      );
+      const said = this.#options.read(holder, entry);
+      this.#said.set(holder, { ...said, references: said.references.map((each) => ({ ...each, holder })) });
     } catch (error) {
       // What it said before stands: numbers are rather kept too long.
       this.#log.warn('What a node says of its identities is refused', {

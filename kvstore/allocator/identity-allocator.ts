@@ -10,6 +10,7 @@ import type { IdentityAllocatorOptions } from './options.ts';
 import { lookAt, putBack } from './put-back.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
 import { type Reference, listReferences } from './references.ts';
+import { RestingNumbers } from './resting-numbers.ts';
 
 interface Entry {
   readonly id: number;
@@ -35,8 +36,7 @@ export class IdentityAllocator {
   readonly #graceMs: number;
   readonly #byText = new Map<string, Entry>();
   readonly #byId = new Map<number, Entry>();
-  /** Deleted numbers, with the text they stood for and the time until which no other text gets them. */
-  readonly #resting = new Map<number, { readonly text: string; readonly until: number }>();
+  readonly #resting: RestingNumbers;
   readonly #pending = new Map<string, Promise<Entry>>();
   /** Deletions under way: whoever asks for such a text waits, and creates the key anew. */
   readonly #deleting = new Map<string, Promise<void>>();
@@ -53,7 +53,9 @@ export class IdentityAllocator {
     this.#options = options;
     this.#keys = new NumberKeys(options);
     this.#graceMs = options.graceMs ?? 600_000;
-    this.#holders = options.holders && new Holders(options.holders, options.store, options.log);
+    const { store, clock, log, restPrefix } = options;
+    this.#resting = new RestingNumbers({ store, clock, log, restMs: this.#graceMs, prefix: restPrefix });
+    this.#holders = options.holders && new Holders(options.holders, store, log);
   }
 
   /** Numbers in the store, referenced or not. */
@@ -87,6 +89,7 @@ export class IdentityAllocator {
     for (const [prefix, hidden] of this.#keys.prefixes)
       for await (const page of this.#options.store.list(prefix, { signal }))
         for (const entry of page.entries) this.#learn(entry, hidden);
+    await this.#resting.load(signal);
     await this.#holders?.load(signal);
     await this.#learnReferences(signal);
     this.#loaded = true;
@@ -181,7 +184,7 @@ export class IdentityAllocator {
     const holders = this.#holders;
     if (holders)
       tasks.run((running) =>
-        retry((attempt) => holders.follow(() => this.#learnHeld(attempt), attempt), {
+        retry((attempt) => holders.follow((holder) => this.#learnHeld(attempt, holder), attempt), {
           clock,
           signal: running,
           schedule,
@@ -210,6 +213,7 @@ export class IdentityAllocator {
   /** The store is another one, or an older one: who refers to numbers has to say so anew. */
   #close(): void {
     this.#opened = undefined;
+    this.#resting.askAnew();
     this.#options.onReplaced?.();
   }
 
@@ -222,7 +226,8 @@ export class IdentityAllocator {
       await this.#learnReference(reference, signal);
   }
 
-  async #learnHeld(signal: AbortSignal): Promise<void> {
+  /** @param holder who alone has said something new, where that is known */
+  async #learnHeld(signal: AbortSignal, holder?: string): Promise<void> {
     if (!this.#holders) return;
     const held = [...this.#holders.references()];
     // What nobody holds any more is not contested either.
@@ -231,6 +236,9 @@ export class IdentityAllocator {
         this.#conflicts.delete(id);
     for (const reference of held)
       if (await this.#learnReference(reference, signal)) this.#heldOtherwise.add(reference.id);
+    // Behind what is held: what somebody has in use counts more than what is remembered.
+    for (const [id, digest] of this.#holders.remembered(holder))
+      if (this.#keys.has(id)) this.#resting.remember(id, digest);
   }
 
   /** True when it contests what the store says. */
@@ -263,7 +271,8 @@ export class IdentityAllocator {
 
   /** A number that means something else to somebody is given no more, unless others have it in the store's meaning. */
   #isUsable(entry: Entry): boolean {
-    return !this.#conflicts.has(entry.id) || entry.references > 0 || this.#holders?.refersTo(entry) === true;
+    const contested = this.#conflicts.has(entry.id) || this.#resting.contradicts(entry.id, entry.text);
+    return !contested || entry.references > 0 || this.#holders?.refersTo(entry) === true;
   }
 
   async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
@@ -310,13 +319,9 @@ export class IdentityAllocator {
     const { min, max } = this.#options.range;
     const size = max - min + 1;
     const first = hash(text) % size;
-    const now = this.#options.clock.monotonicMs();
     for (let i = 0; i < size; i++) {
       const id = min + ((first + i) % size);
-      const resting = this.#resting.get(id);
-      if (resting && resting.until <= now) this.#resting.delete(id);
-      else if (resting && resting.text !== text) continue;
-      if (!this.#byId.has(id)) yield id;
+      if (!this.#byId.has(id) && !this.#resting.bars(id, text)) yield id;
     }
   }
 
@@ -325,7 +330,6 @@ export class IdentityAllocator {
     const known = this.#byId.get(id);
     if (known?.text === text) return Object.assign(known, { hidden, revision });
     const entry: Entry = { id, text, hidden, references: 0, freeSince: this.#options.clock.monotonicMs(), revision };
-    this.#resting.delete(id);
     this.#byId.set(id, entry);
     // A text that two numbers stand for keeps the lower one, whoever reads it when.
     const other = this.#byText.get(text);
@@ -349,7 +353,7 @@ export class IdentityAllocator {
   #forget(entry: Entry): void {
     this.#byId.delete(entry.id);
     if (this.#byText.get(entry.text) === entry) this.#byText.delete(entry.text);
-    this.#resting.set(entry.id, { text: entry.text, until: this.#options.clock.monotonicMs() + this.#graceMs });
+    this.#resting.rest(entry.id, entry.text);
   }
 
   async #follow(prefix: string, hidden: boolean, signal: AbortSignal): Promise<void> {
@@ -392,6 +396,7 @@ export class IdentityAllocator {
       if (entry.references === 0) {
         this.#forget(entry);
         if (here) this.#learn(here, entry.hidden);
+        else await this.#resting.keep(entry.id, entry.text, signal);
         return;
       }
       const result = await putBack(store, entry, seen, signal);
@@ -430,8 +435,7 @@ export class IdentityAllocator {
       this.#deleting.set(entry.text, deletion);
       await deletion;
     }
-    const now = this.#options.clock.monotonicMs();
-    for (const [id, { until }] of this.#resting) if (until <= now) this.#resting.delete(id);
+    await this.#resting.sweep(signal);
   }
 
   async #isReferenced(entry: Entry, signal: AbortSignal): Promise<boolean> {
@@ -461,7 +465,7 @@ export class IdentityAllocator {
       await this.#options.store.transact(
         {
           when: [{ key, target: 'mod', result: 'equal', value: entry.revision }],
-          then: [{ type: 'delete', key }],
+          then: [{ type: 'delete', key }, ...this.#resting.record(entry.id, entry.text)],
         },
         { signal },
       );

@@ -22,6 +22,11 @@ export interface IdentityAllocatorOptions {
    */
   readonly graceMs?: number;
   /**
+   * Where it stands which numbers were deleted and until when they rest, with its trailing slash, so that a restart and another
+   * leader know it, too. Absent: only this life does.
+   */
+  readonly restPrefix?: string;
+  /**
    * Where nodes say which numbers they refer to, with its trailing slash (see `NumberHolder`). Such a number is not
    * collected, and means what they say where the store has forgotten it.
    */

@@ -3,7 +3,7 @@ import { goJson, omitEmpty, stringMap, struct } from '../go-json.ts';
 import { InvalidRecordError } from '../invalid-record.ts';
 import { heldNumbersKey } from '../keys.ts';
 import { type Encoded, ObjectReader } from '../object-reader.ts';
-import type { HeldNumber, HeldNumbersRecord } from '../records.ts';
+import type { HeldNumber, HeldNumbersRecord, RememberedNumber } from '../records.ts';
 import { splitSuffix } from './suffix.ts';
 
 export function keyOfHeldNumbers(record: Pick<HeldNumbersRecord, 'node'>): string {
@@ -11,7 +11,7 @@ export function keyOfHeldNumbers(record: Pick<HeldNumbersRecord, 'node'>): strin
 }
 
 /** `isthmus/v1/held/<node>`. */
-export function encodeHeldNumbers({ numbers, answers = '' }: HeldNumbersRecord): string {
+export function encodeHeldNumbers({ numbers, answers = '', remembered = [] }: HeldNumbersRecord): string {
   const of = (hidden: boolean): Record<string, string> =>
     Object.fromEntries(numbers.filter((held) => held.hidden === hidden).map(({ id, text }) => [String(id), text]));
   return goJson(
@@ -19,6 +19,7 @@ export function encodeHeldNumbers({ numbers, answers = '' }: HeldNumbersRecord):
       ['identities', omitEmpty(stringMap(of(false)))],
       ['hidden', omitEmpty(stringMap(of(true)))],
       ['answers', omitEmpty(answers)],
+      ['remembered', omitEmpty(pack(remembered))],
     ),
   );
 }
@@ -39,9 +40,33 @@ export function decodeHeldNumbers(suffix: string, value: Encoded): HeldNumbersRe
       return { id: Number(digits), text, hidden };
     });
   const answers = reader.text('answers');
+  const packed = reader.text('remembered');
+  const bytes = Buffer.from(packed, 'base64');
+  if (bytes.length % entryBytes !== 0 || bytes.toString('base64') !== packed)
+    throw new InvalidRecordError(key, 'remembered', `base64 of ${entryBytes} bytes a number`, packed);
   return {
     node,
     numbers: [...of('identities', false), ...of('hidden', true)],
     ...(answers === '' ? {} : { answers }),
+    ...(packed === '' ? {} : { remembered: unpack(bytes) }),
   };
+}
+
+/** A number and a digest, big-endian: there may be tens of thousands, in the record of every node. */
+const entryBytes = 8;
+
+function pack(remembered: readonly RememberedNumber[]): string {
+  const bytes = Buffer.alloc(remembered.length * entryBytes);
+  for (const [i, [id, digest]] of remembered.toSorted(([a], [b]) => a - b).entries()) {
+    bytes.writeUInt32BE(id, i * entryBytes);
+    bytes.writeUInt32BE(digest, i * entryBytes + 4);
+  }
+  return bytes.toString('base64');
+}
+
+function unpack(bytes: Buffer): RememberedNumber[] {
+  return Array.from({ length: bytes.length / entryBytes }, (_, i) => [
+    bytes.readUInt32BE(i * entryBytes),
+    bytes.readUInt32BE(i * entryBytes + 4),
+  ]);
 }

@@ -193,6 +193,12 @@ class Cluster {
     return endpoints.find((endpoint) => endpoint.name === name)?.identity;
   }
 
+  /** Of how many identities of the cluster a node's agent knows. */
+  async identitiesKnown(node: string): Promise<number | undefined> {
+    const status = await this.agents.get(node)?.status<{ readonly counts: { readonly identities: number } }>();
+    return status?.counts.identities;
+  }
+
   async meaningOf(id: number): Promise<string | undefined> {
     const entry = await this.store.get(`${identities}${id}`);
     return entry && toText(entry.value);
@@ -243,21 +249,32 @@ needs('etcd')('A cluster whose store is lost while its agents go on', () => {
   test('gives no number to other labels, whether the store is empty, an older copy, or contradicts', async () => {
     const cluster = await Cluster.start();
     const meanings = new Meanings(cluster.store);
-    await cluster.has({ a: ['a', 'n1'], b: ['b', 'n2'] });
+    await cluster.has({ a: ['a', 'n1'], b: ['b', 'n2'], f: ['f', 'n2'] });
     const [a, b] = [await cluster.runs('a'), await cluster.runs('b')];
     const [textOfA, textOfB] = [await cluster.meaningOf(a), await cluster.meaningOf(b)];
     expect(textOfA).toContain('k8s:app=a;');
     expect([a, b]).toEqual([textOfA, textOfB].map((text) => numberThatComesFirst(text ?? '')));
     await until(async () => (await cluster.heldBy('n1')).includes(`"${a}"`));
+    // No node has an endpoint of `f`; but agents know its number, as other clusters do.
+    const textOfF = textOfA?.replace('k8s:app=a;', 'k8s:app=f;') ?? '';
+    const f = numberThatComesFirst(textOfF);
+    await until(async () => (await cluster.meaningOf(f)) === textOfF);
+    await until(async () => (await cluster.identitiesKnown('n1')) === 3);
 
-    // Wiped. Kubernetes does not know pod `a` any more, its node does; and somebody else's labels point to its number.
+    // Wiped. Kubernetes does not know pods `a` and `f` any more; and others' labels point to their numbers.
     let thaw = await cluster.loseStore(undefined, () =>
-      cluster.has({ b: ['b', 'n2'], c: [rivalOf(textOfA ?? '', 'a'), 'n1'] }),
+      cluster.has({
+        b: ['b', 'n2'],
+        c: [rivalOf(textOfA ?? '', 'a'), 'n1'],
+        g: [rivalOf(textOfF, 'f'), 'n1'],
+      }),
     );
     expect(await cluster.meaningOf(a)).toBeUndefined();
     thaw();
     const c = await cluster.runs('c');
     expect(c).not.toBe(a);
+    expect(await cluster.runs('g')).not.toBe(f);
+    expect(await cluster.meaningOf(f)).toBeUndefined();
     expect([await cluster.meaningOf(a), await cluster.identityOf('a')]).toEqual([textOfA, a]);
     expect([await cluster.meaningOf(b), await cluster.identityOf('b')]).toEqual([textOfB, b]);
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EndpointTable, type NodeEndpoint } from '../../../agent/endpoints/index.ts';
 import { HeldNumbers } from '../../../agent/registration/index.ts';
+import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
 
 const own = { cluster: 'east', clusterId: 3, name: 'n1', ip: '192.168.1.1', bootId: 'b' };
@@ -30,7 +31,9 @@ describe('what a node holds', () => {
   let said: string[];
   let texts: Map<number, string>;
   let endpoints: EndpointTable;
+  let clock: VirtualClock;
   beforeEach(async () => {
+    clock = new VirtualClock();
     stateDirectory = await mkdtemp(join(tmpdir(), 'isthmus-held-'));
     said = [];
     texts = new Map();
@@ -49,6 +52,7 @@ describe('what a node holds', () => {
       endpoints,
       textOf: (id) => texts.get(id),
       stateDirectory,
+      clock,
       log: silentLogger,
       ...more,
     });
@@ -129,6 +133,23 @@ describe('what a node holds', () => {
       `{"identities":{"${web}":"k8s:app=web;"},"answers":"first"}`,
       `{"identities":{"${web}":"k8s:app=web;"},"answers":"second"}`,
       '{"answers":"second"}',
+    ]);
+    await held.saved();
+  });
+
+  test('comes with what is remembered of other numbers, for an hour', async () => {
+    const held = open();
+    await held.restore();
+    held.asked('who', [[web, 0xdead_beef]]);
+    await clock.advance(59 * 60_000);
+    texts.set(web, 'k8s:app=web;');
+    endpoints.set(endpoint('a', web));
+    await clock.advance(2 * 60_000);
+    endpoints.delete('shop/a');
+    expect(said.slice(1)).toEqual([
+      '{"answers":"who","remembered":"AAMAB96tvu8="}',
+      `{"identities":{"${web}":"k8s:app=web;"},"answers":"who","remembered":"AAMAB96tvu8="}`,
+      '{"answers":"who"}',
     ]);
     await held.saved();
   });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { RememberedNumbers } from '../../../agent/registration/index.ts';
 import { LocalCluster, localFeeds } from '../../../agent/local/index.ts';
 import { OwnSpace, ServiceTable, createMeshView, ownSyncedKey, syncedKey } from '../../../clustermesh/index.ts';
 import { EngineStore, MemoryEngine, type Store, type WatchBatch, type WatchOptions } from '../../../kvstore/index.ts';
@@ -61,6 +62,7 @@ describe('the own cluster', () => {
       hidden: view.writer({ ...origin, layer: 'hidden' }),
       services: services.local(),
       ownSpace,
+      numbers: new RememberedNumbers({ store: { get: async () => undefined }, clock, log: silentLogger }),
       assignment: (record) => assigned.push(record?.podCidrs[0]?.address),
       workload: (key, record) => (record ? workloads.set(key, record.identity) : workloads.delete(key)),
     });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   type HeldNumber,
+  type RememberedNumber,
   decodeHeldNumbers,
   decodeWorkload,
   encodeHeldNumbers,
@@ -9,7 +10,7 @@ import {
 } from '../../../../clustermesh/index.ts';
 import { IdentityOpening } from '../../../../clustermesh/apiserver/identity-opening.ts';
 import { Wake } from '../../../../clustermesh/apiserver/wake.ts';
-import type { RestartReason, Store, WatchBatch } from '../../../../kvstore/index.ts';
+import { type RestartReason, type Store, type WatchBatch, textDigest } from '../../../../kvstore/index.ts';
 import { passing } from '../../../contract/store/suite/defective-watches.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
@@ -29,9 +30,15 @@ async function cluster(): Promise<Harness> {
 }
 
 /** What an agent says, to whoever has asked last unless told. */
-async function says(it: Harness, name: string, numbers: readonly HeldNumber[] = [], answers?: string): Promise<void> {
+async function says(
+  it: Harness,
+  name: string,
+  numbers: readonly HeldNumber[] = [],
+  answers?: string,
+  remembered: readonly RememberedNumber[] = [],
+): Promise<void> {
   const question = answers ?? (await it.stored(identityQuestionKey))[''] ?? '';
-  const record = { node: name, numbers, answers: question };
+  const record = { node: name, numbers, answers: question, remembered };
   await it.store.put(keyOfHeldNumbers(record), encodeHeldNumbers(record));
 }
 
@@ -182,6 +189,54 @@ describe('New identities', () => {
     expect(it.apiserver.status().errors).toEqual([expect.objectContaining({ object: `identity ${contested}` })]);
   });
 
+  test('wait for nodes that are not ready, too, where the store has lost what those said', async () => {
+    await using it = await cluster();
+    it.add(...node('n2', false));
+    await it.start(patient);
+    await says(it, 'n1');
+    await it.clock.advance(5_000);
+    expect(await it.stored(identities)).toEqual({});
+    expect(it.apiserver.status().waitingFor).toContain('identities that node n2 uses');
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await it.keys(identities)).toHaveLength(2);
+    // The next life finds the question of this one: the store is as it was.
+    await it.stop();
+    it.add(...pod('a2', { app: 'a2', ip: '10.1.0.7' }));
+    await it.start(patient);
+    await says(it, 'n1');
+    await it.clock.advance(1_000);
+    expect(await it.keys(identities)).toHaveLength(3);
+  });
+
+  test('are not numbers that an agent remembers with other labels, though nobody holds them', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    await it.start(patient);
+    const gone = natural.b.text.replace('app=b', 'app=gone');
+    // Both numbers were given to others in the store that was lost; one of them to the same labels.
+    const remembered: RememberedNumber[] = [
+      [natural.a.id, textDigest(natural.a.text)],
+      [natural.b.id, textDigest(gone)],
+    ];
+    await says(it, 'n1', [], undefined, remembered);
+    await says(it, 'n2');
+    await it.clock.advance(1_000);
+    expect(await identityOf(it, 'a', 'n1')).toBe(natural.a.id);
+    const moved = await identityOf(it, 'b', 'n2');
+    expect(moved).toBeGreaterThan(0);
+    expect(moved).not.toBe(natural.b.id);
+    expect((await it.stored(identities))[natural.b.id]).toBeUndefined();
+  });
+
+  test('take no notice of what was remembered in answer to an earlier question', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    await says(it, 'n1', [], 'an earlier one', [[natural.a.id, 1]]);
+    await it.start();
+    expect(await identityOf(it, 'a', 'n1')).toBe(natural.a.id);
+  });
+
   test('wait from when the question is in the store, however long that takes', async () => {
     const clock = new VirtualClock();
     let asked = false;
@@ -289,5 +344,14 @@ test('what a node holds is written as Go would, and read back', () => {
   expect([answering, decodeHeldNumbers('n1', answering).answers]).toEqual(['{"answers":"who"}', 'who']);
   expect(decodeHeldNumbers('n1', text).numbers.toSorted((a, b) => b.id - a.id)).toEqual(numbers);
   expect(encodeHeldNumbers({ node: 'n1', numbers: [] })).toBe('{}');
+  const remembered: RememberedNumber[] = [
+    [65_601, 0xffff_ffff],
+    [65_700, 1],
+  ];
+  const remembering = encodeHeldNumbers({ node: 'n1', numbers: [], remembered: remembered.toReversed() });
+  expect(remembering).toBe('{"remembered":"AAEAQf////8AAQCkAAAAAQ=="}');
+  expect(decodeHeldNumbers('n1', remembering).remembered).toEqual(remembered);
+  for (const nonsense of ['AAEA', 'AAEAQf////8=AAEAQf////8='])
+    expect(() => decodeHeldNumbers('n1', `{"remembered":"${nonsense}"}`)).toThrow('8 bytes a number');
   expect(() => decodeHeldNumbers('n1', '{"identities":{"0":"k8s:a=b;"}}')).toThrow('a decimal number');
 });

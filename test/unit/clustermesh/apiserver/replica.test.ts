@@ -240,7 +240,7 @@ describe('An apiserver that cannot ask who leads, as after a restart while the A
     for (const object of [...namespace('shop'), ...node('n1'), ...service('web')]) again.set(object);
     again.markSynced();
     await pass(60);
-    expect(deleted.filter((key) => !/leader|question|identities/.test(key))).toEqual([
+    expect(deleted.filter((key) => !/leader|question|identities|resting/.test(key))).toEqual([
       'isthmus/v1/workloads/n1/shop/web-1',
     ]);
     expect(await store.get('cilium/.heartbeat')).toBeDefined();
