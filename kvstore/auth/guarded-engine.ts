@@ -5,6 +5,7 @@ import {
   EngineError,
   EngineFacts,
   type EngineWatcher,
+  type HeldRevision,
   type KeyRange,
   type LeaseInfo,
   type PutRequest,
@@ -63,6 +64,11 @@ export class GuardedEngine extends EngineFacts implements Engine {
   async compact(revision: number): Promise<{ readonly revision: number }> {
     demand(this.#rights().root);
     return await this.engine.compact(revision);
+  }
+
+  hold(revision?: number): HeldRevision {
+    demand(this.#rights().root);
+    return this.engine.hold(revision);
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {

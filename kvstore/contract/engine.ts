@@ -34,7 +34,19 @@ export interface Engine extends AsyncDisposable {
   /** Keys of a lease, those too whose put is not on disk yet: for whoever is about to write, and tells nobody. */
   leaseKeys(id: bigint, reader?: Reader): Promise<readonly Uint8Array[]>;
   leases(): Promise<readonly bigint[]>;
+  /**
+   * Keeps what `revision` shows (now, unless told) from being forgotten, for whoever reads longer than history lasts; others are
+   * refused what is compacted as ever. @throws EngineError when it is compacted already, or not there yet
+   */
+  hold(revision?: number): HeldRevision;
   status(): Promise<EngineStatus>;
+}
+
+/** One revision that can be read until it is let go. */
+export interface HeldRevision extends Disposable {
+  readonly revision: number;
+  /** @throws EngineError (compacted) when it could be kept no longer, since there is no room */
+  range(request: Omit<RangeRequest, 'revision'>, reader?: Reader): Promise<RangeResponse>;
 }
 
 /** Whoever waits for an answer that may be long. */

@@ -4,6 +4,7 @@ import {
   type DeleteRangeResponse,
   type Engine,
   EngineError,
+  type HeldRevision,
   type LeaseInfo,
   type PutRequest,
   type PutResponse,
@@ -97,6 +98,15 @@ class EmbeddedEngine extends MvccEngine {
 
   override txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
     return this.#sound(super.txn(request, reader));
+  }
+
+  override hold(revision?: number): HeldRevision {
+    const held = super.hold(revision);
+    return {
+      revision: held.revision,
+      range: (request, reader) => this.#sound(held.range(request, reader)),
+      [Symbol.dispose]: () => held[Symbol.dispose](),
+    };
   }
 
   override compact(revision: number): Promise<{ readonly revision: number }> {

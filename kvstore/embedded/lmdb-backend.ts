@@ -4,6 +4,8 @@ import {
   type BackendSizes,
   type Change,
   type CommitListener,
+  type Hold,
+  Holds,
   type Row,
   type Snapshot,
   type Steps,
@@ -14,15 +16,25 @@ import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type Writer, lmdbWriter } from './group-commit.ts';
 import { LeaseKeys } from './lease-keys.ts';
 import { LmdbView } from './lmdb-view.ts';
-import { StoreDirectoryError } from './directory-error.ts';
-import { isDamage } from './lmdb-error.ts';
+import type { StoreDirectoryError } from './directory-error.ts';
+import { damageOf, isDamage } from './lmdb-error.ts';
 import { Overlay } from './overlay.ts';
 import { disownLog } from './open-log.ts';
-import { type StoredRow, decodeRow, encodeRow, idOf, leaseKey, logKey, readRevision } from './row-codec.ts';
-import { environmentSize, isOutOfSpace, keysIn, noRoomBytes, roomIn } from './space.ts';
-import { sweep } from './sweep.ts';
+import {
+  type StoredRow,
+  decodeRow,
+  encodeRow,
+  idBuffer,
+  idOf,
+  keyBuffer,
+  leaseKey,
+  logKey,
+  readRevision,
+} from './row-codec.ts';
+import { Room } from './room.ts';
+import { isOutOfSpace, keysIn, noRoomBytes } from './space.ts';
+import { Sweeper } from './sweep.ts';
 import { metaId, metaKeys, metaRevision, revisionBytes } from './meta.ts';
-import { damaged } from './table-file.ts';
 import { closeTables, maxKeyBytes } from './tables.ts';
 import type { WriteLog } from './wal/index.ts';
 import type { Table, TableWrite, Tables } from './table-types.ts';
@@ -40,11 +52,6 @@ export interface LmdbBackendOptions {
 }
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
-/** The size of the environment is looked at again after this many bytes of rows. */
-const sizeCheckBytes = 1024 ** 2;
-
-/** With less than this the tables might not be able to take what the log has: then no write goes by the log. */
-const tightBytes = 4 * noRoomBytes;
 /** Writers wait while the tables are behind the log by more than this. */
 const maxUnappliedBytes = noRoomBytes;
 
@@ -65,7 +72,7 @@ export class LmdbBackend implements Backend {
   readonly #commits: GroupCommit;
   readonly #log: WriteLog | undefined;
   readonly #write: Writer;
-  readonly #quotaBytes: number;
+  readonly #room: Room;
   readonly #report: (message: string, error: unknown) => void;
   readonly #stopping = new AbortController();
   readonly #leaseKeys: LeaseKeys;
@@ -77,22 +84,15 @@ export class LmdbBackend implements Backend {
   #committed: number;
   #compacting: number;
   #compacted: number;
-  #size = { total: 0, inUse: 0 };
-  #bytesSinceSizeCheck = 0;
-  #full = false;
-  /** Too little room on the disk for the log: each group goes to the tables before its answer. */
-  #tight = false;
   /** Record of the group that was written last; `undefined` when it went to the tables. */
   #record: number | undefined;
   /** Where the next slice of the sweep begins; `undefined` when nothing is to be swept. */
   #sweepFrom: Buffer | undefined;
-  /** The last commit found no room on the disk. */
-  #noRoom = false;
   #broken: Error | undefined;
   #damage: StoreDirectoryError | undefined;
   #closed = false;
-  #sweeping: Promise<void> | undefined;
-  #sweepWanted = false;
+  readonly #holds = new Holds(() => this.#sweeper.start());
+  readonly #sweeper: Sweeper;
   #onCommit: CommitListener = () => undefined;
   #onRollback: () => void = () => undefined;
   #onBroken: (error: Error) => void = () => undefined;
@@ -104,7 +104,6 @@ export class LmdbBackend implements Backend {
     this.#committed = this.#appended = metaRevision(tables, metaKeys.revision, 1);
     this.#compacted = this.#compacting = metaRevision(tables, metaKeys.compacted, -1);
     this.#keys = keysIn(tables.cur);
-    this.#quotaBytes = options.quotaBytes ?? defaultQuotaBytes;
     this.#report = options.report ?? (() => undefined);
     this.#log = options.log;
     this.#write = options.write ?? lmdbWriter(tables);
@@ -115,6 +114,13 @@ export class LmdbBackend implements Backend {
       applied: (record) => this.#applied(record),
       failed: (error) => this.#notApplied(error),
     });
+    this.#room = new Room({
+      tables,
+      quotaBytes: options.quotaBytes ?? defaultQuotaBytes,
+      unapplied: () => this.#applier.bytes,
+      damaged: () => this.#damage !== undefined,
+      onFull: () => this.#holds.drop(),
+    });
     this.#leaseKeys = new LeaseKeys({ tables, unapplied: (table) => this.#applier.unapplied(table) });
     this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);
     this.#commits = new GroupCommit({
@@ -124,10 +130,22 @@ export class LmdbBackend implements Backend {
       failed: (error) => this.#rollBack(error),
     });
     this.#sweepFrom = tables.meta.get(metaKeys.sweep);
+    this.#sweeper = new Sweeper({
+      tables,
+      view: this.#latest,
+      compacted: () => this.#compacted,
+      within: (revision) => this.#holds.within(revision),
+      ready: () => this.#applier.drained(),
+      commit: (writes) => this.#commitSweep(writes),
+      failed: (error) => {
+        if (isDamage(error)) this.foundDamage(error);
+        else this.#report('History could not be compacted', error);
+      },
+      signal: this.#stopping.signal,
+    });
     this.#loadLeases(tables.leaseTimes);
-    this.#checkSize();
-    this.#checkRoom();
-    this.#startSweep();
+    this.#room.begin();
+    this.#sweeper.start();
   }
 
   get latest(): LmdbView {
@@ -143,8 +161,7 @@ export class LmdbBackend implements Backend {
   }
 
   get outOfSpace(): boolean {
-    if (this.#noRoom && roomIn(this.#tables.directory) >= noRoomBytes) this.#noRoom = false;
-    return this.full || this.#noRoom;
+    return this.#room.out;
   }
 
   get damage(): Error | undefined {
@@ -152,15 +169,11 @@ export class LmdbBackend implements Backend {
   }
 
   get full(): boolean {
-    if (this.#full) this.#checkSize();
-    return this.#full;
+    return this.#room.full;
   }
 
   sizes(): BackendSizes {
-    this.#lookAtSize();
-    const { total, inUse } = this.#size;
-    const { bytes } = this.#applier;
-    return { total: total + bytes, inUse: inUse + bytes, quota: this.#quotaBytes, keys: this.#keys };
+    return { ...this.#room.sizes(), keys: this.#keys };
   }
 
   snapshot(): Snapshot {
@@ -221,7 +234,7 @@ export class LmdbBackend implements Backend {
     group.changes.push({ row, replaced });
     this.#overlay.add(row);
     this.#appended = row.kv.modRevision;
-    this.#bytesSinceSizeCheck += row.encoded.length;
+    this.#room.wrote(row.encoded.length);
   }
 
   leases(): readonly StoredLease[] {
@@ -272,7 +285,11 @@ export class LmdbBackend implements Backend {
       { table: meta, key: metaKeys.sweep, value: start },
     );
     await this.flush();
-    this.#startSweep();
+    this.#sweeper.start();
+  }
+
+  hold(revision: number): Hold {
+    return this.#holds.add(revision);
   }
 
   onCommit(listener: CommitListener): void {
@@ -289,7 +306,7 @@ export class LmdbBackend implements Backend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(engineErrors.stopped());
-    await this.#sweeping;
+    await this.#sweeper.idle();
     await this.#commits.idle();
     this.#broken ??= engineErrors.stopped();
     // What the tables cannot take now the next start takes from the log.
@@ -327,18 +344,18 @@ export class LmdbBackend implements Backend {
   }
 
   async #writeGroup({ writes }: Group): Promise<void> {
-    if (!this.#log || this.#tight) {
+    if (!this.#log || this.#room.tight) {
       await this.#applier.drained();
       await this.#write(writes);
       this.#record = undefined;
-      this.#checkRoom();
+      this.#room.lookAtDisk();
       return;
     }
     if (this.#applier.bytes > maxUnappliedBytes) await this.#applier.drained();
     try {
       this.#record = await this.#log.append(writes);
     } catch (error) {
-      this.#checkRoom();
+      this.#room.lookAtDisk();
       throw error;
     }
   }
@@ -347,30 +364,26 @@ export class LmdbBackend implements Backend {
   #applied(record: number): void {
     this.#tables.root.resetReadTxn();
     if (record > 0) this.#log?.release(record);
-    if (this.#bytesSinceSizeCheck >= sizeCheckBytes || this.#full) this.#checkSize();
-    this.#checkRoom();
+    this.#room.look();
+    this.#room.lookAtDisk();
   }
 
   /** Nothing is lost, but a full disk takes no more before this has found its place; after anything else only a restart helps. */
   #notApplied(cause: unknown): void {
     this.#report('Writes could not be taken to the tables; they are safe in the log', cause);
-    this.#checkRoom();
-    if (isOutOfSpace(cause, this.#tables.directory)) this.#noRoom = true;
+    this.#room.lookAtDisk();
+    if (isOutOfSpace(cause, this.#tables.directory)) this.#room.noRoom = true;
     else if (isDamage(cause)) this.foundDamage(cause);
     else this.#fail(cause);
   }
 
-  #checkRoom(): void {
-    if (this.#log) this.#tight = roomIn(this.#tables.directory) < tightBytes;
-  }
-
   #settle(group: Group): void {
-    this.#noRoom = false;
+    this.#room.noRoom = false;
     this.#overlay.settle(group.changes);
     if (this.#record === undefined) this.#tables.root.resetReadTxn();
     else this.#applier.add(group.writes, group.changes, this.#record);
     if (group.compacted !== undefined) this.#compacted = group.compacted;
-    if (this.#bytesSinceSizeCheck >= sizeCheckBytes) this.#checkSize();
+    this.#room.look();
     const last = group.changes.at(-1);
     if (!last) return;
     this.#committed = last.row.kv.modRevision;
@@ -399,7 +412,7 @@ export class LmdbBackend implements Backend {
     this.#onRollback();
     if (isDamage(cause)) return this.foundDamage(cause);
     if (!isOutOfSpace(cause, this.#tables.directory)) return this.#fail(cause);
-    this.#noRoom = true;
+    this.#room.noRoom = true;
     return engineErrors.noSpace();
   }
 
@@ -412,11 +425,7 @@ export class LmdbBackend implements Backend {
     // A snapshot that met it gives nothing any more; those that others hold are their own.
     this.#tables.root.resetReadTxn();
     if (this.#damage) return engineErrors.corrupt(this.#damage);
-    const { directory } = this.#tables;
-    const found =
-      cause instanceof StoreDirectoryError
-        ? cause
-        : damaged(directory, cause instanceof Error ? cause.message : String(cause), { cause });
+    const found = damageOf(cause, this.#tables.directory);
     this.#damage = found;
     this.#broken ??= engineErrors.corrupt(found);
     this.#report('The store is damaged: no write is accepted any more, reads go on as far as they can', found);
@@ -471,64 +480,18 @@ export class LmdbBackend implements Backend {
     return value;
   }
 
-  #startSweep(): void {
-    this.#sweepWanted = true;
-    this.#sweeping ??= this.#sweep();
-  }
-
-  async #sweep(): Promise<void> {
-    const commit = async (writes: readonly TableWrite[]): Promise<void> => {
-      this.#assertWritable();
-      const place = writes.find(({ table, key }) => table === this.#tables.meta && key === metaKeys.sweep);
-      if (place) this.#sweepFrom = place.value;
-      // No record is needed: what a crash undoes is swept again.
-      if (this.#log) this.#applier.add(writes, [], 0);
-      else this.#commits.group.writes.push(...writes);
-      await this.flush();
-      await this.#applier.drained();
-    };
-    try {
-      while (this.#sweepWanted) {
-        this.#sweepWanted = false;
-        await this.#applier.drained();
-        await sweep(this.#tables, this.#latest, () => this.#compacted, commit, this.#stopping.signal);
-      }
-    } catch (error) {
-      // The place to go on from is stored: the next compaction, or the next start, takes it up.
-      if (isDamage(error)) this.foundDamage(error);
-      else if (!this.#stopping.signal.aborted) this.#report('History could not be compacted', error);
-    } finally {
-      this.#sweeping = undefined;
-    }
-  }
-
-  #checkSize(): void {
-    this.#bytesSinceSizeCheck = 0;
-    this.#lookAtSize();
-    this.#full = this.#size.inUse + this.#applier.bytes >= this.#quotaBytes;
-  }
-
-  #lookAtSize(): void {
-    try {
-      this.#size = environmentSize(this.#tables);
-    } catch (error) {
-      // It is what it was: of a store that is damaged the alarm has to be told.
-      if (!this.#damage) throw error;
-    }
+  async #commitSweep(writes: readonly TableWrite[]): Promise<void> {
+    this.#assertWritable();
+    const place = writes.find(({ table, key }) => table === this.#tables.meta && key === metaKeys.sweep);
+    if (place) this.#sweepFrom = place.value;
+    // No record is needed: what a crash undoes is swept again.
+    if (this.#log) this.#applier.add(writes, [], 0);
+    else this.#commits.group.writes.push(...writes);
+    await this.flush();
+    await this.#applier.drained();
   }
 
   #assertWritable(): void {
     if (this.#broken) throw this.#broken;
   }
-}
-
-function keyBuffer(row: StoredRow): Buffer {
-  const { key } = row.kv;
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength);
-}
-
-function idBuffer(id: bigint): Buffer {
-  const key = Buffer.allocUnsafeSlow(8);
-  key.writeBigInt64BE(id, 0);
-  return key;
 }

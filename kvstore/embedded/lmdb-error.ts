@@ -14,6 +14,12 @@ export function isDamage(error: unknown): boolean {
   );
 }
 
+/** The damage that an error tells of, with what to do about it. */
+export function damageOf(error: unknown, directory: string): StoreDirectoryError {
+  if (error instanceof StoreDirectoryError) return error;
+  return damaged(directory, error instanceof Error ? error.message : String(error), { cause: error });
+}
+
 /** An error of opening a store, with what to do about it. */
 export function explained(error: unknown, directory: string): unknown {
   if (error instanceof StoreDirectoryError || !(error instanceof Error)) return error;

@@ -218,3 +218,16 @@ export function readRevision(source: Buffer, offset: number): number {
 function viewOf(encoded: Buffer, start: number, length: number): Uint8Array {
   return new Uint8Array(encoded.buffer, encoded.byteOffset + start, length);
 }
+
+/** The key where it lies, as LMDB wants it. */
+export function keyBuffer(row: StoredRow): Buffer {
+  const { key } = row.kv;
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+}
+
+/** Key of a lease in its table. */
+export function idBuffer(id: bigint): Buffer {
+  const key = Buffer.allocUnsafeSlow(8);
+  key.writeBigInt64BE(id, 0);
+  return key;
+}

@@ -11,6 +11,11 @@ export interface StoredLease {
   readonly leftSeconds?: number;
 }
 
+export interface Hold extends Disposable {
+  /** True when the rows could be kept no longer. */
+  readonly lost: boolean;
+}
+
 /**
  * Where an engine keeps its rows. Writes are appended at once and become durable in groups; a transaction appends all
  * its rows within one turn of the event loop, so that no group splits a revision.
@@ -52,6 +57,8 @@ export interface Backend extends AsyncDisposable {
   flush(): Promise<void>;
   /** Forgets history below `revision`; settles when reads below are refused for good and the rows are gone. */
   compact(revision: number): Promise<void>;
+  /** Keeps the rows that are seen at `revision`, which is not compacted, although it will be. */
+  hold(revision: number): Hold;
   onCommit(listener: CommitListener): void;
   /** Called when a group could not be written and everything appended was dropped. */
   onRollback(listener: () => void): void;

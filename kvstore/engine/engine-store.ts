@@ -12,6 +12,8 @@ import {
   type LockOptions,
   type Page,
   type PutOptions,
+  type RangeRequest,
+  type RangeResponse,
   type ReadOptions,
   RenewedLease,
   type Store,
@@ -27,8 +29,8 @@ import {
 import { abortable } from './abortable.ts';
 import { acquireLock } from './engine-lock.ts';
 import { followPrefix } from './follow.ts';
+import { pagesOf } from './pages.ts';
 import { plainKeyValue } from './row.ts';
-import { successor } from './span.ts';
 import { prefixRange, toEngineCompare, toOperationResult, toRequestOp, toStoreError } from './translate.ts';
 
 export interface EngineStoreDependencies {
@@ -36,8 +38,6 @@ export interface EngineStoreDependencies {
   /** Shown in health, for people: where this engine lives. */
   readonly endpoint: string;
 }
-
-const defaultPageSize = 1_000;
 
 /** The {@link Store} contract over an engine in the same process. Closing the store does not close the engine. */
 export class EngineStore implements Store {
@@ -83,19 +83,9 @@ export class EngineStore implements Store {
   }
 
   async *list(prefix: Bytes, options: ListOptions = {}): AsyncGenerator<Page, void, void> {
-    const { rangeEnd, key: first } = prefixRange(toBytes(prefix));
-    const limit = Math.max(1, options.pageSize ?? defaultPageSize);
-    let key = first;
-    let revision = options.revision;
-    for (;;) {
-      const request = { key, rangeEnd, limit, ...(revision === undefined ? {} : { revision }) };
-      const page = await this.#call(`prefix ${nameOf(prefix)}`, options.signal, () => this.#engine.range(request));
-      revision ??= page.revision;
-      yield { entries: page.kvs.map(plainKeyValue), revision, more: page.more };
-      const last = page.kvs.at(-1);
-      if (!page.more || !last) return;
-      key = successor(last.key);
-    }
+    const range = (request: RangeRequest): Promise<RangeResponse> =>
+      this.#call(`prefix ${nameOf(prefix)}`, options.signal, () => this.#engine.range(request));
+    yield* pagesOf(range, toBytes(prefix), options);
   }
 
   async *listAndWatch(prefix: Bytes, options: WatchOptions): AsyncGenerator<WatchBatch, void, void> {

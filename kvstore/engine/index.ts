@@ -1,9 +1,11 @@
-export type { Backend, BackendSizes, CommitListener, StoredLease } from './backend.ts';
+export type { Backend, BackendSizes, CommitListener, Hold, StoredLease } from './backend.ts';
 export { type AutoCompaction, compactAutomatically } from './auto-compaction.ts';
 export { onlyReads } from './decide.ts';
 export { engineErrors } from './engine-errors.ts';
 export { EngineStore, type EngineStoreDependencies } from './engine-store.ts';
+export { Holds } from './holds.ts';
 export { MvccEngine, type MvccEngineDependencies, type MvccEngineOptions } from './mvcc-engine.ts';
+export { pagesOf } from './pages.ts';
 export { type Change, type Row, type Snapshot, type View, plainKeyValue } from './row.ts';
 export { SortedTexts } from './sorted-texts.ts';
 export { Span, keyText, successor } from './span.ts';

@@ -7,6 +7,7 @@ import {
   type EngineProblem,
   type EngineStatus,
   type EngineWatcher,
+  type HeldRevision,
   type KeyRange,
   type LeaseInfo,
   type PutRequest,
@@ -159,6 +160,31 @@ export class MvccEngine implements Engine {
     if (revision > this.#backend.revision) throw engineErrors.futureRevision();
     await this.#backend.compact(revision);
     return { revision: this.#backend.revision };
+  }
+
+  hold(revision = this.revision): HeldRevision {
+    this.#assertOpen();
+    if (revision > this.revision) throw engineErrors.futureRevision();
+    if (revision < this.#backend.compactRevision) throw engineErrors.compacted();
+    const hold = this.#backend.hold(revision);
+    return {
+      revision,
+      range: async (request, reader) => {
+        this.#assertOpen();
+        const held = { ...request, revision };
+        validate.checkRange(held);
+        const options = {
+          counts: this.#pageCounts,
+          held: true,
+          took: reader && ((bytes: number) => reader.took(bytes)),
+        };
+        const answer = await this.#read((snapshot) => rangeSteps(snapshot, held, options), isShort(held), reader);
+        // What was forgotten meanwhile is not in it.
+        if (hold.lost) throw engineErrors.compacted();
+        return answer;
+      },
+      [Symbol.dispose]: () => hold[Symbol.dispose](),
+    };
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {

@@ -10,6 +10,8 @@ const nothing = new Uint8Array(0);
 
 export interface ReadOptions {
   readonly counts?: PageCounts;
+  /** The revision is held for this read, compacted or not. */
+  readonly held?: boolean;
   /** Told now and then by how many bytes the answer has grown. May throw to end the read. */
   readonly took?: ((bytes: number) => void) | undefined;
 }
@@ -23,7 +25,7 @@ export function* rangeSteps(view: View, request: RangeRequest, options: ReadOpti
   const wanted = request.revision ?? 0;
   const revision = view.revision;
   if (wanted > revision) throw engineErrors.futureRevision();
-  if (wanted > 0 && wanted < view.compactRevision) throw engineErrors.compacted();
+  if (wanted > 0 && wanted < view.compactRevision && !options.held) throw engineErrors.compacted();
   const at = wanted > 0 && wanted < revision ? wanted : undefined;
   if (request.countOnly) return { revision, kvs: [], more: false, count: yield* countAt(view, span, at) };
   const { kvs, count } = span.single

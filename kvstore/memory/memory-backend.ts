@@ -3,6 +3,8 @@ import {
   type BackendSizes,
   type Change,
   type CommitListener,
+  type Hold,
+  Holds,
   type Row,
   type Snapshot,
   SortedTexts,
@@ -38,6 +40,7 @@ export class MemoryBackend implements Backend {
   #compacted: number;
   #group: { readonly changes: Change[]; readonly done: Promise<void> } | undefined;
   #listener: CommitListener = () => undefined;
+  readonly #holds = new Holds(() => this.#forget());
   #closed = false;
 
   /** @param revision the first one; history before it counts as compacted */
@@ -140,6 +143,15 @@ export class MemoryBackend implements Backend {
 
   async compact(revision: number): Promise<void> {
     this.#compacted = revision;
+    this.#forget();
+  }
+
+  hold(revision: number): Hold {
+    return this.#holds.add(revision);
+  }
+
+  #forget(): void {
+    const revision = this.#holds.within(this.#compacted);
     const kept = new Set<Row>();
     for (const [text, history] of this.#histories) {
       const newest = firstFrom(history, revision + 1) - 1;

@@ -3,6 +3,7 @@ import {
   type Engine,
   EngineFacts,
   type EngineWatcher,
+  type HeldRevision,
   type LeaseInfo,
   type RangeRequest,
   type RangeResponse,
@@ -38,6 +39,10 @@ export class ReadOnlyEngine extends EngineFacts implements Engine {
 
   async compact(): Promise<never> {
     throw permissionDenied();
+  }
+
+  hold(revision?: number): HeldRevision {
+    return this.engine.hold(revision);
   }
 
   watch(request: WatchRequest, sink: WatchSink): EngineWatcher {

@@ -9,8 +9,13 @@ import { replaceable } from '../../runtime/files/index.ts';
 import type { Store } from '../contract/index.ts';
 import { type SnapshotEnd, type SnapshotHeader, encodeEntry, snapshotFormat } from './snapshot-format.ts';
 
+/** A store at one revision. */
+export interface HeldStore extends Pick<Store, 'list'> {
+  readonly storeId: string;
+}
+
 export interface SnapshotSource {
-  readonly store: Pick<Store, 'list' | 'health'>;
+  readonly store: Pick<Store, 'list' | 'health'> | HeldStore;
   /** Time to live a lease was granted for; undefined where that is not known. */
   readonly leaseTtl: (id: bigint) => Promise<number | undefined>;
   readonly clock: Clock;
@@ -74,7 +79,7 @@ async function* lines(
   for await (const { entries, revision } of store.list('', { signal })) {
     if (written.revision === 0) {
       written.revision = revision;
-      written.storeId = store.health().storeId ?? '';
+      written.storeId = ('storeId' in store ? store.storeId : store.health().storeId) ?? '';
       yield header(written.storeId, revision, clock.now());
     }
     for (const { lease } of entries) if (lease !== 0n) leases.add(lease);

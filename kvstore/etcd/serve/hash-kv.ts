@@ -6,18 +6,17 @@ const everything = { rangeEnd: new Uint8Array([0]) } as const;
 
 /** What stands in a store at one revision, as a number: equal for equal content, whatever history led to it. */
 export async function hashKeyValues(
-  engine: Pick<Engine, 'range'>,
+  engine: Pick<Engine, 'hold'>,
   revision: number,
 ): Promise<{ readonly hash: number; readonly revision: number }> {
+  // Others may compact it meanwhile.
+  using held = engine.hold(revision === 0 ? undefined : revision);
   let hash = 0;
-  let at = revision;
   for (let key: Uint8Array = new Uint8Array([0]); ;) {
-    const page = await engine.range({ key, ...everything, limit: pageKeys, revision: at });
-    // The first page says which revision it is that the others have to be of.
-    if (at === 0) at = page.revision;
+    const page = await held.range({ key, ...everything, limit: pageKeys });
     for (const kv of page.kvs) hash = hashOf(kv, hash);
     const last = page.kvs.at(-1);
-    if (!page.more || !last) return { hash, revision: at };
+    if (!page.more || !last) return { hash, revision: held.revision };
     key = Buffer.concat([last.key, new Uint8Array(1)]);
   }
 }

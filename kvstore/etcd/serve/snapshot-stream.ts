@@ -1,4 +1,4 @@
-import { EngineStore } from '../../engine/index.ts';
+import { pagesOf } from '../../engine/index.ts';
 import { sealed, streamSnapshot } from '../../snapshot/index.ts';
 import { encodeFrame, grpcStatus, methods } from '../wire/index.ts';
 import { type GrpcCall, statusOf } from './grpc-call.ts';
@@ -29,7 +29,12 @@ export function snapshotStream(call: GrpcCall): { message(payload: Uint8Array): 
 
   const send = async (): Promise<void> => {
     const { engine, clock, limits } = server;
-    await using store = new EngineStore(engine, { clock, endpoint: 'this store' });
+    // However slowly it is taken, and whatever is compacted meanwhile.
+    using held = engine.hold();
+    const store = {
+      list: () => pagesOf((request) => held.range(request), new Uint8Array(0)),
+      storeId: engine.clusterId.toString(16),
+    };
     const leaseTtl = async (id: bigint): Promise<number | undefined> => {
       const { grantedTtl } = await engine.leaseTimeToLive(id, false);
       return grantedTtl > 0 ? grantedTtl : undefined;

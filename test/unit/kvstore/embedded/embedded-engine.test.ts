@@ -7,7 +7,14 @@ import { lmdbWriter } from '../../../../kvstore/embedded/group-commit.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts';
-import type { RangeResponse, RequestOp, TxnResponse } from '../../../../kvstore/contract/index.ts';
+import type {
+  HeldRevision,
+  KeyRange,
+  KeyValue,
+  RangeResponse,
+  RequestOp,
+  TxnResponse,
+} from '../../../../kvstore/contract/index.ts';
 import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
@@ -96,6 +103,70 @@ describe('the embedded engine', () => {
     await Promise.all(Array.from({ length: 100 }, (_, i) => put(engine, `k${i}`, 'after')));
     await untilTrue(async () => (await engine.status()).dbSizeInUse < before / 4);
     expect((await engine.range({ ...everything, countOnly: true })).count).toBe(100);
+  });
+
+  test.each([
+    {
+      kind: 'embedded',
+      make: () => openEmbeddedEngine({ directory, clock: systemClock, autoCompaction: { mode: 'off' } }),
+    },
+    { kind: 'in memory', make: async () => new MemoryEngine({ clock: systemClock }) },
+  ])(
+    'a revision that is held is read after its compaction, in an engine $kind, and its space comes back when it is let go',
+    async ({ make }) => {
+      await using engine = await make();
+      const random = randomFrom(11);
+      const step = async (round: number): Promise<void> => {
+        const key = `k${Math.floor(random() * 40)}`;
+        if (random() < 0.3) await engine.deleteRange({ key: bytes(key), rangeEnd: bytes(`${key}0`) });
+        else await put(engine, key, `${round}`.repeat(100));
+      };
+      const all = async (range: (request: KeyRange) => Promise<RangeResponse>): Promise<readonly KeyValue[]> =>
+        (await range(everything)).kvs.map(plainKeyValue);
+      for (let round = 0; round < 150; round++) await step(round);
+      const seen: { readonly held: HeldRevision; readonly was: readonly KeyValue[] }[] = [];
+      for (let round = 150; round < 900; round++) {
+        if (round % 150 === 0) seen.push({ held: engine.hold(), was: await all((request) => engine.range(request)) });
+        await step(round);
+        if (round % 60 === 0) await engine.compact(engine.revision - 5);
+      }
+      // Again after more than one slice of the sweep.
+      for (let round = 900; round < 1500; round++) await step(round);
+      await engine.compact(engine.revision);
+      const [first] = seen;
+      await expect(engine.range({ ...everything, revision: first?.held.revision ?? 0 })).rejects.toMatchObject({
+        grpcCode: 11,
+      });
+      expect(() => engine.hold((first?.held.revision ?? 0) - 1)).toThrow('compacted');
+      expect(() => engine.hold(engine.revision + 1)).toThrow('future');
+      // The oldest is let go first, then the newest, so that what others hold still stays.
+      for (let next = seen.shift(); next; next = seen.length % 2 === 0 ? seen.shift() : seen.pop()) {
+        const { held, was } = next;
+        expect(await all((request) => held.range(request))).toEqual(was);
+        held[Symbol.dispose]();
+        await systemClock.sleep(30);
+      }
+      const { dbSizeInUse } = await engine.status();
+      if (dbSizeInUse > 0) await untilTrue(async () => (await engine.status()).dbSizeInUse < 130_000);
+    },
+  );
+
+  test('what is held is given up when there is no more room', async () => {
+    const options = {
+      directory,
+      clock: systemClock,
+      quotaBytes: 6 * 1024 * 1024,
+      autoCompaction: { mode: 'off' },
+    } as const;
+    await using engine = await openEmbeddedEngine(options);
+    await put(engine, 'a', '1');
+    using held = engine.hold();
+    const value = 'v'.repeat(100_000);
+    const fill = async (): Promise<void> => {
+      for (let i = 0; i < 200; i++) await put(engine, `big/${i}`, value);
+    };
+    await expect(fill()).rejects.toMatchObject({ grpcCode: 8 });
+    await expect(held.range(everything)).rejects.toMatchObject({ grpcCode: 11 });
   });
 
   test('compactions at the same time never go back', async () => {

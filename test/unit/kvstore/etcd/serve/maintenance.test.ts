@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { FrameReader, decode, encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { Told, of, openRig, put } from './rig.ts';
@@ -154,6 +155,27 @@ describe('maintenance', () => {
       }
     expect(bytes % 512).toBe(32);
     expect(bytes).toBeGreaterThan(400 * 10_000);
+  });
+
+  test('a snapshot that is taken more slowly than history is forgotten has everything of its revision', async () => {
+    await using rig = await openRig({ limits: { maxUnsentBytes: 64 * 1024 } }, { windowBytes: 65_535 });
+    // More than a few pages, so that most of it is read after the compaction.
+    for (let i = 0; i < 8_000; i += 1)
+      await rig.engine.put({ key: of(`k${String(i).padStart(5, '0')}`), value: randomText(400) });
+    const stream = rig.client.open(methods.snapshot.path);
+    stream.end(encodeFrame(methods.snapshot.request, {}));
+    await new Promise((resolve) => stream.once('response', resolve));
+    await rig.engine.deleteRange({ key: of('k'), rangeEnd: of('l') });
+    await put(rig, 'other', '1');
+    await rig.engine.compact(rig.engine.revision);
+    const frames = new FrameReader({ maxBytes: 1 << 24 });
+    const blobs: Uint8Array[] = [];
+    for await (const chunk of stream)
+      for (const message of frames.push(chunk as Buffer))
+        blobs.push(decode(methods.snapshot.response, message.slice()).blob);
+    const lines = gunzipSync(Buffer.concat(blobs).subarray(0, -32)).toString().trim().split('\n');
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ revision: 8_001 });
+    expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ end: { keys: 8_000, leases: 0 } });
   });
 
   test('a manual progress answer follows all events before it, also of a watch that is behind', async () => {
