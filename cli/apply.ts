@@ -1,5 +1,5 @@
 import { type AppliedPeer, applyPeers, parsePeerObjects } from '../clustermesh/index.ts';
-import { defineOptions } from '../runtime/options/index.ts';
+import { UsageError, defineOptions } from '../runtime/options/index.ts';
 import { defineCommand } from './command.ts';
 import { formatJson, formatTable, outputOptions } from './output/index.ts';
 import { folderOption, openFolder } from './peer/folder-option.ts';
@@ -19,6 +19,10 @@ export const apply = defineCommand({
       help: 'What to apply; - is standard input',
     },
     'dry-run': { type: 'boolean', help: 'Only say what would change; the exit code is 1 when anything would' },
+    'allow-empty': {
+      type: 'boolean',
+      help: 'A file without any object means just that: with --prune, that no declared peer stays',
+    },
     prune: { type: 'boolean', help: 'Forget peers that such a file has declared, and that stand in it no more' },
     ...outputOptions,
   }),
@@ -27,6 +31,14 @@ export const apply = defineCommand({
     const folder = await openFolder(context, options);
     const file = options.file === '-' ? 'Standard input' : options.file;
     const objects = parsePeerObjects(await readInput(context, options.file), file);
+    // A pipe whose first end has failed says nothing either.
+    if (objects.length === 0 && !options.allowEmpty)
+      throw new UsageError(`${file} declares nothing`, {
+        option: '--file',
+        hint: options.prune
+          ? '--prune would forget every declared peer: --allow-empty says that this is meant'
+          : 'expected YAML documents of kind Peer; --allow-empty says that none are meant',
+      });
     const { dryRun, prune } = options;
     const applied = await applyPeers(folder, objects, { file, nowMs: context.clock.now(), dryRun, prune });
     if (options.output === 'json') context.stdout(formatJson({ dryRun, peers: applied }));

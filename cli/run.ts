@@ -57,11 +57,12 @@ function runGroup(
     context.stdout(`isthmus ${version}\n`);
     return 0;
   }
-  if (wantsHelp) {
+  const [word] = words;
+  // Whoever asks for the help of a command that is not there is to hear that, whatever else is asked.
+  if (wantsHelp && (word === undefined || word.startsWith('-'))) {
     context.stdout(groupHelp(path, group));
     return 0;
   }
-  const [word] = words;
   if (word === undefined) {
     context.stderr(groupHelp(path, group));
     return 2;

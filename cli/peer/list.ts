@@ -1,6 +1,7 @@
 import { defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatJson, formatTable, outputOptions } from '../output/index.ts';
+import { authorityText, describeAuthority } from './authority-lines.ts';
 import { type PeerDescription, describePeer } from './describe.ts';
 import { folderOption, openFolder } from './folder-option.ts';
 
@@ -21,7 +22,9 @@ export const peerList = defineCommand({
         expires: new Date(expiresMs).toISOString(),
         failures,
       }));
-    if (options.output === 'json') context.stdout(formatJson({ cluster: folder.own.name, peers, invited }));
+    const authority = await describeAuthority(folder, nowMs);
+    if (options.output === 'json')
+      context.stdout(formatJson({ cluster: folder.own.name, ...(authority ? { authority } : {}), peers, invited }));
     else {
       context.stdout(
         formatTable<PeerDescription>(
@@ -37,6 +40,7 @@ export const peerList = defineCommand({
         ),
       );
       for (const { name, id, expires } of invited) context.stdout(`invited: ${name} (id ${id}), until ${expires}\n`);
+      for (const line of authorityText(authority)) context.stdout(`${line}\n`);
     }
     return peers.some(({ problems }) => problems.length > 0) ? 1 : 0;
   },

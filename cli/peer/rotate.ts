@@ -1,6 +1,8 @@
-import { exchangeWith, issueOwn, renewOwn } from '../../clustermesh/index.ts';
+import { exchangeWith, exchangesAtATime, issueOwn, renewOwn } from '../../clustermesh/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
+import { atMost } from '../../runtime/tasks/index.ts';
 import { defineCommand } from '../command.ts';
+import { authorityLines } from './authority-lines.ts';
 import { commandLog, folderOption, openFolder } from './folder-option.ts';
 import { existingPeer } from './existing-peer.ts';
 
@@ -36,8 +38,8 @@ export const peerRotate = defineCommand({
     await renewOwn(folder, { clock, log });
     const peers = name === undefined ? await folder.peers() : [await existingPeer(folder, name)];
     let failed = false;
-    for (const peer of peers) {
-      if (peer.kind !== 'isthmus') continue;
+    const askable = peers.filter(({ kind }) => kind === 'isthmus');
+    await atMost(exchangesAtATime, askable, async (peer) => {
       try {
         await exchangeWith(folder, peer.name, { clock, signal, always: true });
         context.stdout(`Renewed what is shown to ${peer.name}\n`);
@@ -46,8 +48,9 @@ export const peerRotate = defineCommand({
         failed = true;
         context.stderr(`isthmus: ${error instanceof Error ? error.message : String(error)}\n`);
       }
-    }
+    });
     if (name === undefined) context.stdout(`Renewed the certificates of ${folder.own.name}\n`);
+    for (const line of await authorityLines(folder, clock.now())) context.stdout(`${line}\n`);
     return failed ? 1 : 0;
   },
 });

@@ -8,6 +8,8 @@ import { certificateFor, requestOf, signForPeer } from './signing.ts';
 
 /** A peer's servers have read their users again by then (docs/etcd-api.md), and take a certificate that is new. */
 const usersReadMs = 5000;
+/** An exchange mostly waits: for an answer, and for servers to read their users. Each of half a thousand peers after the other would take hours. */
+export const exchangesAtATime = 16;
 /** Our news and theirs, what we have asked for, what they have asked for, and that we know it. */
 const maxRounds = 4;
 

@@ -1,5 +1,5 @@
 export { acceptInvitation } from './accept.ts';
-export { NotAskableError, exchangeWith } from './ask.ts';
+export { NotAskableError, exchangeWith, exchangesAtATime } from './ask.ts';
 export { Attempts } from './attempts.ts';
 export { type InvitationBundle, formatBundle, parseBundle } from './bundle.ts';
 export { PeerRefusedError, PeerUnreachableError, askPeer } from './client.ts';

@@ -1,7 +1,8 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { fields, type Logger } from '../../../runtime/log/index.ts';
 import type { Gauge, Metrics } from '../../../runtime/metrics/index.ts';
-import { exchangeWith } from '../enrolment/index.ts';
+import { atMost } from '../../../runtime/tasks/index.ts';
+import { exchangeWith, exchangesAtATime } from '../enrolment/index.ts';
 import type { PeerFolder } from '../folder/index.ts';
 import { renewOwn } from '../renewal/index.ts';
 import { expiries } from './expiry.ts';
@@ -71,10 +72,8 @@ export class CertificateKeeper {
     const { folder, clock, log } = this.#options;
     const wanted = new Set((await renewOwn(folder, { clock, log })).map(({ peer }) => peer));
     for (const name of this.#troubles.keys()) if (!wanted.has(name)) this.#troubles.delete(name);
-    for (const name of wanted) {
-      if ((this.#troubles.get(name)?.againAtMs ?? 0) > clock.monotonicMs()) continue;
-      await this.#exchange(name, signal);
-    }
+    const due = [...wanted].filter((name) => (this.#troubles.get(name)?.againAtMs ?? 0) <= clock.monotonicMs());
+    await atMost(exchangesAtATime, due, (name) => this.#exchange(name, signal));
     await this.#measure();
   }
 

@@ -13,3 +13,4 @@ export {
 } from './steps.ts';
 export { issueOwn, lifetimeUnder } from './take-step.ts';
 export { revokeFingerprint, revokeOwn } from './revoke.ts';
+export { type AuthorityProgress, authorityProgress } from './progress.ts';

@@ -112,9 +112,14 @@ function authorityStep(facts: RenewalFacts, authority: AuthorityFacts, nowMs: nu
   const preparedMs = notAfterMs - Math.max(lifetimeMs / 4, Math.min(2 * facts.certificateLifetimeMs, lifetimeMs / 2));
   if (!next) return authority.rotationWanted || nowMs >= preparedMs ? { kind: 'prepare-authority' } : undefined;
   const lacking = lackingOf(facts.peers, next.fingerprint, nowMs);
-  const isKnown = lacking.length === 0 && nowMs >= next.sinceMs + Math.min(overlapMs, lifetimeMs / 20);
+  const isKnown = lacking.length === 0 && nowMs >= signsFromMs(authority, next);
   const lastMs = notAfterMs - lifetimeMs / 8;
   return isKnown || nowMs >= lastMs ? { kind: 'switch-authority', lacking } : undefined;
+}
+
+/** When a new authority may sign at the earliest. */
+export function signsFromMs({ notBeforeMs, notAfterMs }: Dated, next: { readonly sinceMs: number }): number {
+  return next.sinceMs + Math.min(overlapMs, (notAfterMs - notBeforeMs) / 20);
 }
 
 function retired(facts: RenewalFacts, authority: AuthorityFacts, nowMs: number): readonly RenewalStep[] {
@@ -157,7 +162,7 @@ function isHeldBack(name: CertificateName, { authority, peers }: RenewalFacts, n
 }
 
 /** Peers that may come with something, do not know an authority, and will say so once they do. */
-function lackingOf(peers: readonly PeerFacts[], fingerprint: string, nowMs: number): readonly string[] {
+export function lackingOf(peers: readonly PeerFacts[], fingerprint: string, nowMs: number): readonly string[] {
   return peers
     .filter(({ trusts, admitted }) => {
       if (!admitted.some(({ notAfterMs }) => notAfterMs >= nowMs)) return false;

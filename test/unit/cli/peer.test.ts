@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
+import { admitCilium } from '../../../clustermesh/peers/cilium/index.ts';
 import { runCommandLine } from '../../../cli/run.ts';
 import { tree } from '../../../cli/tree.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
@@ -32,6 +33,7 @@ async function peer(
   cluster: TestCluster,
   words: readonly string[],
   stdin: Iterable<Uint8Array> = [],
+  command: readonly string[] = ['peer'],
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   let [out, err] = ['', ''];
   const context: CommandContext = {
@@ -45,7 +47,12 @@ async function peer(
     signal: new AbortController().signal,
     terminal: undefined,
   };
-  const code = await runCommandLine(tree, ['peer', ...words, '--peer-dir', cluster.folder.paths.root], '0', context);
+  const code = await runCommandLine(
+    tree,
+    [...command, ...words, '--peer-dir', cluster.folder.paths.root],
+    '0',
+    context,
+  );
   return { code, out, err };
 }
 
@@ -150,4 +157,53 @@ test('isthmus peer list says in time what nobody renews', async () => {
   };
   expect(await list(40)).not.toContain('--for cilium');
   expect(await list(20)).toContain('isthmus peer invite north --for cilium makes another');
+});
+
+describe('isthmus apply', () => {
+  const apply = (words: readonly string[], text: string): ReturnType<typeof peer> =>
+    peer(east, ['-f', '-', ...words], [Buffer.from(text)], ['apply']);
+  const declared = JSON.stringify({
+    apiVersion: 'isthmus.io/v1',
+    kind: 'Peer',
+    metadata: { name: 'south' },
+    spec: { id: 3, endpoints: ['https://south.example:2379'], authorities: new TestAuthority('of south').cert },
+  });
+
+  test.each(['', '---\n# nothing\n---\n', 'null\n'])('refuses an input that declares nothing: %j', async (text) => {
+    expect((await apply([], declared)).code).toBe(0);
+    const before = stateHash(east.folder.paths.root);
+    for (const words of [['--prune'], [], ['--dry-run', '--prune']]) {
+      const { code, out, err } = await apply(words, text);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toContain('Standard input declares nothing\n');
+      expect(err).toContain('--allow-empty');
+    }
+    expect(stateHash(east.folder.paths.root)).toBe(before);
+    expect((await apply(['--allow-empty'], text)).code).toBe(0);
+    expect(stateHash(east.folder.paths.root)).toBe(before);
+    expect((await apply(['--prune', '--allow-empty'], text)).out).toMatch(/south +remove/);
+    expect(await east.folder.peer('south')).toBeUndefined();
+  });
+});
+
+describe('a new authority', () => {
+  test('is said by rotate and list, with when it signs and who does not know it', async () => {
+    expect((await peer(east, ['list'])).out).not.toContain('authority');
+    await admitCilium(east.folder, { name: 'north', id: 3, nowMs: clock.now() });
+    const { code, out } = await peer(east, ['rotate', '--authority']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^authority: a new one is trusted since \S+; it signs from \S+ on, once every peer knows it$/m);
+    const listed = await peer(east, ['list']);
+    expect(listed.out).toContain('authority: a new one is trusted since');
+    expect(listed.out).toContain(
+      '  not known to north: isthmus peer invite north --for cilium, and kubectl apply there',
+    );
+    const { authority } = JSON.parse((await peer(east, ['list', '-o', 'json'])).out) as {
+      readonly authority: { readonly since: string; readonly signsFrom: string };
+    };
+    expect(authority).toMatchObject({ phase: 'announced', lacking: [{ name: 'north' }], declared: [] });
+    expect(Date.parse(authority.signsFrom) - Date.parse(authority.since)).toBe(24 * 3_600_000);
+    await peer(east, ['invite', 'north', '--for', 'cilium']);
+    expect((await peer(east, ['list'])).out).not.toContain('not known to north');
+  });
 });

@@ -91,6 +91,8 @@ describe('the command line', () => {
       hint: 'usage: isthmus box copy FROM TO [options] [-- ARG…]',
     },
     { line: 'box copy impossible b', says: '--times is odd', hint: 'give an even one' },
+    { line: 'bogus --help', says: 'isthmus has no command "bogus"', hint: 'isthmus --help lists the commands' },
+    { line: 'box cpy -h', says: 'isthmus box has no command "cpy"', hint: 'did you mean isthmus box copy?' },
     { line: '--frob', says: 'Unknown option --frob', hint: 'isthmus --help' },
   ])('answers "$line" with exit code 2 and what was probably meant', async ({ line, says, hint }) => {
     expect(await run(line)).toEqual({ code: 2, stdout: '', stderr: `isthmus: ${says}\n  ${hint}\n` });

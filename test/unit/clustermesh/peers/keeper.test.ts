@@ -1,4 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -8,6 +9,7 @@ import { CertificateKeeper } from '../../../../clustermesh/peers/keeper/index.ts
 import { type Clock, VirtualClock } from '../../../../runtime/clock/index.ts';
 import { createLogger, silentLogger } from '../../../../runtime/log/index.ts';
 import { createMetrics } from '../../../../runtime/metrics/index.ts';
+import { until } from '../../../support/until.ts';
 import { type TestCluster, testCluster } from '../../../support/peer-clusters.ts';
 
 const hour = 3_600_000;
@@ -90,6 +92,34 @@ describe('the keeper of certificates', () => {
     await keeper.look(signal);
     expect((await metric()).get('given/north')).toBeLessThan(virtual.now() / 1000);
     expect((await west.folder.peer('north'))?.admitted).toHaveLength(1);
+  });
+
+  test('does not wait with the others for one that does not answer', async () => {
+    await using south = await testCluster(root, { name: 'south', id: 3 }, virtual);
+    const bundle = await invite(south.folder, { name: 'west', id: 2, nowMs: virtual.now(), validForMs: hour });
+    await acceptInvitation(west.folder, bundle, { clock: virtual, signal });
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const record = await west.folder.peer('east');
+    if (!record) throw new Error('They are no peers');
+    await west.folder.putPeer({ ...record, enrolment: `https://127.0.0.1:${port}` });
+    await virtual.advance(agoMs);
+    const before = (await west.folder.credentialsFor('south'))?.certificate;
+    const ending = new AbortController();
+    const looking = keeperOf(west).keeper.look(ending.signal);
+    looking.catch(() => undefined);
+    // Whoever waits for the folder does so by that clock.
+    await until(
+      async () => (await west.folder.credentialsFor('south'))?.certificate !== before,
+      () => virtual.advance(1),
+    );
+    expect(sockets).not.toHaveLength(0);
+    ending.abort(new DOMException('over', 'AbortError'));
+    await expect(looking).rejects.toThrow('over');
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => silent.close(resolve));
   });
 
   test('goes on with the rest when a peer cannot be asked, asks again later, and says why', async () => {
