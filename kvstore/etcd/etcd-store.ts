@@ -25,7 +25,7 @@ import {
   toText,
 } from '../contract/index.ts';
 import { acquireLock } from './etcd-lock.ts';
-import { follow, listParts, rangeOf } from './list-watch/index.ts';
+import { Landmarks, follow, listParts, rangeOf } from './list-watch/index.ts';
 import { type CallSettings, EtcdSession, type EtcdSessionOptions } from './session/index.ts';
 import { fromWireResult, toWireCompare, toWireOperation } from './translate.ts';
 import { type ResponseHeader, methods, txnOutcome } from './wire/index.ts';
@@ -60,10 +60,12 @@ export class EtcdStore implements Store {
   readonly #options: EtcdStoreOptions;
   readonly #session: EtcdSession;
   readonly #leases = new Set<RenewedLease>();
+  readonly #landmarks: Landmarks;
 
   constructor(options: EtcdStoreOptions) {
     this.#options = options;
     this.#session = new EtcdSession(options);
+    this.#landmarks = new Landmarks(options.clock);
   }
 
   async get(key: Bytes, options: ReadOptions = {}): Promise<KeyValue | undefined> {
@@ -111,6 +113,7 @@ export class EtcdStore implements Store {
           revision: options.revision ?? 0,
           withoutQuorum: false,
           lent: false,
+          impatient: true,
         });
         for await (const { entries, revision, last } of parts) {
           started = true;
@@ -135,6 +138,7 @@ export class EtcdStore implements Store {
       random,
       signal: options.signal,
       batchSize: options.pageSize ?? defaultBatch,
+      landmarks: this.#landmarks,
       ...maxPageOf(undefined, this.#options.maxPage),
     });
   }

@@ -1,4 +1,4 @@
-import { parseEndpoint } from '../etcd/session/index.ts';
+import { holdsCredentials, parseEndpoint } from '../etcd/session/index.ts';
 
 /** Which kind of store holds the records: the choice of `--store`. */
 export const storeKinds = ['embedded', 'etcd', 'consul'] as const;
@@ -42,7 +42,7 @@ export function parseStoreAddress(text: string): StoreAddress {
     case 'embedded':
       return { kind: 'embedded', directory: pathOf(rest, scheme, 'DIR') };
     default:
-      if (text.includes('@')) throw credentials();
+      if (holdsCredentials(text)) throw credentials();
       // What comes behind a question mark may be a token.
       throw new StoreAddressError(`${JSON.stringify(text.replace(/\?.*$/s, '?…'))} names no store`, forms);
   }
@@ -76,7 +76,7 @@ export function formatStoreAddress(address: StoreAddress): string {
 }
 
 function endpointOf(text: string): string {
-  if (text.includes('@')) throw credentials();
+  if (holdsCredentials(text)) throw credentials();
   try {
     return parseEndpoint(text, false).url;
   } catch (error) {
@@ -94,7 +94,7 @@ function pathOf(rest: string, scheme: string, what: 'FILE' | 'DIR'): string {
 function refuseUrl(path: string, what: 'FILE' | 'DIR'): void {
   const [start, scheme] = /^([a-z][a-z\d+.-]*:)?\/\//i.exec(path) ?? [];
   if (start === undefined) return;
-  if (path.includes('@')) throw credentials();
+  if (holdsCredentials(path)) throw credentials();
   if (what === 'FILE')
     throw new StoreAddressError(
       'A URL stands where a configuration file is expected',

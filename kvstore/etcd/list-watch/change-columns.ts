@@ -40,6 +40,20 @@ export class ChangeColumns implements PackedChanges {
     return this.length === 0 ? 0 : (this.revisions[this.length - 1] as number);
   }
 
+  /** Which one has the highest revision; undefined without any. */
+  get newest(): number | undefined {
+    let newest: number | undefined;
+    let highest = 0;
+    for (let i = 0; i < this.length; i++) {
+      const revision = this.revisions[i] as number;
+      if (revision > highest) {
+        highest = revision;
+        newest = i;
+      }
+    }
+    return newest;
+  }
+
   /** What kinds of changes there are. */
   get kinds(): ChangeKinds {
     const found = [false, false, false];

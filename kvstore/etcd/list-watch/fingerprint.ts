@@ -27,10 +27,22 @@ export function matches(fingerprint: Fingerprint, entry: KeyValue | undefined): 
 /** The keys that were written last under a prefix and still exist. */
 export class RecentKeys {
   readonly #byKey = new Map<string, Fingerprint>();
+  #last: Fingerprint | undefined;
 
   /** Oldest first. */
   get all(): readonly Fingerprint[] {
     return [...this.#byKey.values()];
+  }
+
+  /** The one that was seen last, whether it still exists or not. */
+  get last(): Fingerprint | undefined {
+    return this.#last;
+  }
+
+  /** Adds one key beside what the batches told last: of a listing, the one that was written last. */
+  add(entry: KeyValue): void {
+    const known = this.#byKey.get(nameOf(entry.key));
+    if (known?.modRevision !== entry.modRevision) this.#add(entry);
   }
 
   apply(events: readonly WatchEvent[] | ChangeColumns): void {
@@ -62,11 +74,8 @@ export class RecentKeys {
   #add(entry: KeyValue): void {
     const name = nameOf(entry.key);
     this.#byKey.delete(name);
-    this.#byKey.set(name, {
-      key: new Uint8Array(entry.key),
-      modRevision: entry.modRevision,
-      value: proofOf(entry.value),
-    });
+    this.#last = { key: new Uint8Array(entry.key), modRevision: entry.modRevision, value: proofOf(entry.value) };
+    this.#byKey.set(name, this.#last);
     for (const oldest of this.#byKey.keys()) {
       if (this.#byKey.size <= kept) break;
       this.#byKey.delete(oldest);

@@ -11,6 +11,8 @@ import {
 } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { listParts } from './list.ts';
+import type { Landmarks } from './landmarks.ts';
+import { OtherHistoryError, checkRepeated } from './other-history.ts';
 import { Position } from './position.ts';
 import { recognise } from './recognise.ts';
 import { watchParts } from './watch.ts';
@@ -27,6 +29,8 @@ export interface FollowOptions {
   /** At most this many entries are asked for at a time. */
   readonly maxPage?: number;
   readonly random: () => number;
+  /** What all that are followed over the session have seen. */
+  readonly landmarks?: Landmarks;
   /** Makes the memory of what was seen. Tests hand in one that is wrong, to see whether they notice. */
   readonly createPosition?: () => Position;
 }
@@ -51,8 +55,10 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
     try {
       connection = await session.connection(signal);
       if (position && position.revision > 0) {
+        remark(position, options);
         const verdict = await recognise(position, options.prefix, session, connection, signal);
         if (verdict !== 'same') {
+          if (verdict === 'store-replaced') options.landmarks?.forget();
           reason = verdict;
           position = undefined;
         }
@@ -68,7 +74,11 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
       if (!(error instanceof KvStoreError) || error.retry === 'never' || error instanceof StoreReplacedError)
         throw error;
       const restart = restartReason(error);
-      if (restart) {
+      if (error instanceof CompactedError && position?.provenTo !== undefined && !position.forgotten) {
+        // Only what is to be repeated may be compacted, which is looked at in another way then.
+        position.forgotten = true;
+      } else if (restart) {
+        if (restart === 'store-replaced') options.landmarks?.forget();
         reason = restart;
         position = undefined;
       }
@@ -83,15 +93,22 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
 
 function restartReason(error: KvStoreError): RestartReason | undefined {
   if (error instanceof CompactedError) return 'compacted';
-  return error instanceof FutureRevisionError ? 'store-replaced' : undefined;
+  return error instanceof FutureRevisionError || error instanceof OtherHistoryError ? 'store-replaced' : undefined;
+}
+
+/** Up to where others have seen the store, no further than was handed over here. */
+function remark(position: Position, { landmarks }: FollowOptions): void {
+  const landmark = landmarks?.upTo(position.revision);
+  if (landmark && landmark.modRevision > (position.landmark?.modRevision ?? 0)) position.landmark = landmark;
 }
 
 async function* finishListing(
   session: EtcdSession,
   connection: Connection,
   position: Position,
-  { prefix, name, clock, signal, batchSize, maxPage }: FollowOptions,
+  options: FollowOptions,
 ): AsyncGenerator<WatchBatch, void, void> {
+  const { prefix, name, clock, signal, batchSize, maxPage } = options;
   const parts = listParts(session, connection, {
     prefix,
     clock,
@@ -112,6 +129,8 @@ async function* finishListing(
     yield entries.batch(revision);
   }
   position.finishListing();
+  options.landmarks?.note(position.recent.last);
+  remark(position, options);
   yield { type: 'synced', revision: position.listRevision };
 }
 
@@ -119,22 +138,27 @@ async function* watchOn(
   session: EtcdSession,
   connection: Connection,
   position: Position,
-  { prefix, name, clock, signal }: FollowOptions,
+  options: FollowOptions,
 ): AsyncGenerator<WatchBatch, void, void> {
+  const { prefix, name, clock, signal } = options;
+  const { provenTo } = position;
   const parts = watchParts(session, connection, {
     prefix,
     clock,
     signal,
     what: `watch ${name}`,
-    startRevision: position.next,
+    startRevision: provenTo === undefined ? position.next : provenTo + 1,
   });
   for await (const part of parts) {
     if (part.type === 'events') {
+      if (provenTo !== undefined) checkRepeated(part.events, position, `watch ${name}`);
       position.applyEvents(part.events);
+      options.landmarks?.note(position.recent.last);
       yield part.events.batch(part.events.lastRevision);
       continue;
     }
     position.applyNotice(part.notice);
+    remark(position, options);
     if (part.notice.header) position.observe(part.notice.header);
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
 import { ProtocolError, toText } from '../../contract/index.ts';
-import type { Connection, EtcdSession } from '../session/index.ts';
+import type { CallStream, Connection, EtcdSession } from '../session/index.ts';
 import { PageRoom } from '../http2/index.ts';
 import { GrpcError, hasNoQuorum } from '../session/index.ts';
 import { type ResponseHeader, encodeFrame, methods } from '../wire/index.ts';
@@ -27,6 +27,8 @@ export interface ListSettings {
   readonly after?: Uint8Array | undefined;
   /** What entries lie in may be used again as soon as the next part is asked for. */
   readonly lent: boolean;
+  /** Whether a page fails that is silent for as long as a call may take; a watch goes by the life of its connection. */
+  readonly impatient?: boolean;
   /** Where the members have lost their quorum, what the one we are connected to knows will do: no more can be had. */
   readonly withoutQuorum: boolean;
 }
@@ -182,7 +184,7 @@ async function* page(
     call.end(encodeFrame(methods.range.request, request));
     for (;;) {
       if (!call.ready) slice.restart();
-      const chunks = await call.read();
+      const chunks = await (settings.impatient === true ? readInTime(session, call, settings) : call.read());
       if (!chunks) break;
       for (const chunk of chunks) {
         reader.push(chunk);
@@ -200,6 +202,17 @@ async function* page(
     signal.removeEventListener('abort', onAbort);
     call.fail(undefined);
   }
+}
+
+/** What comes next, as long as it comes within the time of a call. */
+async function readInTime(
+  session: EtcdSession,
+  call: CallStream,
+  { what, signal }: ListSettings,
+): ReturnType<CallStream['read']> {
+  using deadline = session.deadline({ what, signal });
+  deadline.signal.addEventListener('abort', () => call.fail(deadline.signal.reason), { once: true });
+  return await call.read();
 }
 
 /** Entries that come again, or are not of the prefix: such a listing might never end. @throws {ProtocolError} */

@@ -1,19 +1,21 @@
 import { CompactedError, FutureRevisionError, type RestartReason } from '../../contract/index.ts';
 import type { Connection, EtcdSession } from '../session/index.ts';
 import { methods, txnOutcome } from '../wire/index.ts';
-import { matches } from './fingerprint.ts';
+import { evidenceFor } from './evidence.ts';
 import type { Position } from './position.ts';
-import { rangeOf } from './range-of.ts';
 
 /** Replaying costs the server more than listing beyond this many revisions (it replays 1,000 per 100 ms). */
 const replayableRevisions = 5000;
 const keysPerRevision = 50;
+const nothing = { kvs: [], count: 0 };
 const reading = { ...methods.txn, response: txnOutcome };
 
 /**
  * Finds out whether the store behind a new connection is still the one that `position` was reached in, and whether to go
  * on from there. A wiped etcd may come back with the same ids and accept any revision, silently: so keys are looked up, all
- * at once, that only the old store can have in this state. A transport error is no verdict: it is thrown.
+ * at once, that only the old store can have in this state. An older copy has these keys, too, where they are older than it; it
+ * may have grown beyond the position: then `provenTo` says from where on it has to be watched. A transport error is no
+ * verdict: it is thrown.
  */
 export async function recognise(
   position: Position,
@@ -25,25 +27,21 @@ export async function recognise(
   const { revision } = position;
   const settings = { what: 'recognise the store', signal, revision };
   using deadline = session.deadline(settings);
-  const proofs = position.recent.all;
-  // Nothing exists under the prefix: if that is true of this store at that revision too, it is as good as the old one.
-  const questions =
-    proofs.length > 0 ? proofs.map(({ key }) => ({ key })) : [{ ...rangeOf(prefix), countOnly: true } as const];
+  const { checks, upTo } = evidenceFor(position, prefix);
   try {
     const answer = await session.callOn(
       connection,
       reading,
-      { success: questions.map((question) => ({ range: { ...question, revision } })) },
+      { success: checks.map(({ question }) => ({ range: question })) },
       { ...settings, signal: deadline.signal },
     );
     const { header, responses } = answer;
     if (!header || !position.knows(header) || header.revision < revision) return 'store-replaced';
-    const isSame =
-      proofs.length > 0
-        ? proofs.every((proof, i) => matches(proof, responses[i]?.range?.kvs[0]))
-        : responses[0]?.range?.count === position.keys;
+    const isSame = checks.every(({ holds }, i) => holds(responses[i]?.range ?? nothing));
     if (!isSame) return 'store-replaced';
     position.observe(header);
+    // Between what is proven and what was handed over, nothing has happened under the prefix: the watch is to show that.
+    position.provenTo = upTo < revision ? upTo : undefined;
     const behind = header.revision - revision;
     if (position.listed && behind > Math.max(replayableRevisions, position.keys / keysPerRevision))
       return 'too-far-behind';

@@ -15,7 +15,7 @@ export interface Endpoint {
  */
 export function parseEndpoint(text: string, secureByDefault: boolean): Endpoint {
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `${secureByDefault ? 'https' : 'http'}://${text}`;
-  if (withScheme.includes('@'))
+  if (holdsCredentials(withScheme))
     throw new RangeError('Endpoint contains credentials: give them as username and password');
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   // A token may be in whatever comes behind the host.
@@ -29,6 +29,11 @@ export function parseEndpoint(text: string, secureByDefault: boolean): Endpoint 
   const port = portOf(withScheme, url, secure);
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   return { secure, host, port, url: `${secure ? 'https' : 'http'}://${url.hostname}:${port}` };
+}
+
+/** Whether somebody has put a user and a password in front of a host, be it encoded. */
+export function holdsCredentials(text: string): boolean {
+  return /@|%40/i.test(text);
 }
 
 /** `URL` drops a port that is its scheme's default, so the text decides whether one was given. */

@@ -46,6 +46,9 @@ describe('the address of a store', () => {
     'root:s3cret@host:2379',
     'etcd:https://root:s3cret@host:2379',
     'consul:http://root:s3cret@host:8500',
+    'http://root%3As3cret%40host:2379',
+    'root%3As3cret%40host',
+    'etcd:https://root%3As3cret%40host',
   ])('a secret in %j is refused without being repeated', (text) => {
     const error = errorOf(() => parseStoreAddress(text));
     expect(error.message).toMatch(/credentials/);
