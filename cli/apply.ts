@@ -27,6 +27,7 @@ export const apply = defineCommand({
     ...outputOptions,
   }),
   examples: ['isthmus apply -f peers.yaml --dry-run', 'isthmus apply -f peers.yaml'],
+  ends: true,
   run: async (context, { options }) => {
     const folder = await openFolder(context, options);
     const file = options.file === '-' ? 'Standard input' : options.file;

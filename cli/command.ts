@@ -45,6 +45,8 @@ export interface Command<S extends OptionSpecs = OptionSpecs> {
   readonly examples?: readonly string[];
   /** Ends by itself, with something answered or done: interrupted before that, it gives exit code 1. Others are ended so. */
   readonly ends?: boolean;
+  /** The same, where it depends on what the command was told. */
+  endsWith?(options: OptionValues<S>): boolean;
   /** @throws {UsageError} for exit code 2; any other error is printed and gives 1. */
   run(context: CommandContext, input: CommandInput<S>): Promise<ExitCode>;
 }

@@ -35,7 +35,8 @@ export async function runCommandLine(
     } catch (error) {
       const { signal } = context;
       if (!signal.aborted || !isAbort(error, signal)) throw error;
-      if (!command.ends || signal.reason instanceof NobodyReads) return 0;
+      const ends = command.ends ?? command.endsWith?.(values) ?? false;
+      if (!ends || signal.reason instanceof NobodyReads) return 0;
       // Whoever goes on with `&&` counts on what has not been done.
       context.stderr('isthmus: Interrupted before the end\n');
       return 1;

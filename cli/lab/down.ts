@@ -10,6 +10,7 @@ const waitMs = 20_000;
 export const down = defineCommand({
   description: 'Ends a lab and removes everything it made. A lab that died is cleaned up.',
   options: nameOption,
+  ends: true,
   async run(context, { options: { name } }): Promise<ExitCode> {
     requireLabName(name);
     const state = readLabState(name);

@@ -15,6 +15,7 @@ export const exec = defineCommand({
   positionals: { usage: '<cluster>/<namespace>/<pod>', min: 1, max: 1 },
   rest: '-- CMD …',
   examples: ['isthmus lab exec east/default/loadgenerator-… -- ip addr'],
+  ends: true,
   async run(_, { options, positionals: [path = ''], rest: [command, ...words] }): Promise<ExitCode> {
     const state = liveLab(options.name);
     if (state.kernel !== 'linux')

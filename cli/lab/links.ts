@@ -15,6 +15,7 @@ function linkCommand(action: 'cut' | 'heal', description: string): Command<typeo
   return defineCommand({
     description,
     options: nameOption,
+    ends: true,
     positionals: { usage: '<a> <b>', min: 2, max: 2 },
     examples: [`isthmus lab ${action} east west`, `isthmus lab ${action} east/node-1 west/apiserver`],
     async run(context, { options, positionals: [a, b] }): Promise<ExitCode> {

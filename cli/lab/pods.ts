@@ -15,6 +15,7 @@ function podCommand(action: 'stop' | 'start', description: string): Command<type
   return defineCommand({
     description,
     options: nameOption,
+    ends: true,
     positionals: { usage: '<cluster>/<namespace>/<pod>', min: 1, max: 1 },
     async run(context, { options, positionals: [pod] }): Promise<ExitCode> {
       const done = (await callLab(options.name, {

@@ -24,6 +24,7 @@ export const run = defineCommand({
   description: 'Brings the lab up, shows it on a live screen until Ctrl-C, and removes everything it made.',
   options,
   examples: ['isthmus lab run', 'isthmus lab run --once -o json', 'isthmus lab run --kernel memory --once'],
+  endsWith: ({ once }) => once,
   async run(context, { options: values }): Promise<ExitCode> {
     const settings = runLabOptions(values, context);
     if (process.send) return runInBackground(settings, context);

@@ -11,6 +11,7 @@ export const status = defineCommand({
   description:
     'Shows clusters, links that are cut, pods, and memory and CPU time of every process. Exit code 1 when a cluster is not\nready, for example because an agent cannot reach its store.',
   options: defineOptions({ ...nameOption, ...outputOptions }),
+  ends: true,
   async run(context, { options }): Promise<ExitCode> {
     const found = (await callLab(options.name, { route: '/v1/status', signal: context.signal })) as LabStatus;
     context.stdout(options.output === 'json' ? formatJson(found) : statusText(found));

@@ -14,6 +14,7 @@ export const store = defineCommand({
   options: defineOptions({ ...nameOption, ...outputOptions }),
   positionals: { usage: '<cluster> embedded|etcd|consul', min: 2, max: 2 },
   examples: ['isthmus lab store east etcd', 'isthmus lab store east consul', 'isthmus lab store east embedded'],
+  ends: true,
   async run(context, { options, positionals: [cluster, to] }): Promise<ExitCode> {
     const kind = labStoreKinds.find((known: LabStoreKind) => known === to);
     if (!kind)

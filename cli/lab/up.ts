@@ -11,6 +11,7 @@ export const up = defineCommand({
   description: 'Brings the lab up and leaves it running in the background; `isthmus lab down` ends it.',
   options: labOptions,
   examples: ['isthmus lab up --name mine --topology topology.yaml --manifests ./manifests'],
+  ends: true,
   async run(context, { options }): Promise<ExitCode> {
     const argv = [
       '--disable-warning=ExperimentalWarning',

@@ -13,6 +13,7 @@ export const peerAccept = defineCommand({
   options: defineOptions({ ...folderOption, ...outputOptions }),
   positionals: { usage: '[FILE]', min: 0, max: 1 },
   examples: ['isthmus peer accept < east.invitation', 'ssh east isthmus peer invite west --id 2 | isthmus peer accept'],
+  ends: true,
   run: async (context, { options, positionals: [file = '-'] }) => {
     const folder = await openFolder(context, options);
     const bundle = parseBundle(await readInput(context, file));

@@ -20,6 +20,7 @@ export const peerAdd = defineCommand({
   }),
   positionals: { usage: '[NAME]', min: 0, max: 1 },
   examples: ['isthmus peer add north --id 3 --from-cilium north.yaml'],
+  ends: true,
   run: async (context, { options, positionals: [name] }) => {
     const folder = await openFolder(context, options);
     const file = options.fromCilium;

@@ -43,6 +43,7 @@ export const peerInit = defineCommand({
     'isthmus peer init --cluster-name east --cluster-id 1 --endpoint https://east.example:2379 --enrolment https://east.example:2380',
     'isthmus apiserver --peer-dir /var/lib/isthmus/peers --peer-listen 0.0.0.0:2380 --listen 0.0.0.0:2379 …',
   ],
+  ends: true,
   run: async (context, { options }) => {
     process.umask(0o077);
     const cluster = ownCluster(options);

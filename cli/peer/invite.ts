@@ -40,6 +40,7 @@ export const peerInvite = defineCommand({
     'isthmus peer invite west --id 2 --out west.invitation',
     'isthmus peer invite north --id 3 --for cilium | kubectl --context north apply -f -',
   ],
+  ends: true,
   run: async (context, { options, positionals: [name = ''] }) => {
     requireClusterName(name);
     if (options.validForMs === 0 || options.validForMs > longestValidMs)

@@ -10,6 +10,7 @@ export const peerIssue = defineCommand({
   options: defineOptions({ ...folderOption }),
   positionals: { usage: 'agent-NODE|server|admin|local|remote', min: 1, max: 1 },
   examples: ['isthmus peer issue agent-node-1'],
+  ends: true,
   run: async (context, { options, positionals: [name = ''] }) => {
     if (!isCertificateName(name))
       throw new UsageError(`There is no certificate ${JSON.stringify(name)}`, {

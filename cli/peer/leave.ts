@@ -13,6 +13,7 @@ export const peerLeave = defineCommand({
     dead: { type: 'boolean', help: 'Do not try to tell the peer' },
   }),
   positionals: { usage: 'NAME', min: 1, max: 1 },
+  ends: true,
   run: async (context, { options, positionals: [name = ''] }) => {
     const folder = await openFolder(context, options);
     const invitations = (await folder.invitations()).filter((one) => one.name === name);

@@ -10,6 +10,7 @@ export const peerList = defineCommand({
   description:
     'Lists the peers of this cluster, and who is invited. Whether they are connected says isthmus status of an agent.\nThe exit code is 1 when a peer has a problem that somebody should look at.',
   options: defineOptions({ ...folderOption, ...outputOptions }),
+  ends: true,
   run: async (context, { options }) => {
     const folder = await openFolder(context, options);
     const nowMs = context.clock.now();

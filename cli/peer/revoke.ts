@@ -10,6 +10,7 @@ export const peerRevoke = defineCommand({
   options: defineOptions({ ...folderOption }),
   positionals: { usage: 'NAME|FINGERPRINT', min: 1, max: 1 },
   examples: ['isthmus peer revoke agent-node-1'],
+  ends: true,
   run: async (context, { options, positionals: [which = ''] }) => {
     const folder = await openFolder(context, options);
     const nowMs = context.clock.now();

@@ -16,6 +16,7 @@ export const peerRotate = defineCommand({
   }),
   positionals: { usage: '[NAME]', min: 0, max: 1 },
   examples: ['isthmus peer rotate', 'isthmus peer rotate --authority', 'isthmus peer rotate west'],
+  ends: true,
   run: async (context, { options, positionals: [name] }) => {
     const folder = await openFolder(context, options);
     const { clock, signal } = context;

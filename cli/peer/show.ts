@@ -11,6 +11,7 @@ export const peerShow = defineCommand({
   options: defineOptions({ ...folderOption, ...outputOptions }),
   positionals: { usage: 'NAME', min: 1, max: 1 },
   examples: ['isthmus peer show west -o json'],
+  ends: true,
   run: async (context, { options, positionals: [name = ''] }) => {
     const folder = await openFolder(context, options);
     const described = await describePeer(folder, await existingPeer(folder, name), context.clock.now());

@@ -1,3 +1,4 @@
+import { CompactedError } from '../../kvstore/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatJson, outputOptions } from '../output/index.ts';
@@ -24,7 +25,13 @@ export const storeCompact = defineCommand({
     const wanted = text === undefined ? undefined : readRevision(text);
     await using opened = await openNamed(context, addressFrom(options));
     const target = wanted ?? ((await opened.status({ signal })).revision ?? 0) - (keep ?? 0);
-    if (target >= 1) await opened.compact(target, { signal });
+    if (target >= 1)
+      try {
+        await opened.compact(target, { signal });
+      } catch (error) {
+        // As much is kept as was asked for: somebody has done it before.
+        if (keep === undefined || !(error instanceof CompactedError)) throw error;
+      }
     if (options.output === 'json') context.stdout(formatJson(target < 1 ? {} : { compactRevision: target }));
     else
       context.stdout(

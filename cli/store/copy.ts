@@ -1,4 +1,4 @@
-import { type MirrorProgress, mirror } from '../../kvstore/index.ts';
+import { type MirrorProgress, type OpenStore, type StoreStatus, copiesPrefix, mirror } from '../../kvstore/index.ts';
 import { createLogger } from '../../runtime/log/index.ts';
 import { UsageError, defineOptions } from '../../runtime/options/index.ts';
 import { type CommandContext, type ExitCode, defineCommand } from '../command.ts';
@@ -41,8 +41,14 @@ export const storeCopy = defineCommand({
     const { clock, signal } = context;
     const leaseTtlSeconds = leaseSeconds(options.leaseTtlMs);
     await using stores = await openTwo(context, positionals, { createB: true, prefix: options.prefix });
+    const isEmpty = async (of: OpenStore, { keys }: StoreStatus): Promise<boolean> => {
+      if (keys === undefined || !copiesPrefix.startsWith(options.prefix)) return keys === 0;
+      // What copiers say of copying is not copied.
+      const { keys: records = 0 } = await of.status({ signal, prefix: copiesPrefix });
+      return keys <= records;
+    };
     // What an earlier copier brought would go, too, when A was lost or is another one than was meant.
-    if (stores.statusOfA.keys === 0 && stores.statusOfB.keys !== 0)
+    if ((await isEmpty(stores.a, stores.statusOfA)) && stores.statusOfB.keys !== 0)
       throw new UsageError('A holds nothing, and B something that would be deleted', {
         hint: 'is A the store that is meant?',
       });

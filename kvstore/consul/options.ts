@@ -17,7 +17,11 @@ export interface ConsulStoreOptions {
   readonly tokenEnvironment?: string;
   readonly clock: Clock;
   readonly log: Logger;
-  /** A call, its repetitions included, fails after this long; 15 s unless told. */
+  /**
+   * A call, its repetitions included, fails after this long unless an answer has begun; 15 s unless told. An answer that has
+   * begun may take as long as it needs, with no more than 10 s between two parts of it. Before the first answer, a call also asks
+   * which store this is, for at most 2 s.
+   */
   readonly callTimeoutMs?: number;
   /** How long a blocking query waits for a change; 10 s unless told. Strangers' recursive deletes show up this late. */
   readonly waitSeconds?: number;

@@ -1,13 +1,17 @@
 import { UnavailableError } from '../contract/index.ts';
 import type { ConsulHttp } from './http/index.ts';
 
+/** A call waits for it, which may have to wait as long as any other. */
+const patienceMs = 2_000;
+
 /**
  * Consul has no cluster id in its API but that of its certificate authority: made with the store, kept by snapshots,
  * readable by anyone. Undefined where Connect is switched off.
  */
 export async function identify(http: ConsulHttp, signal?: AbortSignal): Promise<string | undefined> {
   try {
-    const request = { method: 'GET', path: 'connect/ca/roots', what: 'ask which store this is', signal } as const;
+    const what = 'ask which store this is';
+    const request = { method: 'GET', path: 'connect/ca/roots', what, signal, patienceMs } as const;
     const domain = await http.once(request, async (_reply, chunks) => {
       const parts: Buffer[] = [];
       for await (const chunk of chunks) parts.push(chunk);

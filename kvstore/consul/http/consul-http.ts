@@ -14,7 +14,7 @@ import type { ConsulStoreOptions } from '../options.ts';
 import { type ConsulAddress, parseAddress } from './address.ts';
 import { Connector } from './connect.ts';
 import { ConsulAgent, NotConnected } from './consul-agent.ts';
-import { CrowdedError, NotAppliedError, statusError } from './status-errors.ts';
+import { CrowdedError, NotAppliedError, namesSession, statusError } from './status-errors.ts';
 import { Token } from './token.ts';
 
 /** Consul refuses more than 200 connections of one client; what waits has most of them. */
@@ -37,6 +37,8 @@ export interface ConsulRequest {
   readonly accept?: readonly number[];
   /** For blocking queries: how long the answer may take to begin. */
   readonly answerTimeoutMs?: number;
+  /** For other calls: how long the answer may take to begin; 7 s unless told. */
+  readonly patienceMs?: number;
 }
 
 export interface ConsulReply {
@@ -132,7 +134,8 @@ export class ConsulHttp implements AsyncDisposable {
     const deadlineMs = this.#clock.monotonicMs() + this.#callTimeoutMs;
     for (let failures = 1; ; failures++) {
       try {
-        return await this.once(request, consume);
+        const leftMs = deadlineMs - this.#clock.monotonicMs();
+        return await this.once({ ...request, patienceMs: Math.min(attemptTimeoutMs, leftMs) }, consume);
       } catch (error) {
         const again = error instanceof NotAppliedError || (request.repeatable && error instanceof UnavailableError);
         const waitMs = Math.min(1000, 25 * 2 ** Math.min(failures, 10)) * (1 - this.#random() / 2);
@@ -224,12 +227,14 @@ export class ConsulHttp implements AsyncDisposable {
     sent.once('response', resolve);
     sent.on('error', failed);
     try {
-      arm(request.answerTimeoutMs ?? attemptTimeoutMs);
+      arm(request.answerTimeoutMs ?? request.patienceMs ?? attemptTimeoutMs);
       sent.end(body);
       answer = await promise;
       this.#answered();
       const chunks = received(answer, address, signal, () => arm(idleTimeoutMs));
       const reply: ConsulReply = { status: answer.statusCode ?? 0, headers: answer.headers };
+      if (reply.status === 404 && this.#addresses.length > 1 && reply.headers['x-consul-index'] === undefined)
+        await this.#leaveStranger(chunks, request.what, address);
       if ((request.accept ?? [200]).includes(reply.status)) return await consume(reply, chunks);
       throw statusError(reply.status, await textOf(chunks, request.what), request.what, this.#token.origin);
     } finally {
@@ -237,6 +242,14 @@ export class ConsulHttp implements AsyncDisposable {
       signal.removeEventListener('abort', onAbort);
       if (!answer?.complete) sent.destroy();
     }
+  }
+
+  /** @throws the error of a Consul that does not find a session, or one after which the next address is tried */
+  async #leaveStranger(chunks: AsyncIterable<Buffer>, what: string, { text }: ConsulAddress): Promise<never> {
+    const said = await textOf(chunks, what);
+    throw namesSession(said)
+      ? statusError(404, said, what, this.#token.origin)
+      : new NotAppliedError(`Cannot ${what}: the server at ${text} answers 404, as no Consul does`);
   }
 
   #address(): ConsulAddress {

@@ -23,7 +23,7 @@ export function statusError(status: number, text: string, what: string, tokenOri
   const said = `Cannot ${what}: ${firstLine(text) || `status ${status}`}`;
   if (status === 401 || status === 403 || /permission denied|acl not found/i.test(text))
     return new PermissionDeniedError(`${said.replace(/\.$/, '')}; ${tokenOrigin}`);
-  if (/invalid session|session id .* not found/i.test(text)) return new LeaseNotFoundError(said);
+  if (namesSession(text)) return new LeaseNotFoundError(said);
   if (status === 429) return new CrowdedError(said);
   if (/no cluster leader|no known consul servers|not ready to serve consistent reads/i.test(text))
     return new NotAppliedError(said);
@@ -31,6 +31,11 @@ export function statusError(status: number, text: string, what: string, tokenOri
   if (/must be between|missing node registration|invalid key name/i.test(text)) return new InvalidRequestError(said);
   if (status >= 500) return new UnavailableError(said);
   return new InvalidRequestError(said);
+}
+
+/** Whether Consul says that there is no such session. */
+export function namesSession(text: string): boolean {
+  return /invalid session|session id .* not found/i.test(text);
 }
 
 function firstLine(text: string): string {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { type CommandContext, type CommandGroup, NobodyReads, defineCommand } from '../../../cli/command.ts';
+import {
+  type CommandContext,
+  type CommandEntry,
+  type CommandGroup,
+  NobodyReads,
+  defineCommand,
+} from '../../../cli/command.ts';
 import { runCommandLine } from '../../../cli/run.ts';
+import { tree as wholeTree } from '../../../cli/tree.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { UsageError, defineOptions } from '../../../runtime/options/index.ts';
 
@@ -123,6 +130,23 @@ describe('the command line', () => {
       setImmediate(() => controller.abort(reason));
       expect(await running).toEqual({ stdout: '', ...result });
     }
+  });
+
+  test('only commands that run until they are stopped take a stop for a good end', async () => {
+    const endless: string[] = [];
+    const visit = async (path: string, { commands }: CommandGroup): Promise<void> => {
+      for (const [name, entry] of Object.entries(commands))
+        if ('commands' in entry) await visit(`${path}${name} `, entry);
+        else {
+          const { ends, endsWith } = await entry.load();
+          if (ends !== true && !endsWith) endless.push(path + name);
+        }
+    };
+    await visit('', wholeTree);
+    expect(endless).toEqual(['agent', 'apiserver', 'kvstoremesh', 'store serve', 'store watch', 'mock']);
+    const labRun = (wholeTree.commands['lab'] as CommandGroup).commands['run'] as CommandEntry;
+    const { endsWith } = await labRun.load();
+    expect([true, false].map((once) => endsWith?.({ once }))).toEqual([true, false]);
   });
 
   test('reads options from the environment', async () => {

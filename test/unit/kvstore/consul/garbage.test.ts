@@ -3,36 +3,39 @@ import { type RequestListener, type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   type ConsulStore,
+  type ConsulStoreOptions,
   PermissionDeniedError,
   ProtocolError,
   UnavailableError,
   openConsulStore,
 } from '../../../../kvstore/index.ts';
-import { systemClock } from '../../../../runtime/clock/index.ts';
+import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
+import { until } from '../../../support/until.ts';
 
 const entry = { LockIndex: 0, Key: 'a/x', Flags: 0, Value: 'eA==', CreateIndex: 5, ModifyIndex: 5 };
 const whole = JSON.stringify([entry]);
 
-/** A store that talks to whatever `answer` says. */
-async function talkingTo(answer: RequestListener): Promise<AsyncDisposable & { readonly store: ConsulStore }> {
-  const server: Server = createServer(answer);
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const store = openConsulStore({
-    addresses: [`http://127.0.0.1:${port}`],
-    clock: systemClock,
-    log: silentLogger,
-    callTimeoutMs: 200,
-  });
-  return {
-    store,
-    [Symbol.asyncDispose]: async () => {
-      await store[Symbol.asyncDispose]();
+/** A store that talks to whatever `answers` say, each at an address of its own. */
+async function talkingTo(
+  answers: RequestListener | readonly RequestListener[],
+  options: Partial<ConsulStoreOptions> = {},
+): Promise<AsyncDisposable & { readonly store: ConsulStore }> {
+  await using stack = new AsyncDisposableStack();
+  const addresses: string[] = [];
+  for (const answer of [answers].flat()) {
+    const server: Server = createServer(answer);
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    stack.defer(async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-    },
-  };
+    });
+    addresses.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  }
+  const store = openConsulStore({ addresses, clock: systemClock, log: silentLogger, callTimeoutMs: 200, ...options });
+  stack.use(store);
+  const kept = stack.move();
+  return { store, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 async function listed(store: ConsulStore): Promise<number> {
@@ -125,4 +128,33 @@ describe('A server that is no proper Consul', () => {
     await expect(talking.store.put('a/x', 'x', { lease })).rejects.toThrow(UnavailableError);
     expect(writes).toBe(1);
   });
+});
+
+test('A server that is silent is waited for no longer than a call may take, its repetitions included', async () => {
+  const clock = new VirtualClock();
+  await using it = await talkingTo(() => undefined, { clock, callTimeoutMs: 15_000, random: () => 0 });
+  let error: unknown;
+  it.store.get('a/x').catch((failure: unknown) => (error = failure));
+  await until(
+    () => error !== undefined,
+    () => clock.advance(10),
+  );
+  expect(error).toBeInstanceOf(UnavailableError);
+  // Two seconds for asking which store this is, and the call; an attempt that begins near the end has not its seven seconds.
+  expect(clock.monotonicMs()).toBeGreaterThan(14_000);
+  expect(clock.monotonicMs()).toBeLessThan(18_000);
+});
+
+test('A server that knows no such path is left for one that is a Consul', async () => {
+  const asked: string[] = [];
+  const consul: RequestListener = (request, response) => {
+    asked.push(request.method ?? '');
+    const body = request.method === 'GET' ? whole : '{"Results":[],"Errors":null}';
+    response.writeHead(200, { 'x-consul-index': '7' }).end(body);
+  };
+  await using it = await talkingTo([(_request, response) => void response.writeHead(404).end('<html>'), consul], {
+    callTimeoutMs: 15_000,
+  });
+  expect((await it.store.get('a/x'))?.modRevision).toBe(5);
+  expect(asked).toEqual(['GET']);
 });
