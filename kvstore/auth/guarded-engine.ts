@@ -51,9 +51,9 @@ export class GuardedEngine extends EngineFacts implements Engine {
     return await this.engine.put(request);
   }
 
-  async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+  async deleteRange(request: DeleteRangeRequest, reader?: Reader): Promise<DeleteRangeResponse> {
     await this.#checkDelete(request);
-    return await this.engine.deleteRange(request);
+    return await this.engine.deleteRange(request, reader);
   }
 
   async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {

@@ -16,8 +16,9 @@ export interface Engine extends AsyncDisposable {
   readonly broken: AbortSignal;
   range(request: RangeRequest, reader?: Reader): Promise<RangeResponse>;
   put(request: PutRequest): Promise<PutResponse>;
-  deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse>;
-  /** @param reader asked only while a transaction runs that cannot write */
+  /** @param reader told, before anything is deleted, of the bytes that `prevKv` asks for */
+  deleteRange(request: DeleteRangeRequest, reader?: Reader): Promise<DeleteRangeResponse>;
+  /** @param reader as of the above; while a transaction runs that cannot write, asked again and again */
   txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse>;
   compact(revision: number): Promise<{ readonly revision: number }>;
   /** Registers a watcher; `sink` is called in revision order, never before the write is on disk. */

@@ -92,8 +92,8 @@ class EmbeddedEngine extends MvccEngine {
     return this.#sound(super.put(request));
   }
 
-  override deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
-    return this.#sound(super.deleteRange(request));
+  override deleteRange(request: DeleteRangeRequest, reader?: Reader): Promise<DeleteRangeResponse> {
+    return this.#sound(super.deleteRange(request, reader));
   }
 
   override txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {

@@ -132,10 +132,10 @@ export class MvccEngine implements Engine {
     return this.#durable(this.#begin().put(request));
   }
 
-  async deleteRange(request: DeleteRangeRequest): Promise<DeleteRangeResponse> {
+  async deleteRange(request: DeleteRangeRequest, reader?: Reader): Promise<DeleteRangeResponse> {
     this.#assertOpen();
     validate.checkDelete(request);
-    return this.#durable(turns.spend(() => this.#begin().deleteRange(request)));
+    return this.#durable(turns.spend(() => this.#begin(reader).deleteRange(request)));
   }
 
   async txn(request: TxnRequest, reader?: Reader): Promise<TxnResponse> {
@@ -147,7 +147,7 @@ export class MvccEngine implements Engine {
       return this.#read((snapshot) => readTxnSteps(snapshot, request, options), isShortTxn(request), reader);
     }
     if ([...request.success, ...request.failure].some(mayPut)) this.#assertSpace();
-    return this.#durable(turns.spend(() => this.#begin().txn(request)));
+    return this.#durable(turns.spend(() => this.#begin(reader).txn(request)));
   }
 
   async compact(revision: number): Promise<{ readonly revision: number }> {
@@ -308,8 +308,8 @@ export class MvccEngine implements Engine {
     return this.#backend.outOfSpace ? { type: 'no-space', message: engineErrors.noSpace().message } : undefined;
   }
 
-  #begin(): WriteTransaction {
-    return new WriteTransaction(this.#backend, (id) => this.#lessor.has(id));
+  #begin(reader?: Reader): WriteTransaction {
+    return new WriteTransaction(this.#backend, (id) => this.#lessor.has(id), reader);
   }
 
   /** Also an answer that wrote nothing waits: it may have been built on writes that are not on disk yet. */

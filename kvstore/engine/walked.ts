@@ -1,13 +1,16 @@
-import type { RangeResponse } from '../contract/index.ts';
+import type { DeleteRangeRequest, PutRequest, RangeResponse, Reader } from '../contract/index.ts';
 import type { Decided, DecidedOp } from './decide.ts';
 import { engineErrors } from './engine-errors.ts';
 import { rangeSteps } from './read.ts';
 import type { View } from './row.ts';
 import { Span } from './span.ts';
-import { type Steps, atOnce } from './steps.ts';
+import { type Steps, atOnce, bytesOf } from './steps.ts';
 
 /** A transaction that writes runs in one go, so that nobody writes in between: it must not look at more rows than this. */
 export const maxWalkedRows = 20_000;
+
+/** A reader is told again after so many. */
+const toldBytes = 1024 ** 2;
 
 /** What a transaction that writes has looked at. */
 export class Walked {
@@ -29,11 +32,17 @@ export class Walked {
  * read again after a write of its own is read for its cost only; of the others this gives the answers. Deletions cost nothing, since
  * every row was somebody's put, unless they go over the same keys again.
  */
-export function readBefore(view: View, decided: Decided, walked: Walked): (RangeResponse | undefined)[] {
+export function readBefore(
+  view: View,
+  decided: Decided,
+  walked: Walked,
+  reader?: Pick<Reader, 'took'>,
+): (RangeResponse | undefined)[] {
   const answers: (RangeResponse | undefined)[] = [];
   const deleted: Span[] = [];
   let written = false;
   for (const op of inOrder(decided)) {
+    if (reader && op.type !== 'range' && op.request.prevKv) tookBefore(view, op.request, reader);
     if (op.type === 'put') written = true;
     else if (op.type === 'delete') {
       written = true;
@@ -48,6 +57,20 @@ export function readBefore(view: View, decided: Decided, walked: Walked): (Range
   }
   if (deleted.length > 1) checkDeletions(view, deleted, walked);
   return answers;
+}
+
+/** Tells the reader of the bytes that a write shows of what was there before: the answer has them, and they are told while it may be refused. */
+export function tookBefore(view: View, request: PutRequest | DeleteRangeRequest, reader: Pick<Reader, 'took'>): void {
+  const span = new Span(request);
+  const rows = span.single ? [view.get(request.key)] : view.range(span);
+  let bytes = 0;
+  for (const row of rows) {
+    bytes += row ? bytesOf(row.kv) : 0;
+    if (bytes < toldBytes) continue;
+    reader.took(bytes);
+    bytes = 0;
+  }
+  reader.took(bytes);
 }
 
 function* inOrder({ ops }: Decided): Generator<Exclude<DecidedOp, { readonly type: 'txn' }>, void, void> {

@@ -6,6 +6,7 @@ import type {
   PutResponse,
   RangeRequest,
   RangeResponse,
+  Reader,
   ResponseOp,
   TxnRequest,
   TxnResponse,
@@ -18,7 +19,7 @@ import { checkRevision } from './read-txn.ts';
 import type { Row } from './row.ts';
 import { Span } from './span.ts';
 import { atOnce } from './steps.ts';
-import { Walked, readBefore } from './walked.ts';
+import { Walked, readBefore, tookBefore } from './walked.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -29,12 +30,15 @@ const nothing = new Uint8Array(0);
 export class WriteTransaction {
   readonly #backend: Backend;
   readonly #hasLease: (id: bigint) => boolean;
+  readonly #reader: Pick<Reader, 'took'> | undefined;
   readonly #revision: number;
   #sub = 0;
 
-  constructor(backend: Backend, hasLease: (id: bigint) => boolean) {
+  /** @param reader told, before the first write, of what the answer shows that was there before */
+  constructor(backend: Backend, hasLease: (id: bigint) => boolean, reader?: Pick<Reader, 'took'>) {
     this.#backend = backend;
     this.#hasLease = hasLease;
+    this.#reader = reader;
     this.#revision = backend.latest.revision + 1;
   }
 
@@ -46,6 +50,11 @@ export class WriteTransaction {
   }
 
   deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
+    if (this.#reader && request.prevKv) tookBefore(this.#backend.latest, request, this.#reader);
+    return this.#deleteRange(request);
+  }
+
+  #deleteRange(request: DeleteRangeRequest): DeleteRangeResponse {
     const prevKvs: KeyValue[] = [];
     let deleted = 0;
     for (const row of this.#rowsToDelete(request)) {
@@ -69,7 +78,7 @@ export class WriteTransaction {
     const walked = new Walked();
     const path = walked.run(decide(latest, request));
     this.#checkBranch(path);
-    return this.#run(path, readBefore(latest, path, walked).values());
+    return this.#run(path, readBefore(latest, path, walked, this.#reader).values());
   }
 
   #checkBranch(decided: Decided): void {
@@ -87,7 +96,7 @@ export class WriteTransaction {
         case 'put':
           return { type: 'put', response: this.#put(op.request) };
         case 'delete':
-          return { type: 'delete', response: this.deleteRange(op.request) };
+          return { type: 'delete', response: this.#deleteRange(op.request) };
         case 'range':
           return { type: 'range', response: this.#range(op.request, read.next().value) };
         case 'txn':

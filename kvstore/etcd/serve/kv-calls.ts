@@ -26,7 +26,7 @@ import {
   type rangeRequest,
 } from '../wire/index.ts';
 import { GrpcFailure } from './grpc-call.ts';
-import { isLong, rangePieces, txnPieces } from './long-answers.ts';
+import { deletePieces, isLong, rangePieces, txnPieces } from './long-answers.ts';
 import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** The KV service. Shapes are turned here; what a request may ask for, the engine checks. */
@@ -37,7 +37,7 @@ export const kvCalls: readonly [string, UnaryCall][] = [
       const { revision, ...answer } = await engine.range(toRange(request), reader);
       return { ...answer, header: header(revision) };
     },
-    { wide: isWideRange, pieces: (answer) => (isLong(answer) ? rangePieces(answer) : undefined) },
+    { wide: isWideRange, pieces: (answer) => (isLong(answer.kvs) ? rangePieces(answer) : undefined) },
   ),
   unaryCall(methods.put, async ({ engine, header }, request) => {
     const { revision, prevKv } = await engine.put(toPut(request));
@@ -45,11 +45,11 @@ export const kvCalls: readonly [string, UnaryCall][] = [
   }),
   unaryCall(
     methods.deleteRange,
-    async ({ engine, header }, request) => {
-      const { revision, ...answer } = await engine.deleteRange(toDelete(request));
+    async ({ engine, header }, request, reader) => {
+      const { revision, ...answer } = await engine.deleteRange(toDelete(request), reader);
       return { ...answer, header: header(revision) };
     },
-    { wide: isWideDelete },
+    { wide: isWideDelete, pieces: (answer) => (isLong(answer.prevKvs) ? deletePieces(answer) : undefined) },
   ),
   unaryCall(
     methods.txn,

@@ -5,6 +5,7 @@ import {
   ProtoWriter,
   type ResponseOpIn,
   type TxnResponseIn,
+  deleteRangeResponse,
   encode,
   leaseTimeToLiveResponse,
   rangeResponse,
@@ -14,13 +15,14 @@ import {
 } from '../wire/index.ts';
 
 type RangeResponseIn = Encodable<typeof rangeResponse>;
+type DeleteResponseIn = Encodable<typeof deleteRangeResponse>;
 
 const pieceBytes = 256 * 1024;
 // Field numbers of etcd's `rpc.proto`.
-const field = { txnResponses: 3, opRange: 1, opTxn: 4 } as const;
+const field = { txnResponses: 3, opRange: 1, opDelete: 3, opTxn: 4 } as const;
 
-/** Whether a range's answer is worth more than one piece. */
-export function isLong({ kvs = [] }: RangeResponseIn): boolean {
+/** Whether an answer with so many rows is worth more than one piece. */
+export function isLong(kvs: readonly KeyValue[] = []): boolean {
   return endOfPiece(kvs, 0) < kvs.length;
 }
 
@@ -39,6 +41,19 @@ export function* rangePieces(response: RangeResponseIn): Steps<Buffer[]> {
   return pieces;
 }
 
+/** The same of a deletion's, with what it deleted. */
+export function* deletePieces({ prevKvs = [], ...answer }: DeleteResponseIn): Steps<Buffer[]> {
+  const pieces = [encode(deleteRangeResponse, answer)];
+  for (let start = 0; start < prevKvs.length;) {
+    const end = endOfPiece(prevKvs, start);
+    const part = prevKvs.slice(start, end);
+    pieces.push(encode(deleteRangeResponse, { prevKvs: part }, sizeOfKeyValues(part)));
+    start = end;
+    yield part.length;
+  }
+  return pieces;
+}
+
 /** The same of a transaction's, nested ones included. */
 export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn): Steps<Buffer[]> {
   const pieces = [encode(txnResponse, { header, succeeded })];
@@ -52,17 +67,21 @@ export function* txnPieces({ header, succeeded, responses = [] }: TxnResponseIn)
     bytes = 0;
   };
   for (const op of responses) {
-    const { range, txn } = op;
+    const { range, deleteRange, txn } = op;
     if (txn) {
       flush();
       pieces.push(...embedded(field.txnResponses, embedded(field.opTxn, yield* txnPieces(txn))));
-    } else if (range && isLong(range)) {
+    } else if (range && isLong(range.kvs)) {
       flush();
       pieces.push(...embedded(field.txnResponses, embedded(field.opRange, yield* rangePieces(range))));
+    } else if (deleteRange && isLong(deleteRange.prevKvs)) {
+      flush();
+      pieces.push(...embedded(field.txnResponses, embedded(field.opDelete, yield* deletePieces(deleteRange))));
     } else {
       short.push(op);
-      rows += 1 + (range?.kvs?.length ?? 0);
-      for (const kv of range?.kvs ?? []) bytes += bytesOf(kv);
+      const kvs = range?.kvs ?? deleteRange?.prevKvs ?? [];
+      rows += 1 + kvs.length;
+      for (const kv of kvs) bytes += bytesOf(kv);
       if (rows < stepRows && bytes < pieceBytes) continue;
       yield rows;
       flush();

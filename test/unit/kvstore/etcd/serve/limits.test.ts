@@ -342,6 +342,27 @@ describe('a bad client', () => {
     await othersAreUnhurt(rig);
   });
 
+  test('that wants to be shown more than an answer may hold of what it deletes or overwrites is refused, and nothing is', async () => {
+    await using rig = await openRig({ limits: { maxAnswerBytes: 3 * mebibyte } });
+    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
+    const { revision } = rig.engine;
+    const message = expect.stringMatching(/^grpc: trying to send message larger than max \(\d+ vs\. 3145728\)$/);
+    const all = { key: of('k'), rangeEnd: of('l'), prevKv: true };
+    expect(await rig.client.call(methods.deleteRange, all)).toMatchObject({ code: 8, message });
+    const first = { put: { key: of('a'), value: of('1') } };
+    const inside = await rig.client.call(methods.txn, {
+      success: [first, { txn: { success: [{ deleteRange: all }] } }],
+    });
+    expect(inside).toMatchObject({ code: 8, message });
+    const over = Array.from({ length: 4 }, (_, i) => ({ put: { key: of(`k${i}`), prevKv: true } }));
+    expect(await rig.client.call(methods.txn, { success: [first, ...over] })).toMatchObject({ code: 8, message });
+    expect(rig.engine.revision).toBe(revision);
+    const half = await rig.client.call(methods.deleteRange, { ...all, key: of('k2') });
+    expect(half.response?.prevKvs.map(({ value }) => value.length)).toEqual([mebibyte, mebibyte]);
+    expect((await rig.client.call(methods.deleteRange, { ...all, prevKv: false })).response?.deleted).toBe(2);
+    await othersAreUnhurt(rig);
+  });
+
   test.each([
     {
       what: 'reads many single keys',

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import type { KeyValue } from '../../../../../kvstore/contract/index.ts';
 import type { Steps } from '../../../../../kvstore/engine/index.ts';
-import { leasePieces, rangePieces, txnPieces } from '../../../../../kvstore/etcd/serve/long-answers.ts';
+import { deletePieces, leasePieces, rangePieces, txnPieces } from '../../../../../kvstore/etcd/serve/long-answers.ts';
 import {
   FrameReader,
   type TxnResponseIn,
   decode,
+  deleteRangeResponse,
   encode,
   frameOf,
   leaseTimeToLiveResponse,
@@ -45,6 +46,13 @@ describe('a long answer', () => {
     for (const piece of made.pieces) expect(piece.length).toBeLessThan(600_000);
   });
 
+  test('of a deletion with what was there before, too', () => {
+    const response = { header, deleted: 5000, prevKvs: kvs(5000, 10) };
+    const made = all(deletePieces(response));
+    expect(Buffer.concat(made.pieces).equals(encode(deleteRangeResponse, response))).toBe(true);
+    expect(made.steps).toBeGreaterThanOrEqual(9);
+  });
+
   test('of a lease with many keys, too', () => {
     const keys = Array.from({ length: 2000 }, (_, i) => new Uint8Array(Buffer.from(`k${i}`)));
     const response = { header, id: 7n, ttl: 5, grantedTtl: 60, keys };
@@ -70,15 +78,16 @@ describe('a long answer', () => {
         { range: long },
         { txn: nested },
         { deleteRange: { header: { revision: 10 }, deleted: 3 } },
+        { deleteRange: { header: { revision: 10 }, deleted: 3000, prevKvs: kvs(3000, 20) } },
         { txn: { header: {}, responses: [{ txn: nested }] } },
         ...Array.from({ length: 20 }, () => ({ range: large })),
       ],
     };
     const made = all(txnPieces(response));
     expect(Buffer.concat(made.pieces).equals(encode(txnResponse, response))).toBe(true);
-    expect(made.steps).toBeGreaterThanOrEqual(35);
+    expect(made.steps).toBeGreaterThanOrEqual(40);
     for (const piece of made.pieces) expect(piece.length).toBeLessThan(600_000);
     const [message] = new FrameReader({ maxBytes: 2 ** 24 }).push(Buffer.concat(frameOf(made.pieces)));
-    expect(decode(txnResponse, message ?? new Uint8Array(0)).responses).toHaveLength(1024);
+    expect(decode(txnResponse, message ?? new Uint8Array(0)).responses).toHaveLength(1025);
   });
 });
