@@ -148,7 +148,7 @@ export const apiserver = defineCommand({
     await whileWritable(own.engine, signal, async (running) => {
       await using tasks = new TaskGroup(running);
       tasks.run((alive) => replica.run(alive));
-      tasks.run((alive) => onceReady(() => replica.ready, own.bootstrapped, { clock, signal: alive }));
+      tasks.run((alive) => onceReady(() => replica.published, own.bootstrapped, { clock, signal: alive }));
       if (mirror) tasks.run((alive) => mirror.run(alive));
       if (peering) tasks.run((alive) => peering.run(alive));
       await tasks.wait();

@@ -81,7 +81,8 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
     ...remoteLines({ ...cluster, refused: { total: refused.total, reasons: {}, keys: [] } }),
     ...(held === 0 ? [] : [`   └  ${held} records went with a lease of the cluster and are kept for now`]),
     ...(refused.total === 0 ? [] : [`   └  ${refused.total} records that the local store cannot take`]),
-    ...(conflict === undefined ? [] : [`   └  ${conflict}`]),
+    // Said already, with what to do about it, where nothing else is wrong.
+    ...(conflict === undefined || conflict === cluster.failure ? [] : [`   └  ${conflict}`]),
   ];
 }
 

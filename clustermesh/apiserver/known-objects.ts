@@ -9,6 +9,9 @@ import { namespaceOfIdentity } from './convert/cilium-identity.ts';
 import { serviceNameOf } from './convert/local-service.ts';
 import type { Unit } from './units.ts';
 
+/** Kubernetes' well-known label for Services that another implementation serves. */
+const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+
 /**
  * The objects of a source as they are now. Applying an event gives the units that have to be looked at again; nothing
  * else is remembered of events, so that their order does not matter.
@@ -54,8 +57,11 @@ export class KnownObjects {
 
   apply(event: KubernetesEvent): Unit[] {
     switch (event.type) {
-      case 'upsert':
+      case 'upsert': {
+        const { kind, metadata } = event.object;
+        if (isOfAnotherProxy(event.object)) return this.#remove(objectId(kind, metadata.namespace, metadata.name));
         return this.#upsert(event.object);
+      }
       case 'delete':
         return this.#remove(objectId(event.kind, event.namespace, event.name));
       case 'synced': {
@@ -135,6 +141,14 @@ export class KnownObjects {
         return [{ kind: object.kind, namespace, name }];
     }
   }
+}
+
+/**
+ * Services, and slices, that are labelled for another proxy are none to us, as to kube-proxy and Cilium (whose apiserver and agents leave
+ * them out of what they list, with the label's value whatever it is).
+ */
+function isOfAnotherProxy({ kind, metadata }: KubernetesObject): boolean {
+  return (kind === 'Service' || kind === 'EndpointSlice') && Object.hasOwn(metadata.labels, proxyNameLabel);
 }
 
 /** The namespace that decides whether something is exported; nothing for what never depends on one. */

@@ -43,6 +43,11 @@ export class ApiserverReplica {
     return this.standby || this.#apiserver.ready;
   }
 
+  /** True while this one leads and everything is published: only then its start is over, for limits on what it may ask of the store. */
+  get published(): boolean {
+    return this.#apiserver.ready;
+  }
+
   /** True while another replica leads. */
   get standby(): boolean {
     const election = this.#election?.status();

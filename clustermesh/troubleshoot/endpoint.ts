@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { type Socket, connect, isIP } from 'node:net';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { Clock } from '../../runtime/clock/index.ts';
 import {
   type CertificateFacts,
   type SecureConnection,
@@ -11,6 +12,7 @@ import {
   validityProblem,
 } from '../../runtime/tls/index.ts';
 import { BrokenLayer, type Finding, reasonOf } from './finding.ts';
+import { speaksPlainly, speaksTls } from './other-protocol.ts';
 
 export interface EndpointTarget {
   /** As the configuration says it. */
@@ -24,6 +26,7 @@ export interface EndpointDeps {
   /** The addresses of a name; the system's resolver unless given. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
   readonly nowMs: number;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -77,8 +80,19 @@ export async function connectOnce(target: EndpointTarget, { signal }: EndpointDe
 /** A handshake, and an answer after it: under TLS 1.3 a server refuses a client's certificate only then. @throws {BrokenLayer} */
 export async function shakeHands(target: EndpointTarget, material: TlsMaterial, deps: EndpointDeps): Promise<Finding> {
   const { url, host, port, secure } = target;
-  if (!secure) return { layer: 'tls', state: 'warning', endpoint: url, detail: 'not used: the endpoint is plain http' };
   const { nowMs, signal } = deps;
+  if (!secure) {
+    // Asked in its own tongue first: what is well hears nothing that it does not understand.
+    if (!(await speaksPlainly(target, deps)) && (await speaksTls(target, deps)))
+      throw new BrokenLayer({
+        layer: 'tls',
+        endpoint: url,
+        detail: `${host} port ${port} speaks TLS, and the endpoint is plain http: the configuration has to say https://${hostPort(target)}, with trusted-ca-file, cert-file and key-file`,
+        facts: { problem: 'tls-wanted' },
+        next: `openssl s_client -connect ${hostPort(target)} -showcerts </dev/null`,
+      });
+    return { layer: 'tls', state: 'warning', endpoint: url, detail: 'not used: the endpoint is plain http' };
+  }
   let connection: SecureConnection | undefined;
   try {
     // Without a protocol: what answers then is HTTP/1.1, and what it says does not matter here.
@@ -91,6 +105,20 @@ export async function shakeHands(target: EndpointTarget, material: TlsMaterial, 
     return { layer: 'tls', state: 'ok', endpoint: url, detail, facts };
   } catch (error) {
     const explained = connection ? connection.explain(error) : error;
+    // Some servers answer what they do not understand, others just hang up.
+    const isPlain =
+      !connection && !signal.aborted && mayBePlain(explained) && (await speaksPlainly(target, deps).catch(() => false));
+    if (isPlain)
+      throw new BrokenLayer(
+        {
+          layer: 'tls',
+          endpoint: url,
+          detail: `${host} port ${port} speaks no TLS, but plain HTTP: either it is to be given a certificate, or the configuration says http://${hostPort(target)}, without certificates`,
+          facts: { problem: 'no-tls' },
+          next: `curl -sS http://${hostPort(target)}/version`,
+        },
+        { cause: error },
+      );
     const certFile = material.files.certFile;
     const refused = explained instanceof TlsPeerError && explained.problem === 'refused';
     throw new BrokenLayer(
@@ -112,6 +140,11 @@ export async function shakeHands(target: EndpointTarget, material: TlsMaterial, 
     connection?.socket.on('error', () => undefined);
     connection?.socket.destroy();
   }
+}
+
+/** Not after what only somebody says who speaks TLS. */
+function mayBePlain(error: unknown): boolean {
+  return !(error instanceof TlsPeerError) || error.problem === 'no-tls';
 }
 
 /** `host:port`, an IPv6 address in brackets. */

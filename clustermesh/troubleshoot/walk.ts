@@ -113,7 +113,7 @@ class Walk {
   /** The first endpoint that can be spoken to. @throws {BrokenLayer} what stopped the one that led farthest */
   async #reach(targets: readonly EndpointTarget[], material: TlsMaterial): Promise<EndpointTarget> {
     const { resolve, clock } = this.#deps;
-    const deps = { nowMs: clock.now(), signal: this.#signal, ...(resolve ? { resolve } : {}) };
+    const deps = { nowMs: clock.now(), clock, signal: this.#signal, ...(resolve ? { resolve } : {}) };
     let farthest: BrokenLayer | undefined;
     let reached: EndpointTarget | undefined;
     for (const target of targets) {

@@ -271,6 +271,42 @@ describe('isthmus troubleshoot', () => {
     expect(cause).toContain('stranger');
   });
 
+  test('an endpoint that says https, where nobody speaks TLS, whether that one answers or hangs up', async () => {
+    for (const answer of [true, false]) {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', (bytes: Buffer) => {
+          if (bytes.toString('latin1').startsWith('GET ')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');
+          else if (answer) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n');
+          else socket.destroy();
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port: plain } = server.address() as AddressInfo;
+      try {
+        peer(at(plain) + trusting() + client('remote'));
+        expect(await diagnose()).toMatchObject({
+          broken: 'tls',
+          cause: expect.stringMatching(/speaks no TLS, but plain HTTP: .* http:\/\/127\.0\.0\.1/),
+          next: `curl -sS http://127.0.0.1:${plain}/version`,
+        });
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
+      }
+    }
+  });
+
+  test('an endpoint that says http, where somebody speaks TLS', async () => {
+    peer(`endpoints:\n- http://127.0.0.1:${port}\n`);
+    expect(await diagnose()).toMatchObject({
+      broken: 'tls',
+      cause: expect.stringContaining(
+        `speaks TLS, and the endpoint is plain http: the configuration has to say https://127.0.0.1:${port}`,
+      ),
+      next: `openssl s_client -connect 127.0.0.1:${port} -showcerts </dev/null`,
+    });
+  });
+
   test('something that listens and is no etcd', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
 import { remoteClusterLines } from '../../../cli/remote-lines.ts';
+import { statusText } from '../../../cli/status-text.ts';
 import { runCommandLine } from '../../../cli/run.ts';
 import { tree } from '../../../cli/tree.ts';
 import type { RemoteClusterStatus } from '../../../clustermesh/index.ts';
@@ -59,6 +60,20 @@ test('a remote cluster for people has what Cilium says of it, and what is ours',
    └  our certificate: CN=remote-east, valid until 2026-06-01T00:00:00.000Z (/c.crt)
    └  No heartbeat for 130 seconds (The remote apiserver does not run)`,
   );
+});
+
+test('a kvstoremesh says once what agents have against a configuration', () => {
+  const reason = 'clusterID 2 is also that of cluster north';
+  const cluster = { ...west, refused: { total: 0, reasons: {}, keys: [] }, 'held-removals': 0, conflict: reason };
+  const status = { kvstoremesh: 'east', ready: true, leader: true, waitingFor: [], draining: [], store: {} };
+  const said = (failure: string): number => {
+    const clusters = [{ ...cluster, failure, hint: 'Every cluster of a mesh needs an id of its own' }];
+    const text = statusText({ role: 'kvstoremesh', socket: '/s', status: { ...status, clusters } });
+    return text.split(reason).length - 1;
+  };
+  expect(said(reason)).toBe(1);
+  // Beside something else that is wrong, it is said, too.
+  expect(said('Connection lost')).toBe(1);
 });
 
 describe('isthmus status --wait', () => {

@@ -452,3 +452,29 @@ test('Everything that an apiserver writes is under a lease, but identities', asy
     for (const { key, lease } of page.entries)
       if (!/\/identities\/|own-set/.test(toText(key))) expect([toText(key), lease !== 0n]).toEqual([toText(key), true]);
 });
+
+describe('A Service that is labelled for another proxy', () => {
+  const label = 'labels: {service.kubernetes.io/service-proxy-name: ""}';
+  const labelled = yaml(`
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop, annotations: ${global}, ${label}}
+spec: {clusterIP: 10.96.0.7, selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+`);
+
+  test('is none to us, neither here nor elsewhere, and is one when the label goes', async () => {
+    await using it = await started([...labelled, ...slice('web-1', 'web')]);
+    expect(await it.keys(services)).toEqual([]);
+    expect(await it.keys(slices)).toEqual([]);
+    expect(await it.keys('isthmus/v1/services/')).toEqual([]);
+    expect(it.apiserver.status().errors).toEqual([]);
+    expect(await it.keys(canaries)).toContain('services/v1');
+    it.add(...service('web'));
+    await it.settle();
+    expect([await it.keys(services), await it.keys(slices)]).toEqual([['shop/web'], ['shop/web-1']]);
+    it.add(...labelled);
+    await it.settle();
+    expect([await it.keys(services), await it.keys(slices)]).toEqual([[], []]);
+    expect(await it.keys('isthmus/v1/services/')).toEqual([]);
+  });
+});

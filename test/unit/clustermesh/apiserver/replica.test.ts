@@ -89,6 +89,21 @@ describe('Replicas of an apiserver', () => {
     expect(await labelsOf('shop')).toContain('green');
   });
 
+  test('are ready while they wait, and have published only what they have published themselves', async () => {
+    const first = new Replica('first');
+    await first.pass(1_000);
+    const second = new Replica('second');
+    await second.pass(1_000);
+    const said = ({ replica }: Replica): boolean[] => [replica.ready, replica.published];
+    expect([said(first), said(second)]).toEqual([
+      [true, true],
+      [true, false],
+    ]);
+    await first.stop();
+    await second.pass(20_000);
+    expect(said(second)).toEqual([true, true]);
+  });
+
   test('take over again after having been fenced off', async () => {
     const first = new Replica('first');
     await first.pass(1_000);
