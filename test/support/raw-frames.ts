@@ -43,17 +43,19 @@ export function wholeCall(stream: number, path: string, body: Uint8Array): Buffe
   return Buffer.concat([beginCall(stream, path), frame(frameType.data, frameFlag.endStream, stream, body)]);
 }
 
-/** What every connection begins with; all windows as large as can be. */
-export function openingBytes(): Buffer {
+/** What every connection begins with; all windows as large as can be, or those of streams so large. */
+export function openingBytes(windowBytes = 0x7fffffff): Buffer {
   const settings = Buffer.alloc(6);
   settings.writeUInt16BE(4, 0);
-  settings.writeUInt32BE(0x7fffffff, 2);
+  settings.writeUInt32BE(windowBytes, 2);
   const window = Buffer.alloc(4);
   window.writeUInt32BE(0x7fffffff - 65_535, 0);
   return Buffer.concat([
     Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
     frame(frameType.settings, 0, 0, settings),
     frame(8, 0, 0, window),
+    // Before it the server's own settings do not hold.
+    frame(frameType.settings, frameFlag.ack, 0),
   ]);
 }
 
@@ -63,12 +65,12 @@ export class RudeClient implements AsyncDisposable {
   /** Settles when the server has closed the connection, or broken it off. */
   readonly closed: Promise<void>;
 
-  constructor(port: number, options: { readonly reads?: boolean } = {}) {
+  constructor(port: number, options: { readonly reads?: boolean; readonly windowBytes?: number } = {}) {
     this.socket = connect({ port, host: '127.0.0.1' });
     this.socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => this.socket.once('close', () => resolve()));
     if (options.reads !== false) this.socket.resume();
-    this.socket.write(openingBytes());
+    this.socket.write(openingBytes(options.windowBytes));
   }
 
   /** Writes, and waits until the kernel has taken it or the connection is closed. */

@@ -180,6 +180,7 @@ export class Connections {
   async close(graceMs: number): Promise<void> {
     this.#context.closing = true;
     this.#look?.[Symbol.dispose]();
+    this.#context.held[Symbol.dispose]();
     // Streams that last (watches, keep-alives) end with a status first; GOAWAY then lets the others finish.
     for (const client of this.#context.clients)
       for (const stream of client.lasting) stream.end(grpcStatus.unavailable, 'etcdserver: server stopped');

@@ -11,7 +11,6 @@ import { keepAliveStream } from './keep-alive-stream.ts';
 import { kvCalls } from './kv-calls.ts';
 import { leaseCalls } from './lease-calls.ts';
 import { maxMessageBytes } from './limits.ts';
-import { RequestBytes } from './request-bytes.ts';
 import type { ServeContext } from './serve-context.ts';
 import { snapshotStream } from './snapshot-stream.ts';
 import type { UnaryCall } from './unary-call.ts';
@@ -63,8 +62,7 @@ function answerPlainly(context: ServeContext, stream: ServerHttp2Stream, headers
 }
 
 function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
-  const { client } = call;
-  const requests = new RequestBytes(call);
+  const { client, requests } = call;
   const answer = async (payload: Uint8Array): Promise<void> => {
     try {
       client.demandRoom();
@@ -76,7 +74,7 @@ function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
     }
   };
   let taken = false;
-  readMessages(call, path, requests, (payload) => {
+  readMessages(call, path, (payload) => {
     // One message is all there is to say; a client that goes on is not listened to.
     if (taken) return call.stream.close(constants.NGHTTP2_CANCEL);
     taken = true;
@@ -91,7 +89,7 @@ function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
 function answerStream(call: GrpcCall, path: string, handler: StreamHandler): void {
   const handled = handler(call);
   let taken = 0;
-  readMessages(call, path, new RequestBytes(call), (payload) => {
+  readMessages(call, path, (payload) => {
     taken += 1;
     turns.spend(() => handled.message(payload.slice()));
   });
@@ -104,13 +102,13 @@ function answerStream(call: GrpcCall, path: string, handler: StreamHandler): voi
   call.stream.once('close', () => call.client.server.count(path, grpcStatus.ok));
 }
 
-function readMessages(call: GrpcCall, path: string, requests: RequestBytes, take: (payload: Uint8Array) => void): void {
+function readMessages(call: GrpcCall, path: string, take: (payload: Uint8Array) => void): void {
   const frames = new FrameReader({ maxBytes: maxMessageBytes });
   call.stream.on('data', (chunk: Buffer) => {
     if (!call.open) return;
     try {
       for (const payload of frames.push(chunk)) take(payload);
-      requests.gathering(frames.buffered);
+      call.requests.gathering(frames.buffered);
     } catch (error) {
       fail(call, path, error);
     }

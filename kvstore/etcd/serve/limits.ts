@@ -10,11 +10,11 @@ export interface ServeLimits {
   readonly maxWatches: number;
   /** … of one user, where users are known. Default 100,000. */
   readonly maxWatchesPerUser: number;
-  /** Bytes of requests on a connection that are incomplete or not answered yet. Default 64 MiB. */
+  /** Bytes of requests on a connection that are incomplete, not read or not answered yet. Default 64 MiB. */
   readonly maxRequestBytes: number;
   /** … on all connections together; beyond them one of the user with most is closed. Default 1 GiB. */
   readonly maxRequestBytesTotal: number;
-  /** Bytes a watch stream may have unsent before its watches pause. Default 1 MiB. */
+  /** Bytes a watch stream may have unsent, with what Node holds for each message, before its watches pause. Default 2 MiB. */
   readonly maxUnsentBytes: number;
   /**
    * Bytes a connection may have unsent: beyond them reads are refused, and a connection whose watches alone have as much
@@ -39,7 +39,7 @@ export const defaultLimits: ServeLimits = {
   maxWatchesPerUser: 100_000,
   maxRequestBytes: 64 * mebibyte,
   maxRequestBytesTotal: 1024 * mebibyte,
-  maxUnsentBytes: mebibyte,
+  maxUnsentBytes: 2 * mebibyte,
   maxUnsentPerConnection: 256 * mebibyte,
   maxUnsentTotal: 1024 * mebibyte,
   maxAnswerBytes: 512 * mebibyte,

@@ -5,11 +5,12 @@ import { tooManyRequests } from './refusals.ts';
 export class RequestBytes {
   readonly #call: GrpcCall;
   #gathered = 0;
+  #waiting = 0;
   #held = 0;
 
   constructor(call: GrpcCall) {
     this.#call = call;
-    call.stream.once('close', () => this.#count(-this.#gathered - this.#held));
+    call.stream.once('close', () => this.#count(-this.#gathered - this.#waiting - this.#held));
   }
 
   /** So much of a message is there that is not whole. @throws {GrpcFailure} when it is too much for the connection */
@@ -24,6 +25,13 @@ export class RequestBytes {
     const more = bytes - this.#gathered;
     this.#gathered = 0;
     this.#held += bytes;
+    this.#count(more);
+  }
+
+  /** So much has come and is not read. @throws {GrpcFailure} */
+  waiting(bytes: number): void {
+    const more = bytes - this.#waiting;
+    this.#waiting = bytes;
     this.#count(more);
   }
 

@@ -4,6 +4,7 @@ import type { Users } from '../../auth/index.ts';
 import type { Engine } from '../../contract/index.ts';
 import type { ResponseHeader } from '../wire/index.ts';
 import { Clients } from './clients.ts';
+import { HeldCalls } from './held-calls.ts';
 import { type ServeLimits, defaultLimits } from './limits.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -36,6 +37,7 @@ export class ServeContext {
   readonly progressIntervalMs: number;
   readonly limits: ServeLimits;
   readonly clients: Clients;
+  readonly held: HeldCalls;
   /** Reads of ranges, of all clients, at a time. */
   readonly wide = new Turnstile(wideReads);
   clientUrls: readonly string[] = [];
@@ -58,6 +60,7 @@ export class ServeContext {
     this.progressIntervalMs = options.progressIntervalMs ?? 600_000;
     this.limits = { ...defaultLimits, ...options.limits };
     this.clients = new Clients(this.limits, options);
+    this.held = new HeldCalls(options.clock);
   }
 
   /** Bound, so that a handler may take it out of the context. */

@@ -390,6 +390,41 @@ describe('a bad client', () => {
     expect((await Promise.all(all)).map(({ code }) => code)).toEqual(all.map(() => 0));
   });
 
+  test('that takes no small message is counted with what each of them makes us hold', async () => {
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    await using rig = await openRig({ metrics });
+    await using rude = new RudeClient(rig.port, { windowBytes: 0 });
+    const create = encodeFrame(methods.watch.request, { create: { key: of('k') } });
+    await rude.write(Buffer.concat([beginCall(1, methods.watch.path), frame(frameType.data, 0, 1, create)]));
+    await until(async () => (await metric(metrics, 'watchers')) === 1);
+    for (let i = 0; i < 1000; i += 1) await put(rig, 'k', '1');
+    await until(async () => (await metric(metrics, 'unsent_bytes')) > 350 * 1000);
+    for (let stream = 3; stream < 203; stream += 2)
+      await rude.write(wholeCall(stream, methods.range.path, rangeOf('a', 'b')));
+    await until(async () => (await metric(metrics, 'unsent_bytes')) > 350 * 1000 + 100 * 8000);
+  });
+
+  test('that sends on and on without reading has those calls broken off, and no other', async () => {
+    await using rig = await openRig({ limits: { maxUnsentBytes: 16, maxRequestBytes: 4 * mebibyte } });
+    await using rude = new RudeClient(rig.port, { windowBytes: 0 });
+    const came: Buffer[] = [];
+    rude.socket.on('data', (bytes: Buffer) => came.push(bytes));
+    const refused = encodeFrame(methods.watch.request, { create: { key: of('k'), rangeEnd: of('a') } });
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => refused)).subarray(0, 16_000);
+    const streams = Array.from({ length: 10 }, (_, i) => 2 * i + 1);
+    for (const stream of streams)
+      await rude.write(
+        Buffer.concat([beginCall(stream, methods.watch.path), frame(frameType.data, 0, stream, refused)]),
+      );
+    // Nothing is read any more, since the answers wait; each may still send what its window holds.
+    for (let i = 0; i < 60; i += 1)
+      for (const stream of streams) await rude.write(frame(frameType.data, 0, stream, many));
+    const calm = (stream: number): Buffer => frame(frameType.reset, 0, stream, Buffer.from([0, 0, 0, 0xb]));
+    await until(() => streams.some((stream) => Buffer.concat(came).includes(calm(stream))));
+    expect(rude.socket.destroyed).toBe(false);
+    await othersAreUnhurt(rig);
+  });
+
   test('that is a user has so many connections and watches, over all of them', async () => {
     const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
     await withUsers({ limits }, async ({ port, as }) => {
