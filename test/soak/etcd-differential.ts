@@ -6,6 +6,8 @@ import type { Soak } from './soak.ts';
 
 const operations = Number(process.env['ISTHMUS_DIFFERENTIAL_OPERATIONS'] ?? 2000);
 const seedCount = Number(process.env['ISTHMUS_DIFFERENTIAL_SEEDS'] ?? 20);
+/** To go on where a run was broken off. */
+const firstSeed = Number(process.env['ISTHMUS_DIFFERENTIAL_FIRST_SEED'] ?? 101);
 const leastSuccess = 0.6;
 
 export const etcdDifferential: Soak = {
@@ -14,7 +16,7 @@ export const etcdDifferential: Soak = {
   run: async (print) => {
     let sound = true;
     const features: Record<string, { done: number; ok: number }> = {};
-    for (let seed = 101; seed < 101 + seedCount; seed++) {
+    for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
       await using etcd = await startEtcd();
       await using ours = await serveEngine('embedded');
       const found = await compareServers({ theirs: etcd.port, ours: ours.port }, { seed, operations, expiries: 2 });
