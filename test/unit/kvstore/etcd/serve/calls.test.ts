@@ -212,6 +212,7 @@ describe('HTTP/1.1 on the same port', () => {
 
   test.each([
     { type: 'no-space', alarm: 'NOSPACE' },
+    { type: 'damaged', alarm: 'CORRUPT' },
     { type: 'broken', alarm: 'CORRUPT' },
   ] as const)('a store that is $type says so in alarms, status, health and readiness', async ({ type, alarm }) => {
     const problem = { type, message: 'why it is so' };
