@@ -41,9 +41,10 @@ export class LeaderWatch {
     const term = (await store.get(termKey('apiserver'), { signal }))?.modRevision ?? 0;
     const { modRevision: beat = 0, lease = 0n } = (await store.get(heartbeatKey, { signal })) ?? {};
     const leftSeconds = lease === 0n ? undefined : await store.leaseTtl?.(lease, { signal });
-    this.#runsOut = leftSeconds !== undefined && leftSeconds < leaseTtlSeconds / 2;
-    if (this.#sinceMs !== undefined && term === this.#term && (beat === this.#beat || beat === 0)) return;
-    [this.#term, this.#beat, this.#sinceMs] = [term, beat, clock.monotonicMs()];
+    // A beat that goes with its lease is none.
+    const isSame = this.#sinceMs !== undefined && term === this.#term && (beat === this.#beat || beat === 0);
+    if (!isSame) [this.#term, this.#beat, this.#sinceMs, this.#runsOut] = [term, beat, clock.monotonicMs(), false];
+    if (leftSeconds !== undefined && leftSeconds < leaseTtlSeconds / 2) this.#runsOut = true;
   }
 
   /** Holds for a write as long as nobody has begun a term since the last look. */

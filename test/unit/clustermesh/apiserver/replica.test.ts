@@ -197,8 +197,8 @@ describe('An apiserver that cannot ask who leads, as after a restart while the A
   afterEach(async () => {
     for (const stop of stops) await stop();
   });
-  const begin = (from: MemorySource, election?: Election): (() => Promise<void>) => {
-    const cluster = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0, silentNodeMs: 1_000 };
+  const begin = (from: MemorySource, election?: Election, leaseTtlSeconds = 900): (() => Promise<void>) => {
+    const cluster = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0, silentNodeMs: 1_000, leaseTtlSeconds };
     const replica = new ApiserverReplica({ ...cluster, store, clock, source: from, log }, election);
     const stopping = new AbortController();
     const running = replica.run(stopping.signal).catch((error: unknown) => error);
@@ -259,6 +259,17 @@ describe('An apiserver that cannot ask who leads, as after a restart while the A
       'isthmus/v1/workloads/n1/shop/web-1',
     ]);
     expect(await store.get('cilium/.heartbeat')).toBeDefined();
+  });
+
+  test.each([30, 200])('does so in time where leases last %d seconds only', async (ttlSeconds) => {
+    source.markSynced();
+    const stop = begin(source, undefined, ttlSeconds);
+    await pass(1);
+    await stop();
+    const before = await held();
+    begin(new MemorySource('memory'), new LostLease(), ttlSeconds);
+    await pass(30);
+    expect(values(await held())).toEqual(values(before));
   });
 
   test('does so alone where several wait', async () => {
