@@ -11,6 +11,8 @@ export interface LeaderWatchOptions {
 
 /** A leader beats once a minute. */
 const silentMs = 150_000;
+/** Who has not looked for so long, as while the store was away, knows nothing of whether anybody leads. */
+const blindMs = 30_000;
 
 /** Whether any apiserver leads, by what it does in the store, for who cannot ask where the office is kept. */
 export class LeaderWatch {
@@ -19,6 +21,7 @@ export class LeaderWatch {
   #term = 0;
   /** Since when neither has changed; undefined before it was first looked at. */
   #sinceMs: number | undefined;
+  #lookedMs = -Infinity;
   /** The lease of the last beat has less left than any leader lets it have. */
   #runsOut = false;
 
@@ -31,8 +34,7 @@ export class LeaderWatch {
    * the last beat, which is how it is found after everything was down for a while.
    */
   get silent(): boolean {
-    if (this.#runsOut) return true;
-    return this.#sinceMs !== undefined && this.#options.clock.monotonicMs() - this.#sinceMs >= silentMs;
+    return this.#silentAt(this.#options.clock.monotonicMs());
   }
 
   /** Looks, which also shows whether the store answers. */
@@ -40,11 +42,22 @@ export class LeaderWatch {
     const { store, clock, leaseTtlSeconds = 900 } = this.#options;
     const term = (await store.get(termKey('apiserver'), { signal }))?.modRevision ?? 0;
     const { modRevision: beat = 0, lease = 0n } = (await store.get(heartbeatKey, { signal })) ?? {};
-    const leftSeconds = lease === 0n ? undefined : await store.leaseTtl?.(lease, { signal });
+    const now = clock.monotonicMs();
+    // A leader cannot beat while the store is away, either; where nobody led before, nobody has begun to.
+    const isBlind = now - this.#lookedMs > blindMs && !this.#silentAt(this.#lookedMs);
+    this.#lookedMs = now;
     // A beat that goes with its lease is none.
-    const isSame = this.#sinceMs !== undefined && term === this.#term && (beat === this.#beat || beat === 0);
-    if (!isSame) [this.#term, this.#beat, this.#sinceMs, this.#runsOut] = [term, beat, clock.monotonicMs(), false];
+    const isSame = term === this.#term && (beat === this.#beat || beat === 0);
+    if (isBlind || !isSame) {
+      [this.#term, this.#beat, this.#sinceMs, this.#runsOut] = [term, beat, now, false];
+      return;
+    }
+    const leftSeconds = lease === 0n ? undefined : await store.leaseTtl?.(lease, { signal });
     if (leftSeconds !== undefined && leftSeconds < leaseTtlSeconds / 2) this.#runsOut = true;
+  }
+
+  #silentAt(ms: number): boolean {
+    return this.#runsOut || (this.#sinceMs !== undefined && ms - this.#sinceMs >= silentMs);
   }
 
   /** Holds for a write as long as nobody has begun a term since the last look. */
