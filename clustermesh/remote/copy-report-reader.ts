@@ -74,7 +74,7 @@ export class CopyReportReader {
     }
     const report = this.#reports.get(cluster);
     if (!report) return { state: 'behind', reason: 'The kvstoremesh does not copy it', stale: true };
-    return this.#judge(report);
+    return judgeCopyReport(report, this.#deps.clock.now());
   }
 
   /** Follows what is said in `store` until `signal` aborts. Another connection to the same store goes on where this one ended. */
@@ -112,19 +112,21 @@ export class CopyReportReader {
         }
     }
   }
+}
 
-  #judge({ connected, synced, stale, lastHeartbeatMs, failure }: CopyReportRecord): CopyState {
-    if (connected && synced && !stale && failure === undefined) return { state: 'current' };
-    const heardMs = lastHeartbeatMs === undefined ? undefined : Math.max(0, this.#deps.clock.now() - lastHeartbeatMs);
-    const what = connected ? (stale ? 'the remote cluster is silent' : 'not everything is copied') : 'not connected';
-    const heard = heardMs === undefined ? '' : `, last heard of ${Math.round(heardMs / 1000)} seconds ago`;
-    return {
-      state: 'behind',
-      reason: `Its kvstoremesh says: ${what}${heard}${failure === undefined ? '' : ` (${failure})`}`,
-      stale: stale || (!connected && heardMs !== undefined && heardMs > heartbeatLimitMs),
-      ...(heardMs === undefined ? {} : { ageMs: heardMs }),
-    };
-  }
+/** What a report means. */
+export function judgeCopyReport(report: CopyReportRecord, nowMs: number): CopyState {
+  const { connected, synced, stale, lastHeartbeatMs, failure } = report;
+  if (connected && synced && !stale && failure === undefined) return { state: 'current' };
+  const heardMs = lastHeartbeatMs === undefined ? undefined : Math.max(0, nowMs - lastHeartbeatMs);
+  const what = connected ? (stale ? 'the remote cluster is silent' : 'not everything is copied') : 'not connected';
+  const heard = heardMs === undefined ? '' : `, last heard of ${Math.round(heardMs / 1000)} seconds ago`;
+  return {
+    state: 'behind',
+    reason: `Its kvstoremesh says: ${what}${heard}${failure === undefined ? '' : ` (${failure})`}`,
+    stale: stale || (!connected && heardMs !== undefined && heardMs > heartbeatLimitMs),
+    ...(heardMs === undefined ? {} : { ageMs: heardMs }),
+  };
 }
 
 /** What can be said before anything was read. @param failure what kept it from being read */

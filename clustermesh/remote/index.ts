@@ -9,7 +9,7 @@ export {
   StoreChangedError,
   hintFor,
 } from './errors.ts';
-export type { CopyState } from './copy-report-reader.ts';
+export { type CopyState, judgeCopyReport } from './copy-report-reader.ts';
 export { CopyReports, type CopyReportsDeps } from './copy-reports.ts';
 export { Heartbeat } from './heartbeat.ts';
 export { heartbeatLimitMs } from './last-beat.ts';

@@ -9,6 +9,8 @@ export const layers = [
   'cluster-config',
   'canaries',
   'heartbeat',
+  /** Only of a cluster that is read as a kvstoremesh has copied it: the heartbeat beside the copies is not its own. */
+  'copies',
 ] as const;
 export type Layer = (typeof layers)[number];
 

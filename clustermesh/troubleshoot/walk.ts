@@ -13,6 +13,7 @@ import {
   resolveHost,
   shakeHands,
 } from './endpoint.ts';
+import { readCopies } from './copies.ts';
 import { BrokenLayer, type Diagnosis, type Finding, layers, reasonOf } from './finding.ts';
 import { judgeHeartbeat, readCanaries, readConfig, readHeartbeat, readVersion } from './store-layers.ts';
 
@@ -162,6 +163,7 @@ class Walk {
     this.#findings.push(finding);
     this.#findings.push(await readCanaries(store, config, options));
     this.#findings.push(judgeHeartbeat(heard.value, options));
+    if (config.cached) this.#findings.push(await readCopies(store, options));
   }
 }
 

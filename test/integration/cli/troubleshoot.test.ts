@@ -11,6 +11,9 @@ import { tree } from '../../../cli/tree.ts';
 import {
   assignedPodCidrs,
   clusterConfigKey,
+  copierAliveKey,
+  copyReportKey,
+  encodeCopyReport,
   encodeClusterConfig,
   encodeTime,
   heartbeatKey,
@@ -359,6 +362,29 @@ describe('isthmus troubleshoot', () => {
     });
     await store.delete(heartbeatKey);
     expect(await diagnose()).toMatchObject({ broken: 'heartbeat', cause: expect.stringContaining('there is none') });
+  });
+
+  test('a copy whose kvstoremesh says that the cluster itself is gone, or says nothing any more', async () => {
+    const config = { id: 2, syncedCanaries: true, cached: true, maxConnectedClusters: 255 };
+    await store.put(clusterConfigKey('west'), encodeClusterConfig(config));
+    for (const kind of ['nodes', 'services', 'ip', 'identities'] as const)
+      await store.put(syncedKey('west', kind, 'cache'), encodeTime(clock.now()));
+    peer(at(port) + trusting() + client('local-west'));
+    const copies = async (): Promise<unknown> => {
+      const { broken, cause, findings } = await diagnose();
+      return broken === undefined ? findings.at(-1) : { broken, cause };
+    };
+    expect(await copies()).toMatchObject({ layer: 'copies', state: 'warning' });
+    await store.put(copierAliveKey, encodeTime(clock.now()));
+    expect(await copies()).toMatchObject({ broken: 'copies', cause: expect.stringContaining('does not copy it') });
+    const report = { cluster: 'west', connected: true, synced: true, stale: false, failures: 0 };
+    await store.put(copyReportKey('west'), encodeCopyReport(report));
+    expect(await copies()).toMatchObject({ layer: 'copies', state: 'ok' });
+    await store.put(copyReportKey('west'), encodeCopyReport({ ...report, connected: false, failure: 'Gone' }));
+    expect(await copies()).toEqual({ broken: 'copies', cause: 'Its kvstoremesh says: not connected (Gone)' });
+    await store.put(copierAliveKey, encodeTime(clock.now() - 200_000));
+    expect(await copies()).toMatchObject({ broken: 'copies', cause: expect.stringMatching(/silent for 20\d s/) });
+    await store.deletePrefix('isthmus/v1/kvstoremesh/');
   });
 
   test('one endpoint of two that is dead is a warning only', async () => {
