@@ -1,4 +1,13 @@
-import { type Compare, LeasePool, type LeaseSlot, type Store, toText } from '../../kvstore/index.ts';
+import {
+  type Compare,
+  InvalidRequestError,
+  LeaseNotFoundError,
+  LeasePool,
+  type LeaseSlot,
+  PermissionDeniedError,
+  type Store,
+  toText,
+} from '../../kvstore/index.ts';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
@@ -8,7 +17,7 @@ import type { PublishedSet } from './published-sets.ts';
 export interface CaretakerOptions {
   readonly clusterName: string;
   readonly sets: readonly PublishedSet[];
-  readonly store: Pick<Store, 'list' | 'transact' | 'grantLease'>;
+  readonly store: Pick<Store, 'list' | 'transact' | 'grantLease' | 'limits'>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly leaseTtlSeconds: number;
@@ -25,8 +34,8 @@ interface Former {
   readonly revision: number;
 }
 
-/** Below etcd's `--max-txn-ops` of 128 with a condition for each key and some more. */
-const batchSize = 100;
+/** Consul takes 128 operations at once, and three for a key that is compared and moved to another lease; etcd takes as many of each sort. */
+const batchSize = 40;
 const batchBytes = 512 * 1024;
 const maxKeysPerLease = 1000;
 const schedule = exponential({ firstMs: 500, maxMs: 30_000 });
@@ -76,12 +85,17 @@ export class Caretaker implements AsyncDisposable {
     let kept = 0;
     for (const { prefix, exact } of this.#places()) {
       const found = (await this.#formerUnder(prefix, signal)).filter(({ text }) => !exact || text === prefix);
-      for (const batch of batchesOf(found)) if (!isOver()) kept += await this.#take(batch, when, signal);
+      for (const batch of batchesOf(found, this.#batchBytes))
+        if (!isOver()) kept += await this.#take(batch, when, signal);
     }
     if (kept > 0)
       this.#options.log.warn('Keeping what was published before: nobody can say yet what of it is still so', {
         [fields.count]: kept,
       });
+  }
+
+  get #batchBytes(): number {
+    return Math.min(batchBytes, this.#options.store.limits?.maxTransactionBytes ?? batchBytes);
   }
 
   #places(): readonly { readonly prefix: string; readonly exact?: true }[] {
@@ -105,24 +119,52 @@ export class Caretaker implements AsyncDisposable {
     return found;
   }
 
+  /** Keys that the store refuses hold no other back. @returns how many were taken */
   async #take(batch: readonly Former[], when: readonly Compare[], signal: AbortSignal): Promise<number> {
+    try {
+      return await this.#takeAtOnce(batch, when, signal);
+    } catch (error) {
+      if (!(error instanceof InvalidRequestError || error instanceof PermissionDeniedError)) throw error;
+      const [only] = batch;
+      if (batch.length === 1) {
+        this.#options.log.error('Cannot keep a key that was published', {
+          [fields.key]: only?.text,
+          [fields.error]: error,
+        });
+        return 0;
+      }
+      const half = batch.length >>> 1;
+      return (
+        (await this.#take(batch.slice(0, half), when, signal)) + (await this.#take(batch.slice(half), when, signal))
+      );
+    }
+  }
+
+  async #takeAtOnce(batch: readonly Former[], when: readonly Compare[], signal: AbortSignal): Promise<number> {
     const slots = new Map<Former, LeaseSlot>();
     for (const one of batch) slots.set(one, await this.#pool.attach(one.text, signal));
-    const { succeeded } = await this.#options.store.transact(
-      {
-        when: [
-          ...when,
-          ...batch.map(({ key, revision: value }) => ({ key, target: 'mod', result: 'equal', value }) as const),
-        ],
-        then: batch.map((one) => {
-          const lease = slots.get(one)?.lease.id;
-          return { type: 'put', key: one.key, value: one.value, ...(lease === undefined ? {} : { lease }) } as const;
-        }),
-      },
-      { signal },
-    );
+    let succeeded = false;
+    try {
+      ({ succeeded } = await this.#options.store.transact(
+        {
+          when: [
+            ...when,
+            ...batch.map(({ key, revision: value }) => ({ key, target: 'mod', result: 'equal', value }) as const),
+          ],
+          then: batch.map((one) => {
+            const lease = slots.get(one)?.lease.id;
+            return { type: 'put', key: one.key, value: one.value, ...(lease === undefined ? {} : { lease }) } as const;
+          }),
+        },
+        { signal },
+      ));
+    } catch (error) {
+      if (error instanceof LeaseNotFoundError) for (const slot of new Set(slots.values())) this.#pool.lose(slot);
+      throw error;
+    } finally {
+      if (!succeeded) for (const [{ text }, slot] of slots) this.#pool.detach(text, slot);
+    }
     if (succeeded) return batch.length;
-    for (const [{ text }, slot] of slots) this.#pool.detach(text, slot);
     if (batch.length === 1) return 0;
     // Somebody has touched one of them: the others go one by one.
     let kept = 0;
@@ -131,12 +173,12 @@ export class Caretaker implements AsyncDisposable {
   }
 }
 
-function* batchesOf(all: readonly Former[]): Generator<readonly Former[], void, void> {
+function* batchesOf(all: readonly Former[], mostBytes: number): Generator<readonly Former[], void, void> {
   let batch: Former[] = [];
   let bytes = 0;
   for (const one of all) {
-    const size = one.key.length + one.value.length;
-    if (batch.length === batchSize || (batch.length > 0 && bytes + size > batchBytes)) {
+    const size = one.key.length * 3 + one.value.length + 64;
+    if (batch.length === batchSize || (batch.length > 0 && bytes + size > mostBytes)) {
       yield batch;
       [batch, bytes] = [[], 0];
     }

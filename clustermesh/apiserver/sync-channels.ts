@@ -54,6 +54,8 @@ function openSync(options: ChannelOptions, scope: string): SyncStore {
     log,
     scope,
     leaseTtlSeconds,
+    // Whoever kept our keys while we were cut off renews them no more: they are ours again before they run out.
+    reassertMs: Math.min(300_000, leaseTtlSeconds * 333),
     metrics: { queueSize: (size) => queueSize?.set(size, labels), error: () => errors?.inc(labels) },
   });
 }

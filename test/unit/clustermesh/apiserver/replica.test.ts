@@ -272,6 +272,20 @@ describe('An apiserver that cannot ask who leads, as after a restart while the A
     expect(values(await held())).toEqual(values(before));
   });
 
+  test('finds its keys again before they run out under the lease of whoever kept them while it was cut off', async () => {
+    source.markSynced();
+    begin(source, undefined, 60);
+    await pass(1);
+    const before = await held();
+    follow();
+    const lease = await store.grantLease({ ttlSeconds: 60 });
+    for (const [key, one] of before) if (one.lease !== 0n) await store.put(key, one.value, { lease: lease.id });
+    await lease[Symbol.asyncDispose]();
+    await pass(5);
+    expect(values(await held())).toEqual(values(before));
+    expect(deleted).toEqual([]);
+  });
+
   test('does so alone where several wait', async () => {
     source.markSynced();
     const stop = begin(source);
