@@ -32,6 +32,9 @@ const attempts = 3;
  * The numbers that one node uses, said in the store: a reference a number, under the node's lease. What is referred to is
  * not collected; and when a store was wiped or restored to what it was long ago, {@link assert} brings back what its
  * numbers mean before anybody is given new ones. A number that means something else there by now is refused, and named.
+ *
+ * For programs that share a store with Cilium's agents in kvstore mode: our own agents say as much in one key each
+ * (`isthmus/v1/held/<node>`) and do not use it.
  */
 export class NumberHolder {
   readonly #options: NumberHolderOptions;

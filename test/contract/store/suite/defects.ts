@@ -1,8 +1,11 @@
 import { expect } from '@jest/globals';
-import type { Lease, ListOptions, Lock, Page, Store, WatchBatch, WatchEvent } from '../../../../kvstore/index.ts';
+import type { ListOptions, Lock, Page, Store, WatchBatch, WatchEvent } from '../../../../kvstore/index.ts';
 import { ClosedError, PermissionDeniedError, toBytes, toText } from '../../../../kvstore/index.ts';
 import type { ContractCase } from './cases.ts';
 import type { StoreContext } from './context.ts';
+import { type Defect, leaseLike } from './defect.ts';
+import { defectsOfData } from './defects-of-data.ts';
+import { defectsOfHolders } from './defects-of-holders.ts';
 import type { Disturbance, StorePromises } from './ports.ts';
 import { withPatience } from './waiting.ts';
 import {
@@ -14,20 +17,6 @@ import {
   passing,
   splitBatches,
 } from './defective-watches.ts';
-
-/** A store with one wrong behaviour, and the promise whose cases must find it. */
-export interface Defect {
-  /** Reads behind "a store that". */
-  readonly title: string;
-  readonly promise: string;
-  /** Of the promise's cases only those with this title are tried: others would take long. */
-  readonly finder?: RegExp;
-  /** It is found by something that does not come, which takes a while. */
-  readonly waits?: boolean;
-  /** Only where the store makes this promise, or the harness can do this. */
-  readonly where?: (promises: StorePromises, disturbances: readonly Disturbance[]) => boolean;
-  readonly wrap: (store: Store) => Store;
-}
 
 const defects: readonly Defect[] = [
   {
@@ -364,7 +353,8 @@ const defects: readonly Defect[] = [
 
 /** The defects that a store of these promises can have. */
 export function defectsFor(promises: StorePromises, disturbances: readonly Disturbance[]): readonly Defect[] {
-  return defects.filter(({ where }) => where === undefined || where(promises, disturbances));
+  const all = [...defects, ...defectsOfData, ...defectsOfHolders];
+  return all.filter(({ where }) => where === undefined || where(promises, disturbances));
 }
 
 /** Tries the cases of the defect's promise until one fails. @throws if none does */
@@ -416,17 +406,6 @@ const reason = (error: unknown): unknown => error ?? new Error('Failed without a
 /** Undefined in the place of a refusal. */
 function absentIfDenied(error: unknown): undefined {
   if (!(error instanceof PermissionDeniedError)) throw error;
-}
-
-/** The same lease, revoked in another way, with another time to live. */
-function leaseLike(lease: Lease, revoke: (lease: Lease) => PromiseLike<void>, ttlSeconds = lease.ttlSeconds): Lease {
-  return {
-    id: lease.id,
-    ttlSeconds,
-    lost: lease.lost,
-    revoke: async () => revoke(lease),
-    [Symbol.asyncDispose]: () => Promise.resolve(lease[Symbol.asyncDispose]()),
-  };
 }
 
 /** Pages of the asked size, each cut from a listing of its own. */
