@@ -11,6 +11,8 @@ export interface LeaderWatchOptions {
 
 /** A leader beats once a minute. */
 const silentMs = 150_000;
+/** The least that says anything; where a store does not tell what a lease has left (Consul), and leases are short. */
+const leastSilentMs = 75_000;
 /** Who has not looked for so long, as while the store was away, knows nothing of whether anybody leads. */
 const blindMs = 30_000;
 
@@ -57,7 +59,12 @@ export class LeaderWatch {
   }
 
   #silentAt(ms: number): boolean {
-    return this.#runsOut || (this.#sinceMs !== undefined && ms - this.#sinceMs >= silentMs);
+    return this.#runsOut || (this.#sinceMs !== undefined && ms - this.#sinceMs >= this.#limitMs);
+  }
+
+  get #limitMs(): number {
+    const { store, leaseTtlSeconds = 900 } = this.#options;
+    return store.leaseTtl ? silentMs : Math.min(silentMs, Math.max(leastSilentMs, leaseTtlSeconds * 1000));
   }
 
   /** Holds for a write as long as nobody has begun a term since the last look. */

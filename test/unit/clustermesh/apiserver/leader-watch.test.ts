@@ -73,6 +73,24 @@ describe('Whether anybody leads', () => {
     expect(watch.silent).toBe(true);
   });
 
+  test('is seen sooner where leases are short and the store does not tell what they have left', async () => {
+    const untold = (leaseTtlSeconds: number): LeaderWatch =>
+      new LeaderWatch({ store: { get: (key, options) => store.get(key, options) }, clock, leaseTtlSeconds });
+    const [long, short] = [untold(900), untold(60)];
+    await beat();
+    const silent: boolean[][] = [];
+    for (let seconds = 0; seconds < 160; seconds += 5) {
+      for (const one of [long, short]) await one.look(signal);
+      await clock.advance(5_000);
+      if ([65, 80, 155].includes(seconds)) silent.push([long.silent, short.silent]);
+    }
+    expect(silent).toEqual([
+      [false, false],
+      [false, true],
+      [true, true],
+    ]);
+  });
+
   test('is not known of a time in which the store was away', async () => {
     await pass(60, true);
     away = true;
