@@ -17,6 +17,7 @@ const magic = 0xbe_ef_c0_de;
 const noRoot = 0xffff_ffff_ffff_ffffn;
 /** The file is made longer by this much more than it has to be, so that it seldom has to be. */
 const aheadBytes = 32 * 1024 ** 2;
+const smallBytes = 32 * 1024 ** 2;
 /** Pages that one write of a row or a mark can make anew: a leaf and those above it, and both halves of what it splits. */
 const pagesOfWrite = 12;
 
@@ -60,6 +61,17 @@ export function checkTableFile(directory: string, sealed: boolean): void {
         directory,
         `its ${fileName} has ${pages} pages of ${newest.lastPage + 1n}, as after a copy that was cut short`,
       );
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Whether looking at all pages takes no time that anybody would notice: some 50 ms. */
+export function isSmall(directory: string): boolean {
+  const file = openSync(join(directory, fileName), 'r');
+  try {
+    const head = readNewestHead(file);
+    return head === undefined || Number(head.lastPage) * head.pageSize <= smallBytes;
   } finally {
     closeSync(file);
   }

@@ -14,7 +14,7 @@ import { checkPages } from './page-check.ts';
 import { recordsLeft } from './records-left.ts';
 import { RowArena } from './row-arena.ts';
 import { forgetStop, noteStop, untouchedSinceStop } from './stop-note.ts';
-import { TableFile, checkTableFile, damaged } from './table-file.ts';
+import { TableFile, checkTableFile, damaged, isSmall } from './table-file.ts';
 import type { Table, Tables, Walk } from './table-types.ts';
 import { hasLog } from './wal/index.ts';
 
@@ -39,10 +39,13 @@ export async function openTables(directory: string, clock?: Clock): Promise<Tabl
   try {
     const sealed = markDirectory(directory);
     checkTableFile(directory, sealed !== undefined);
-    // What was stopped in order and not touched since is looked at later, beside the work (`page-patrol.ts`). What has a log
-    // was killed, died over a page, or was copied while it was written.
-    const checked = sealed !== undefined && (hasLog(directory) || !untouchedSinceStop(directory));
+    // What is large, was stopped in order and not touched since is looked at later, beside the work (`page-patrol.ts`). What has
+    // a log was killed, died over a page, or was copied while it was written.
+    const trusted = !hasLog(directory) && untouchedSinceStop(directory) && !isSmall(directory);
+    const checked = sealed !== undefined && !trusted;
     if (checked) await checkPages(directory);
+    // LMDB may end the process over the pages that a start reads: the next start is to look at all of them.
+    else forgetStop(directory);
     const tables = await openLocked(directory, lock, sealed);
     return { ...tables, checked };
   } catch (error) {

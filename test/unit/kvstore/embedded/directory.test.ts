@@ -25,6 +25,7 @@ import { closeTables, openTables } from '../../../../kvstore/embedded/tables.ts'
 import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
+import { ballast } from './pages.ts';
 
 const clock = systemClock;
 let directory = '';
@@ -245,6 +246,7 @@ describe('the data directory', () => {
       await using engine = await openEmbeddedEngine({ directory, clock, autoCompaction: { mode: 'off' } });
       for (let i = 0; i < 3000; i++) void engine.put({ key: name(i), value: Buffer.alloc(300, 'x') });
       await engine.put({ key: name(3000), value: Buffer.from('x') });
+      await ballast(engine);
     }
     // What a start reads stays whole.
     const path = join(directory, 'data.mdb');

@@ -20,7 +20,7 @@ import { checkPages } from '../../../../kvstore/embedded/page-check.ts';
 import { noteStop, untouchedSinceStop } from '../../../../kvstore/embedded/stop-note.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
-import { blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
+import { ballast, blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -122,6 +122,7 @@ describe('the pages of a store', () => {
     {
       await using engine = await open();
       await fill(engine);
+      await ballast(engine);
     }
     blankPagesOf(name(1500));
     noteStop(directory);
@@ -153,16 +154,47 @@ describe('the pages of a store', () => {
     await expect(checking).rejects.toMatchObject({ problem: 'in-use' });
   });
 
-  test('are not read at the start after an orderly stop, if nobody has touched them since', async () => {
+  test('are not read at the start after an orderly stop, if they are many and nobody has touched them since', async () => {
     {
       await using engine = await open();
       await fill(engine);
+      await ballast(engine);
     }
     blankPagesOf(name(1500));
     await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
     noteStop(directory);
     await using engine = await open();
     expect((await engine.range({ key: name(1) })).kvs).toHaveLength(1);
+  });
+
+  test('of a store that is not large are read at every start', async () => {
+    {
+      await using engine = await open();
+      await fill(engine);
+    }
+    blankPagesOf(name(1500));
+    noteStop(directory);
+    expect(untouchedSinceStop(directory)).toBe(true);
+    await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
+  });
+
+  test('over which a start died are named by the next one', async () => {
+    {
+      await using engine = await open();
+      await fill(engine);
+      await ballast(engine);
+    }
+    const bytes = readFileSync(tables());
+    // Nothing but heads is left, so that the first read of a start meets it.
+    for (const page of pagesInUse(bytes)) bytes.fill(0, page * pageSize, (page + 1) * pageSize);
+    writeFileSync(tables(), bytes);
+    noteStop(directory);
+    const face = new URL('../../../../kvstore/embedded/index.ts', import.meta.url).href;
+    const clockFace = new URL('../../../../runtime/clock/index.ts', import.meta.url).href;
+    const program = `import { openEmbeddedEngine } from '${face}'; import { systemClock as clock } from '${clockFace}';
+      await openEmbeddedEngine({ directory: ${JSON.stringify(directory)}, clock });`;
+    expect(spawnSync(process.execPath, ['--input-type=module', '-e', program]).status).not.toBe(0);
+    await expect(open()).rejects.toThrow(/page \d+ of its data.mdb is blank.*isthmus store restore/);
   });
 
   test.each([

@@ -13,7 +13,7 @@ import { MvccEngine } from '../../../../kvstore/engine/index.ts';
 import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { until } from '../../../support/until.ts';
-import { blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
+import { ballast, blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -118,6 +118,7 @@ describe('the patrol over the pages of a store that is served', () => {
       await using engine = await openEmbeddedEngine({ directory, clock: systemClock });
       for (let i = 0; i < 3000; i++) void engine.put({ key: name(i), value: Buffer.alloc(300, 'x') });
       await engine.put({ key: name(3000), value: Buffer.from('x') });
+      await ballast(engine);
     }
     blankPages(path(), name(1500));
     // As a disk forgets: nobody has touched the file.
