@@ -119,7 +119,7 @@ export class LmdbBackend implements Backend {
       quotaBytes: options.quotaBytes ?? defaultQuotaBytes,
       unapplied: () => this.#applier.bytes,
       damaged: () => this.#damage !== undefined,
-      onFull: () => this.#holds.drop(),
+      onFull: () => this.#holds.drop(this.#compacted),
     });
     this.#leaseKeys = new LeaseKeys({ tables, unapplied: (table) => this.#applier.unapplied(table) });
     this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);
@@ -372,13 +372,13 @@ export class LmdbBackend implements Backend {
   #notApplied(cause: unknown): void {
     this.#report('Writes could not be taken to the tables; they are safe in the log', cause);
     this.#room.lookAtDisk();
-    if (isOutOfSpace(cause, this.#tables.directory)) this.#room.noRoom = true;
+    if (isOutOfSpace(cause, this.#tables.directory)) this.#room.foundNone();
     else if (isDamage(cause)) this.foundDamage(cause);
     else this.#fail(cause);
   }
 
   #settle(group: Group): void {
-    this.#room.noRoom = false;
+    this.#room.foundSome();
     this.#overlay.settle(group.changes);
     if (this.#record === undefined) this.#tables.root.resetReadTxn();
     else this.#applier.add(group.writes, group.changes, this.#record);
@@ -412,7 +412,7 @@ export class LmdbBackend implements Backend {
     this.#onRollback();
     if (isDamage(cause)) return this.foundDamage(cause);
     if (!isOutOfSpace(cause, this.#tables.directory)) return this.#fail(cause);
-    this.#room.noRoom = true;
+    this.#room.foundNone();
     return engineErrors.noSpace();
   }
 

@@ -13,6 +13,7 @@ export interface RoomOptions {
   readonly unapplied: () => number;
   /** Whether pages are damaged; then sizes are what they were. */
   readonly damaged: () => boolean;
+  /** There is no more, by the quota or on the disk. */
   readonly onFull: () => void;
 }
 
@@ -22,8 +23,7 @@ export class Room {
   #size = { total: 0, inUse: 0 };
   #grownBytes = 0;
   #full = false;
-  /** The last commit found no room on the disk. */
-  noRoom = false;
+  #noRoom = false;
   /** Too little room on the disk for the log: each group goes to the tables before its answer. */
   tight = false;
 
@@ -38,8 +38,8 @@ export class Room {
   }
 
   get out(): boolean {
-    if (this.noRoom && roomIn(this.#options.tables.directory) >= noRoomBytes) this.noRoom = false;
-    return this.full || this.noRoom;
+    if (this.#noRoom && roomIn(this.#options.tables.directory) >= noRoomBytes) this.#noRoom = false;
+    return this.full || this.#noRoom;
   }
 
   sizes(): { readonly total: number; readonly inUse: number; readonly quota: number } {
@@ -56,6 +56,17 @@ export class Room {
   /** Compares with the quota when much was written since, or when it was full. */
   look(): void {
     if (this.#grownBytes >= sizeCheckBytes || this.#full) this.#compare();
+  }
+
+  /** The last commit found no room on the disk. */
+  foundNone(): void {
+    this.#noRoom = true;
+    this.#options.onFull();
+  }
+
+  /** It found some. */
+  foundSome(): void {
+    this.#noRoom = false;
   }
 
   lookAtDisk(): void {

@@ -30,12 +30,15 @@ export class Holds {
     return least;
   }
 
-  /** There is no room for what they keep. */
-  drop(): void {
-    if (this.#held.size === 0) return;
-    for (const held of this.#held) held.lost = true;
-    this.#held.clear();
-    this.#onRelease();
+  /** There is no room for what they keep of what is compacted up to `revision`. Those behind it keep nothing. */
+  drop(revision: number): void {
+    let dropped = false;
+    for (const held of this.#held) {
+      if (held.revision >= revision) continue;
+      dropped = held.lost = true;
+      this.#held.delete(held);
+    }
+    if (dropped) this.#onRelease();
   }
 }
 

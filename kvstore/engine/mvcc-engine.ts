@@ -37,7 +37,7 @@ import { WatchHub } from './watch-hub.ts';
 import { WriteTransaction } from './write.ts';
 
 export interface MvccEngineOptions {
-  /** Shortest lease; shorter requests get this (etcd derives it from its election timeout). Default 1 s. */
+  /** Shortest lease; shorter requests get this. Default 2 s, as etcd's with its default election timeout (`minLeaseTTL`). */
   readonly minLeaseTtlSeconds?: number;
   /** Operations per branch of a transaction; etcd's `--max-txn-ops`. Default 128. */
   readonly maxTxnOps?: number;
@@ -84,7 +84,7 @@ export class MvccEngine implements Engine {
     };
     this.#lessor = new Lessor({
       clock: this.#clock,
-      minTtlSeconds: options.minLeaseTtlSeconds ?? 1,
+      minTtlSeconds: options.minLeaseTtlSeconds ?? 2,
       expire: (ids) => void this.#expire(ids),
     });
     this.#lessor.load(backend.leases());

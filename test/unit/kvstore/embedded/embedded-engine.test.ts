@@ -151,7 +151,7 @@ describe('the embedded engine', () => {
     },
   );
 
-  test('what is held is given up when there is no more room', async () => {
+  test('what is held beyond a compaction is given up when there is no more room', async () => {
     const options = {
       directory,
       clock: systemClock,
@@ -166,7 +166,13 @@ describe('the embedded engine', () => {
       for (let i = 0; i < 200; i++) await put(engine, `big/${i}`, value);
     };
     await expect(fill()).rejects.toMatchObject({ grpcCode: 8 });
+    // It keeps nothing that would go otherwise: what fills the store can be saved.
+    using saved = engine.hold();
+    expect((await engine.status()).problem).toBeDefined();
+    expect((await held.range(everything)).count).toBe(1);
+    await engine.compact(saved.revision);
     await expect(held.range(everything)).rejects.toMatchObject({ grpcCode: 11 });
+    expect((await saved.range({ ...everything, countOnly: true })).count).toBeGreaterThan(10);
   });
 
   test('compactions at the same time never go back', async () => {
@@ -332,6 +338,15 @@ describe('the embedded engine', () => {
       { version: 1, value: bytes('3') },
     ]);
     expect(await engine.leases()).toEqual([]);
+    // History that is compacted and held is what there may be room by.
+    using held = engine.hold();
+    await put(engine, 'a', '4');
+    await engine.compact(3);
+    expect((await held.range(everything)).count).toBe(1);
+    full = true;
+    await expect(put(engine, 'a', '5')).rejects.toMatchObject({ grpcCode: 8 });
+    await expect(held.range(everything)).rejects.toMatchObject({ grpcCode: 11 });
+    full = false;
   });
 
   test('after any other failed commit it writes no more, and says why', async () => {

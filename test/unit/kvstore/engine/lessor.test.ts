@@ -121,5 +121,7 @@ describe('leases by an injected clock', () => {
     await using engine = new MemoryEngine({ clock: new VirtualClock(), minLeaseTtlSeconds: 5 });
     expect((await engine.leaseGrant({ id: 0n, ttl: 1 })).ttl).toBe(5);
     expect((await engine.leaseGrant({ id: 0n, ttl: -1 })).ttl).toBe(5);
+    await using asEtcd = new MemoryEngine({ clock: new VirtualClock() });
+    expect((await asEtcd.leaseGrant({ id: 0n, ttl: 1 })).ttl).toBe(2);
   });
 });
