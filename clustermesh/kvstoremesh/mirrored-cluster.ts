@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type Schedule, retry } from '../../runtime/retry/index.ts';
 import { Condition, TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
-import type { PeerConfig } from '../peers/index.ts';
+import { type PeerConfig, type PeerPolicy, checkPeerId, policyFileOf, policyOf } from '../peers/index.ts';
 import {
   ClusterConfigMissingError,
   ConfigChangedError,
@@ -84,6 +84,7 @@ export class MirroredCluster {
   #health: (() => StoreHealth) | undefined;
   #heard = false;
   #configMissing = false;
+  #policy: PeerPolicy = {};
   #misread: InvalidRecordError | undefined;
   #known = false;
   #everConnected = false;
@@ -212,6 +213,7 @@ export class MirroredCluster {
 
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
     this.#startTtl();
+    this.#readPolicy(config);
     for (const reflector of this.#reflectors) reflector.reset();
     const slot = await this.#deps.connecting.acquire(signal);
     try {
@@ -241,11 +243,21 @@ export class MirroredCluster {
     }
   }
 
+  #readPolicy(config: PeerConfig): void {
+    const before = this.#policy;
+    this.#policy = policyOf(config);
+    if (this.#policy.allowedCidrs && !before.allowedCidrs)
+      this.#log.warn('allowedCIDRs are for agents to apply: a kvstoremesh copies everything', {
+        [fields.hint]: `Put ${policyFileOf(this.name)} beside the configuration in the agents’ directory, too`,
+      });
+  }
+
   /** Copies the configuration, then each set once its canary is there (clustermesh-behaviour §8.2). */
   async #use(store: Store, tasks: TaskGroup, signal: AbortSignal): Promise<void> {
     const found = await this.#readConfig(store, signal);
     await this.#refuseOwnStore(store, found, signal);
     const { config } = found;
+    checkPeerId(this.#policy, config);
     this.#stopTtl();
     this.#configMissing = false;
     this.#misread = undefined;

@@ -1,5 +1,13 @@
 export type { PeerConfig, PeerEvent } from './peer-config.ts';
-export { type PeerPolicy, PeerPolicyError, parsePeerPolicy, policyFileOf } from './peer-policy.ts';
+export {
+  PeerIdError,
+  type PeerPolicy,
+  PeerPolicyError,
+  checkPeerId,
+  parsePeerPolicy,
+  policyFileOf,
+  policyOf,
+} from './peer-policy.ts';
 export { type DirectoryScan, scanDirectory } from './scan-directory.ts';
 export { type PeerWatchOptions, watchPeers } from './watch-peers.ts';
 export {

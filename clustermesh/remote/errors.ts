@@ -89,6 +89,8 @@ export function hintFor(error: unknown, store?: Pick<StoreHealth, 'distrusted'>)
       return 'kvstoremesh needs a directory of its own, with the endpoints of the other clusters; that of agents leads to the copies';
     case 'CLUSTERMESH_PEER_POLICY':
       return 'Correct the file; what was learned before stays in use';
+    case 'CLUSTERMESH_PEER_ID':
+      return 'A cluster that changes its id leaves and joins again; what was learned before stays in use';
     case 'ETCD_CONFIG':
     case 'TLS_FILE':
       return 'Correct the configuration of this cluster, or the file that it names';

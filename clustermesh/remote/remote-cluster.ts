@@ -5,7 +5,7 @@ import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
 import { AddressRules, OwnSpace } from '../acceptance/index.ts';
-import { type PeerConfig, type PeerPolicy, parsePeerPolicy } from '../peers/index.ts';
+import { type PeerConfig, type PeerPolicy, checkPeerId, policyOf } from '../peers/index.ts';
 import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
 import type { MeshView } from '../view/index.ts';
@@ -257,7 +257,7 @@ export class RemoteCluster implements Rememberable {
   }
 
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
-    this.#policy = config.policy ? parsePeerPolicy(config.policy.text, config.policy.path) : {};
+    this.#policy = policyOf(config);
     this.#revise();
     await using store = await this.#deps.openStore(config);
     this.#health = () => store.health();
@@ -345,6 +345,7 @@ export class RemoteCluster implements Rememberable {
   #check(config: ClusterConfigRecord): void {
     const { own, maxConnectedClusters = 255 } = this.#options;
     checkClusterConfig(this.name, config, { clusterId: own.clusterId, maxConnectedClusters });
+    checkPeerId(this.#policy, config);
   }
 
   #makeFeeds(config: ClusterConfigRecord): Feeds {

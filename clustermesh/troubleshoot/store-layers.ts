@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { secureContextOf, type TlsMaterial } from '../../runtime/tls/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import { PermissionDeniedError, type Store, toText } from '../../kvstore/index.ts';
+import { type PeerPolicy, checkPeerId } from '../peers/index.ts';
 import { heartbeatLimitMs } from '../remote/index.ts';
 import {
   type ClusterConfigRecord,
@@ -28,6 +29,7 @@ export interface StoreLayerOptions {
   /** The common name of our certificate, or a user's name: who we are to the store. */
   readonly user: string | undefined;
   readonly own: { readonly clusterId: number; readonly maxConnectedClusters?: MaxConnectedClusters } | undefined;
+  readonly policy?: PeerPolicy;
   readonly nowMs: number;
   readonly signal: AbortSignal;
 }
@@ -78,7 +80,7 @@ export async function readVersion(
 /** @throws {BrokenLayer} */
 export async function readConfig(
   store: ReadStore,
-  { cluster, own, signal }: StoreLayerOptions,
+  { cluster, own, policy = {}, signal }: StoreLayerOptions,
 ): Promise<{ readonly finding: Finding; readonly config: ClusterConfigRecord }> {
   const layer = 'cluster-config';
   const key = clusterConfigKey(cluster);
@@ -98,6 +100,7 @@ export async function readConfig(
       clusterId: id,
       maxConnectedClusters: own?.maxConnectedClusters ?? (config.maxConnectedClusters === 511 ? 511 : 255),
     });
+    checkPeerId(policy, config);
     const detail = `id ${config.id}, ${config.cached ? 'a copy by kvstoremesh' : 'its own store'}, ${config.syncedCanaries ? 'with' : 'without'} canaries`;
     return { finding: { layer, state: 'ok', detail, facts: { ...config } }, config };
   } catch (error) {

@@ -4,7 +4,7 @@ import { linkedController } from '../../runtime/tasks/index.ts';
 import { type TlsMaterial, inWords, readTlsFiles } from '../../runtime/tls/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import { type EtcdConfig, openEtcdStore, parseEtcdConfig } from '../../kvstore/index.ts';
-import { type PeerConfig, parsePeerPolicy } from '../peers/index.ts';
+import { type PeerConfig, type PeerPolicy, policyOf } from '../peers/index.ts';
 import {
   type EndpointDeps,
   type EndpointTarget,
@@ -83,17 +83,21 @@ class Walk {
   }
 
   async run(): Promise<void> {
-    const { etcd, material } = await this.#configuration();
+    const { etcd, material, policy } = await this.#configuration();
     const target = await this.#reach(etcd.endpoints.map(targetOf), material);
-    await this.#store(etcd, material, target);
+    await this.#store(etcd, material, policy, target);
   }
 
   /** @throws {BrokenLayer} */
-  async #configuration(): Promise<{ readonly etcd: EtcdConfig; readonly material: TlsMaterial }> {
-    const { path, text, policy } = this.#config;
+  async #configuration(): Promise<{
+    readonly etcd: EtcdConfig;
+    readonly material: TlsMaterial;
+    readonly policy: PeerPolicy;
+  }> {
+    const { path, text } = this.#config;
     try {
       const etcd = parseEtcdConfig(text, path);
-      if (policy) parsePeerPolicy(policy.text, policy.path);
+      const policy = policyOf(this.#config);
       const material = await readTlsFiles(etcd.tls ?? {});
       const { certificate } = material;
       const who = certificate ? `, our certificate is ${inWords(certificate)}` : '';
@@ -105,7 +109,7 @@ class Walk {
           return { layer: 'configuration', state: 'warning', detail: `${field} means nothing to isthmus` };
         }),
       );
-      return { etcd, material };
+      return { etcd, material, policy };
     } catch (error) {
       throw new BrokenLayer({ layer: 'configuration', detail: reasonOf(error), next: `ls -lL ${path}` });
     }
@@ -133,13 +137,14 @@ class Walk {
     throw farthest ?? new BrokenLayer({ layer: 'configuration', detail: 'no endpoint is named' });
   }
 
-  async #store(etcd: EtcdConfig, material: TlsMaterial, target: EndpointTarget): Promise<void> {
+  async #store(etcd: EtcdConfig, material: TlsMaterial, policy: PeerPolicy, target: EndpointTarget): Promise<void> {
     const { clock } = this.#deps;
     const { own } = this.#options;
     const options = {
       cluster: this.#config.cluster,
       user: etcd.username ?? material.certificate?.commonName,
       own,
+      policy,
       nowMs: clock.now(),
       signal: this.#signal,
     };

@@ -145,8 +145,13 @@ export class PeerFolder {
     for (const peer of peers) {
       const files = configFiles(this.paths.configFolder, peer.name);
       if (peer.authorities !== undefined) await putText(files.ca, peer.authorities);
-      if (peer.allowedCidrs === undefined) await remove(files.policy);
-      else await putText(files.policy, stringify({ allowedCIDRs: peer.allowedCidrs }));
+      const policy = {
+        // Of a cluster that runs Cilium nobody but the operator has said it, if anybody.
+        ...(peer.kind === 'cilium' ? {} : { clusterID: peer.id }),
+        ...(peer.allowedCidrs === undefined ? {} : { allowedCIDRs: peer.allowedCidrs }),
+      };
+      if (Object.keys(policy).length === 0) await remove(files.policy);
+      else await putText(files.policy, stringify(policy));
       const shown = peer.kind === 'declared' ? { key: own.keyFile, cert: own.certFile } : files;
       const isComplete = peer.endpoints.length > 0 && (await readText(shown.key)) !== undefined;
       if (isComplete && peer.authorities !== undefined)

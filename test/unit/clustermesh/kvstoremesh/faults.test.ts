@@ -470,6 +470,23 @@ describe('kvstoremesh in trouble', () => {
     ]);
   });
 
+  test('does not copy a remote under another id than it was let in with, and keeps what it copied before', async () => {
+    const remote = rig.remote();
+    await remote.everything();
+    const { mesh, peers } = rig.start([]);
+    peers.add('west', '1', 'clusterID: 2\n');
+    await rig.until(() => state(mesh)?.ready === true);
+    const before = await rig.copies();
+    await remote.config({ id: 3 });
+    await rig.until(() => state(mesh)?.failure?.includes('calls itself 3') === true, 1_000);
+    await rig.pass(120_000);
+    expect(state(mesh)).toMatchObject({ ready: false, hint: expect.stringMatching('leaves and joins again') });
+    expect(await rig.copies()).toEqual(before);
+    expect((await rig.held())['cilium/cluster-config/west']).toMatch('"id":2');
+    await remote.config();
+    await rig.until(() => state(mesh)?.ready === true, 1_000);
+  });
+
   test.each([
     { what: 'an id beyond the number of clusters', config: { id: 300 }, says: /from 1 to 255, found 300/ },
     { what: 'no id', config: { id: 0 }, says: /from 1 to 255, found 0/ },

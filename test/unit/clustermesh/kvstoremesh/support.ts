@@ -268,9 +268,12 @@ export class Directory {
     for (const name of names) this.#configs.set(name, config(name));
   }
 
-  add(name: string, hash = '1'): void {
-    this.#configs.set(name, config(name, hash));
-    this.#tell({ type: 'add', config: config(name, hash) });
+  /** @param policy text of what is allowed to it */
+  add(name: string, hash = '1', policy?: string): void {
+    const beside = policy === undefined ? {} : { policy: { path: `${name}.isthmus.yaml`, text: policy } };
+    const added = { ...config(name, hash), ...beside };
+    this.#configs.set(name, added);
+    this.#tell({ type: 'add', config: added });
   }
 
   remove(name: string): void {

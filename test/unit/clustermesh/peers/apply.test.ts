@@ -77,7 +77,7 @@ describe('a file of peers', () => {
       },
       ignored: [],
     });
-    expect(readFileSync(policy, 'utf8')).toBe('allowedCIDRs:\n  - 10.2.0.0/16\n');
+    expect(readFileSync(policy, 'utf8')).toBe('clusterID: 2\nallowedCIDRs:\n  - 10.2.0.0/16\n');
     await using users = await Users.open(
       {
         trustedCaFile: folder.paths.trustedFile,
@@ -110,7 +110,7 @@ describe('a file of peers', () => {
     expect(await apply(changed)).toEqual(plan);
     const { config, policy } = configFiles(folder.paths.configFolder, 'west');
     expect(readFileSync(config, 'utf8')).toContain('other.example');
-    expect(existsSync(policy)).toBe(false);
+    expect(readFileSync(policy, 'utf8')).toBe('clusterID: 2\n');
   });
 
   test('forgets those that stand there no more when told to, and leaves nothing', async () => {

@@ -182,7 +182,15 @@ describe('a remote cluster that claims what it may not', () => {
     const before = side.known();
     await stop();
     await writer.ip('10.2.1.77', '192.168.2.1');
-    for (const text of ['', 'allowedCIDRs: 10.2.0.0/16', 'allowedCIDRs: [10.2.0.1/16]', 'allowedCIDR: []', '[', 'x']) {
+    for (const text of [
+      '',
+      'allowedCIDRs: 10.2.0.0/16',
+      'allowedCIDRs: [10.2.0.1/16]',
+      'allowedCIDR: []',
+      'clusterID: two',
+      '[',
+      'x',
+    ]) {
       follow({ ...config(), policy: { path: 'west.isthmus.yaml', text } });
       const failures = remote.status()['num-failures'];
       await until(() => remote.status()['num-failures'] > failures, 'a failure');
@@ -192,6 +200,25 @@ describe('a remote cluster that claims what it may not', () => {
     }
     expect(side.known()).toEqual(before);
     follow(config());
+  });
+
+  test('is not read under another id than it was let in with, and keeps what it told', async () => {
+    const bound = (id: number): PeerConfig => ({
+      ...config(),
+      policy: { path: 'west.isthmus.yaml', text: `clusterID: ${id}\n` },
+    });
+    follow(bound(2));
+    await ready();
+    const before = side.known();
+    await stop();
+    follow(bound(3));
+    await until(() => remote.status().failure !== undefined, 'a failure');
+    expect(remote.status()).toMatchObject({
+      ready: false,
+      failure: 'It was let in as cluster 3, and calls itself 2',
+      hint: 'A cluster that changes its id leaves and joins again; what was learned before stays in use',
+    });
+    expect(side.known()).toEqual(before);
   });
 
   test('that is refused more often than is named names a hundred and counts all', async () => {
