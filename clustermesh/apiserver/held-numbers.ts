@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { KeyValue, Said } from '../../kvstore/index.ts';
-import { type RemoteOrigin, decodeHeldNumbers, decodeIdentity } from '../wire/index.ts';
+import { type RemoteOrigin, type RememberedNumber, decodeHeldNumbers, decodeIdentity } from '../wire/index.ts';
 
 /**
  * What nodes say of the identities they use, and whether they say it to us: a store that was put back to an older copy
@@ -9,7 +9,11 @@ import { type RemoteOrigin, decodeHeldNumbers, decodeIdentity } from '../wire/in
 export class HeldAnswers {
   #question = randomUUID();
   readonly #origin: RemoteOrigin;
-  readonly #answered = new Set<string>();
+  /**
+   * What each remembered when it answered. Its first answer counts: who could say more and more, or other things each time,
+   * would keep numbers from everybody for ever.
+   */
+  readonly #answered = new Map<string, readonly RememberedNumber[]>();
 
   constructor(origin: RemoteOrigin) {
     this.#origin = origin;
@@ -29,13 +33,13 @@ export class HeldAnswers {
   readonly read = (holder: string, { value }: KeyValue): Said => {
     const { numbers, answers, remembered = [] } = decodeHeldNumbers(holder, value);
     for (const { id, text } of numbers) decodeIdentity(String(id), text, this.#origin);
-    if (answers === this.#question) this.#answered.add(holder);
     // What was remembered when an older copy was made is about the store before that.
-    return { references: numbers, remembered: answers === this.#question ? remembered : [] };
+    if (answers === this.#question && !this.#answered.has(holder)) this.#answered.set(holder, remembered);
+    return { references: numbers, remembered: this.#answered.get(holder) ?? [] };
   };
 
   /** Those of `holders` who have answered. That they do not any more, since their store is another one again, changes nothing. */
   among(holders: ReadonlySet<string>): ReadonlySet<string> {
-    return this.#answered.intersection(holders);
+    return new Set(this.#answered.keys()).intersection(holders);
   }
 }

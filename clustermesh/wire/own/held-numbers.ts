@@ -44,11 +44,14 @@ export function decodeHeldNumbers(suffix: string, value: Encoded): HeldNumbersRe
   const bytes = Buffer.from(packed, 'base64');
   if (bytes.length % entryBytes !== 0 || bytes.toString('base64') !== packed)
     throw new InvalidRecordError(key, 'remembered', `base64 of ${entryBytes} bytes a number`, packed);
+  const remembered = unpack(bytes);
+  const twice = remembered.find(([id], i) => i > 0 && id <= remembered[i - 1]![0]);
+  if (twice) throw new InvalidRecordError(key, 'remembered', 'each number once, in their order', String(twice[0]));
   return {
     node,
     numbers: [...of('identities', false), ...of('hidden', true)],
     ...(answers === '' ? {} : { answers }),
-    ...(packed === '' ? {} : { remembered: unpack(bytes) }),
+    ...(packed === '' ? {} : { remembered }),
   };
 }
 

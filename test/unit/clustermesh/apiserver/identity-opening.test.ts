@@ -14,6 +14,7 @@ import { type RestartReason, type Store, type WatchBatch, textDigest } from '../
 import { passing } from '../../../contract/store/suite/defective-watches.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
+import { identityRange } from '../../../../values/identity/index.ts';
 import { Harness, namespace, node, pod, service } from './harness.ts';
 
 const identities = 'cilium/state/identities/v1/id/';
@@ -54,6 +55,11 @@ async function naturalNumbers(): Promise<Record<'a' | 'b', { readonly id: number
   };
   return { a: of('a'), b: of('b') };
 }
+
+const range = identityRange(1);
+const every = function* (min: number, max: number): Generator<number> {
+  for (let id = min; id <= max; id++) yield id;
+};
 
 const identityOf = async (it: Harness, name: string, on: string): Promise<number | undefined> => {
   const value = (await it.stored(workloads))[`${on}/shop/${name}`];
@@ -229,6 +235,26 @@ describe('New identities', () => {
     expect((await it.stored(identities))[natural.b.id]).toBeUndefined();
   });
 
+  test('are kept from nobody by an agent that goes on remembering other things', async () => {
+    const natural = await naturalNumbers();
+    await using it = await cluster();
+    await it.start(patient);
+    await says(it, 'n2');
+    await says(it, 'n1', [], undefined, [[natural.a.id + 1, 1]]);
+    await it.clock.advance(1_000);
+    for (let digest = 0; digest < 3; digest++)
+      await says(
+        it,
+        'n1',
+        [],
+        undefined,
+        [...every(range.min, range.max)].map((id) => [id, digest]),
+      );
+    it.add(...pod('d', { app: 'd', ip: '10.1.0.9' }));
+    await it.clock.advance(1_000);
+    expect(await identityOf(it, 'd', 'n1')).toBeGreaterThan(0);
+  });
+
   test('take no notice of what was remembered in answer to an earlier question', async () => {
     const natural = await naturalNumbers();
     await using it = await cluster();
@@ -353,5 +379,14 @@ test('what a node holds is written as Go would, and read back', () => {
   expect(decodeHeldNumbers('n1', remembering).remembered).toEqual(remembered);
   for (const nonsense of ['AAEA', 'AAEAQf////8=AAEAQf////8='])
     expect(() => decodeHeldNumbers('n1', `{"remembered":"${nonsense}"}`)).toThrow('8 bytes a number');
+  const twice = encodeHeldNumbers({
+    node: 'n1',
+    numbers: [],
+    remembered: [
+      [65_601, 1],
+      [65_601, 2],
+    ],
+  });
+  expect(() => decodeHeldNumbers('n1', twice)).toThrow('each number once');
   expect(() => decodeHeldNumbers('n1', '{"identities":{"0":"k8s:a=b;"}}')).toThrow('a decimal number');
 });
