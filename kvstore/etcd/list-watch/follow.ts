@@ -58,13 +58,14 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
         remark(position, options);
         const verdict = await recognise(position, options.prefix, session, connection, signal);
         if (verdict !== 'same') {
-          if (verdict === 'store-replaced') options.landmarks?.forget();
+          if (verdict === 'store-replaced') options.landmarks?.forget(position.era);
           reason = verdict;
           position = undefined;
         }
       }
       if (!position) {
         position = createPosition();
+        position.era = options.landmarks?.era ?? 0;
         yield { type: 'restart', reason };
       }
       if (!position.listed) yield* finishListing(session, connection, position, options);
@@ -78,7 +79,7 @@ export async function* follow(session: EtcdSession, options: FollowOptions): Asy
         // Only what is to be repeated may be compacted, which is looked at in another way then.
         position.forgotten = true;
       } else if (restart) {
-        if (restart === 'store-replaced') options.landmarks?.forget();
+        if (restart === 'store-replaced' && position) options.landmarks?.forget(position.era);
         reason = restart;
         position = undefined;
       }
@@ -98,7 +99,7 @@ function restartReason(error: KvStoreError): RestartReason | undefined {
 
 /** Up to where others have seen the store, no further than was handed over here. */
 function remark(position: Position, { landmarks }: FollowOptions): void {
-  const landmark = landmarks?.upTo(position.revision);
+  const landmark = landmarks?.upTo(position.revision, position.era);
   if (landmark && landmark.modRevision > (position.landmark?.modRevision ?? 0)) position.landmark = landmark;
 }
 
@@ -129,7 +130,7 @@ async function* finishListing(
     yield entries.batch(revision);
   }
   position.finishListing();
-  options.landmarks?.note(position.recent.last);
+  options.landmarks?.note(position.recent.last, position.era);
   remark(position, options);
   yield { type: 'synced', revision: position.listRevision };
 }
@@ -153,7 +154,7 @@ async function* watchOn(
     if (part.type === 'events') {
       if (provenTo !== undefined) checkRepeated(part.events, position, `watch ${name}`);
       position.applyEvents(part.events);
-      options.landmarks?.note(position.recent.last);
+      options.landmarks?.note(position.recent.last, position.era);
       yield part.events.batch(part.events.lastRevision);
       continue;
     }

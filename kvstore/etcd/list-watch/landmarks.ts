@@ -14,12 +14,23 @@ export class Landmarks {
   /** In the order of their revisions. */
   #seen: Fingerprint[] = [];
   #lastMs = Number.NEGATIVE_INFINITY;
+  #era = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  note(landmark: Fingerprint | undefined): void {
+  /**
+   * Counts the stores that there were. Who follows a prefix of one that another has found replaced, and has not looked itself yet,
+   * neither adds to what is known of the present one nor is proven right by it.
+   */
+  get era(): number {
+    return this.#era;
+  }
+
+  /** @param era when the prefix was listed under which it was seen */
+  note(landmark: Fingerprint | undefined, era: number): void {
+    if (era !== this.#era) return;
     const newest = this.#seen.at(-1);
     if (!landmark || (newest && landmark.modRevision <= newest.modRevision)) return;
     const nowMs = this.#clock.monotonicMs();
@@ -30,12 +41,15 @@ export class Landmarks {
   }
 
   /** The newest one that is no newer than that. */
-  upTo(revision: number): Fingerprint | undefined {
+  upTo(revision: number, era: number): Fingerprint | undefined {
+    if (era !== this.#era) return undefined;
     return this.#seen.findLast(({ modRevision }) => modRevision <= revision);
   }
 
-  /** The store is another one. */
-  forget(): void {
+  /** The store is another one than it was in that era. Others who find out the same say so later. */
+  forget(era: number): void {
+    if (era !== this.#era) return;
+    this.#era += 1;
     this.#seen = [];
   }
 }

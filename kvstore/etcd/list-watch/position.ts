@@ -31,6 +31,8 @@ export class Position {
   lastDelete: Deletion | undefined;
   /** The newest key of any prefix that was seen in the same store, and is no newer than what was handed over. */
   landmark: Fingerprint | undefined;
+  /** Of the landmarks, when the listing began. */
+  era = 0;
   /** Behind which a new watch has to begin, where not everything since is proven; see `recognise`. */
   provenTo: number | undefined;
   /** The store has compacted what is between that and what was handed over. */

@@ -96,4 +96,41 @@ needs('etcd')('An older backup of a prefix that has been quiet since, grown beyo
     }
     expect(mirror.marks).toEqual(['start', 'synced']);
   });
+
+  test('is not taken for what it is not: the same store, which has forgotten how the prefix became quiet', async () => {
+    await using subject = await etcdSubject(['--watch-progress-notify-interval=200ms']);
+    await using proxy = await startTcpProxy(subject);
+    await using direct = clientOf(subject);
+    await using session = new EtcdSession({ endpoints: [proxy.endpoint], ...common });
+    for (let i = 0; i < 12; i++) await direct.put(`${prefix}${i}`, '1');
+    let position = new Position();
+    await using mirror = new Mirror(
+      {
+        listAndWatch: (bytes, { signal }) =>
+          follow(session, {
+            ...common,
+            createPosition: () => (position = new Position()),
+            landmarks: new Landmarks(systemClock),
+            signal,
+            prefix: toBytes(bytes),
+            name: toText(toBytes(bytes)),
+            batchSize: 100,
+            random: Math.random,
+          }),
+      },
+      prefix,
+    );
+    await mirror.agreesWith(direct, prefix);
+    await direct.delete(`${prefix}11`);
+    let last = 0;
+    for (let i = 0; i < 20; i++) last = (await direct.put(`elsewhere/${i}`, '1')).revision;
+    await until(() => position.next > last);
+    await subject.compact(last - 1);
+    await proxy.set('refuse');
+    proxy.cut();
+    await direct.put(`${prefix}meanwhile`, '1');
+    await proxy.set('pass');
+    await mirror.agreesWith(direct, prefix);
+    expect(mirror.marks).toEqual(['start', 'synced']);
+  });
 });

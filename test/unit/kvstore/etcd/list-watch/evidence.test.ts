@@ -101,32 +101,58 @@ test.each([
   expect(evidenceFor(position, prefix).upTo).toBe(position.revision);
 });
 
+test('Where the store has forgotten the past, or may not tell it, what is there at the position itself is looked at', () => {
+  const position = listed(10, put('a/1', 12), put('a/2', 13), del('a/2', 14));
+  position.next = 101;
+  position.landmark = landmark('b/7', 90);
+  expect(evidenceFor(position, prefix).looksBack).toBe(true);
+  const { checks, upTo, looksBack } = evidenceFor(position, prefix, { presentOnly: true });
+  expect(checks.map(({ question }) => [toText(question.key), question.revision, question.minModRevision])).toEqual([
+    ['a/1', 100, undefined],
+    ['a/', 100, undefined],
+    ['a/', 100, 91],
+  ]);
+  expect([upTo, looksBack]).toEqual([100, false]);
+});
+
 describe('Landmarks', () => {
   test('are found by revision, the newest of those that are old enough', async () => {
     const clock = new VirtualClock();
     const landmarks = new Landmarks(clock);
     for (const revision of [10, 20, 30]) {
-      landmarks.note(landmark('k', revision));
+      landmarks.note(landmark('k', revision), 0);
       await clock.advance(2_000);
     }
-    expect([9, 10, 29, 30, 99].map((revision) => landmarks.upTo(revision)?.modRevision)).toEqual([
+    expect([9, 10, 29, 30, 99].map((revision) => landmarks.upTo(revision, 0)?.modRevision)).toEqual([
       undefined,
       10,
       20,
       30,
       30,
     ]);
-    landmarks.forget();
-    expect(landmarks.upTo(99)).toBeUndefined();
+    landmarks.forget(0);
+    expect(landmarks.upTo(99, landmarks.era)).toBeUndefined();
+  });
+
+  test('of a store that another has found replaced prove nothing of the present one, nor the other way round', () => {
+    const landmarks = new Landmarks(new VirtualClock());
+    landmarks.note(landmark('k', 90), 0);
+    landmarks.forget(0);
+    landmarks.note(landmark('before', 95), 0);
+    landmarks.note(landmark('after', 80), 1);
+    expect([landmarks.upTo(99, 0), landmarks.upTo(99, 1)?.modRevision]).toEqual([undefined, 80]);
+    // A second one finds out the same.
+    landmarks.forget(0);
+    expect([landmarks.era, landmarks.upTo(99, 1)?.modRevision]).toEqual([1, 80]);
   });
 
   test('of a busy prefix do not crowd out older ones, and one that is older than the newest is none', async () => {
     const clock = new VirtualClock();
     const landmarks = new Landmarks(clock);
-    landmarks.note(landmark('old', 5));
+    landmarks.note(landmark('old', 5), 0);
     await clock.advance(60_000);
-    for (let revision = 100; revision < 10_000; revision++) landmarks.note(landmark('busy', revision));
-    landmarks.note(landmark('late', 50));
-    expect([landmarks.upTo(99)?.modRevision, landmarks.upTo(20_000)?.modRevision]).toEqual([5, 9_999]);
+    for (let revision = 100; revision < 10_000; revision++) landmarks.note(landmark('busy', revision), 0);
+    landmarks.note(landmark('late', 50), 0);
+    expect([landmarks.upTo(99, 0)?.modRevision, landmarks.upTo(20_000, 0)?.modRevision]).toEqual([5, 9_999]);
   });
 });
