@@ -440,7 +440,7 @@ export class Apiserver implements AsyncDisposable {
   }
 
   #waitingFor(): string[] {
-    const { written } = this.#canaries;
+    const { written, failing } = this.#canaries;
     const kinds = [...this.#needed].filter((kind) => !this.#objects.isSynced(kind)).map((kind) => `listing of ${kind}`);
     const nodes = written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
@@ -449,7 +449,7 @@ export class Apiserver implements AsyncDisposable {
       ? this.#opening.waitingFor().map((node) => `identities that node ${node} uses`)
       : [];
     const unread = this.ready ? [] : this.#problems().map(({ object, reason }) => `${object}: ${reason}`);
-    return [...kinds, ...identities, ...nodes, ...unread];
+    return [...kinds, ...identities, ...nodes, ...unread, ...failing];
   }
 }
 

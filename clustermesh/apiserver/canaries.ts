@@ -40,6 +40,8 @@ const schedule = exponential({ firstMs: 50, maxMs: 5_000 });
 export class Canaries {
   readonly #options: CanariesOptions;
   readonly #written = new Set<string>();
+  /** What keeps canaries from being written although their sets are complete, by their keys. */
+  readonly #failing = new Map<string, string>();
 
   constructor(options: CanariesOptions) {
     this.#options = options;
@@ -84,14 +86,25 @@ export class Canaries {
     await this.#repeated(syncedPrefix(this.#options.clusterName), (running) => this.#sweepCanaries(running), signal);
   }
 
+  /** Canaries that could not be written last time, with the reason. */
+  get failing(): readonly string[] {
+    return [...this.#failing].map(([key, reason]) => `${key}: ${reason}`);
+  }
+
   #repeated(key: string, finish: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
-    return retry(finish, {
+    const attempt = async (running: AbortSignal): Promise<void> => {
+      await finish(running);
+      this.#failing.delete(key);
+    };
+    return retry(attempt, {
       clock,
       signal,
       schedule,
-      onFailure: (error) =>
-        log.warn('Cannot write a canary, will be repeated', { [fields.key]: key, [fields.error]: error }),
+      onFailure: (error) => {
+        this.#failing.set(key, error instanceof Error ? error.message : String(error));
+        log.warn('Cannot write a canary, will be repeated', { [fields.key]: key, [fields.error]: error });
+      },
     });
   }
 

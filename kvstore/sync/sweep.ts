@@ -1,8 +1,8 @@
 import type { Bytes, KeyValue, Store } from '../contract/index.ts';
 import { toText } from '../contract/index.ts';
 
-/** Below etcd's `--max-txn-ops` of 128, so that a fence fits in. */
-const batchSize = 120;
+/** Consul takes 128 operations at once, and two for a key that is deleted as it was seen; a fence fits in. */
+const batchSize = 60;
 
 /**
  * Deletes the keys under `prefix` that `isLeftover` names, each only in the state in which it was seen. Gives their number.

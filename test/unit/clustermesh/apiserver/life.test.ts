@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ownSetKey } from '../../../../clustermesh/index.ts';
 import { kubernetesKinds } from '../../../../kubernetes/index.ts';
-import { toText } from '../../../../kvstore/index.ts';
+import { InvalidRequestError, toText } from '../../../../kvstore/index.ts';
 import { Harness, node, service, shop } from './harness.ts';
 
 const services = 'cilium/state/services/v1/east/';
@@ -34,6 +34,36 @@ describe('Canaries', () => {
     await it.store.put(ownSetKey('n2'), 'now');
     await it.settle();
     expect(it.apiserver.status().silentNodes).toEqual([]);
+  });
+
+  test('that cannot be written are named with the reason, until they are', async () => {
+    await using it = new Harness();
+    const left = `${services}shop/left`;
+    await it.store.put(left, 'of an earlier life');
+    it.source.markSynced();
+    let isRefused = true;
+    const store = new Proxy(it.store, {
+      get: (target, member) => {
+        if (member === 'transact')
+          return async (...[transaction, options]: Parameters<typeof target.transact>) => {
+            if (isRefused && transaction.then.some(({ type }) => type === 'delete'))
+              throw new InvalidRequestError('Too much at once');
+            return await target.transact(transaction, options);
+          };
+        const value: unknown = Reflect.get(target, member, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    await it.start({ store });
+    expect(it.apiserver.status()).toMatchObject({
+      ready: false,
+      waitingFor: [`${canaries}services/v1: Too much at once`],
+    });
+    isRefused = false;
+    await it.clock.advance(30_000);
+    await it.settle();
+    expect(it.apiserver.status()).toMatchObject({ ready: true, waitingFor: [] });
+    expect(await it.store.get(left)).toBeUndefined();
   });
 
   test('of nodes and addresses do not wait for a silent node for ever, but name it', async () => {
