@@ -1,10 +1,11 @@
 import type { EngineEvent, EngineWatcher, WatchRequest, WatchSink } from '../contract/index.ts';
 import type { Backend } from './backend.ts';
 import type { Change, Row } from './row.ts';
+import { type Group, gather } from './gather.ts';
 import { RangeIndex } from './range-index.ts';
 import { Pace, type Steps } from './steps.ts';
 import { turns } from './turns.ts';
-import { type Selector, Watcher, type WatcherHome } from './watcher.ts';
+import { Watcher, type WatcherHome } from './watcher.ts';
 
 /** Watchers that a commit is handed to at once, those of other ranges counting more; the others read it from history, in turns. */
 const handedAtOnce = 2_000;
@@ -55,20 +56,14 @@ export class WatchHub implements WatcherHome {
 
   /** Costs what the watchers of the changed keys cost, however many others there are, and of those only so much at once. */
   deliver(changes: readonly Change[], revision: number): void {
-    const touched = new Map<Group, EngineEvent[]>();
     const failed = new Map<Group, unknown>();
-    for (const change of changes)
-      for (const group of this.#byRange.at(change.row.kv.key)) {
-        if (touched.size * costOfRange >= handedAtOnce && !touched.has(group)) {
-          this.#postpone(group);
-          continue;
-        }
-        const event = this.#eventOf(change, group, failed);
-        if (!event) continue;
-        const events = touched.get(group);
-        if (events) events.push(event);
-        else touched.set(group, [event]);
-      }
+    const { events: touched, late } = gather(changes, {
+      groupsAt: (key) => this.#byRange.at(key),
+      groups: () => this.#groups.values(),
+      maxGroups: Math.ceil(handedAtOnce / costOfRange),
+      eventOf: (change, group) => this.#eventOf(change, group, failed),
+    });
+    for (const group of late) this.#postpone(group);
     let cost = 0;
     for (const [group, error] of failed) {
       touched.delete(group);
@@ -292,9 +287,4 @@ function bytesOf({ kv, prevKv }: EngineEvent): number {
 interface Behind {
   readonly watcher: Watcher;
   readonly run: number;
-}
-
-interface Group {
-  readonly selector: Selector;
-  readonly watchers: Set<Watcher>;
 }

@@ -224,6 +224,49 @@ describe('watchers of an engine', () => {
     expect(looks).toBeLessThan(20);
   });
 
+  test('of a commit of many changes that many ranges have, those that most share get all, and the others read it from history', async () => {
+    await using engine = await open();
+    const ops = Array.from({ length: 120 }, (_, i): RequestOp => {
+      return { type: 'put', request: { key: Buffer.from(`k${i}`), value: Buffer.from('v') } };
+    });
+    for (let i = 0; i < 25; i++)
+      await engine.txn({
+        compare: [],
+        failure: [],
+        success: ops.map((op) =>
+          op.type === 'put'
+            ? { ...op, request: { ...op.request, key: Buffer.concat([op.request.key, Buffer.from(`/${i}`)]) } }
+            : op,
+        ),
+      });
+    const keys = 25 * 120;
+    const shared = Array.from(
+      { length: 3 },
+      () => new Seen(engine, { key: Buffer.from('k'), rangeEnd: Buffer.from('l') }),
+    );
+    const own = Array.from({ length: 80 }, (_, i) => new Seen(engine, { rangeEnd: Buffer.from(`l${i}`) }));
+    const single = new Seen(engine, { key: Buffer.from('k5/5'), rangeEnd: new Uint8Array(0) });
+    const other = new Seen(engine, { key: Buffer.from('m'), rangeEnd: Buffer.from('n') });
+    const deleting = engine.deleteRange({ key: Buffer.from('k'), rangeEnd: Buffer.from('l') });
+    const { deleted } = await deleting;
+    expect(deleted).toBe(keys);
+    // As a commit is told in one go, what they have now was made in it.
+    expect(shared.map((seen) => seen.lines.length)).toEqual([keys, keys, keys]);
+    const atOnce = own.reduce((sum, seen) => sum + seen.lines.length, 0);
+    expect(atOnce).toBeLessThan(60_000);
+    await put(engine, 'k-after', '1');
+    const want = [...(shared[0]?.lines ?? [])];
+    expect(want).toHaveLength(keys + 1);
+    await until(
+      () => own.every((seen) => seen.lines.length > keys) && single.lines.length > 0,
+      () => turn(),
+    );
+    const bare = (lines: readonly string[]): string[] => lines.map((line) => line.replace(/ of \d+$/, ''));
+    for (const seen of own) expect(bare(seen.lines)).toEqual(bare(want));
+    expect(bare(single.lines)).toEqual([expect.stringMatching(/^delete k5\/5=@/)]);
+    expect(other.lines).toEqual([]);
+  });
+
   test('a watcher of a quiet key that pauses reads on from the present', async () => {
     await using engine = await open();
     const quiet = new Seen(engine, { key: Buffer.from('quiet'), rangeEnd: Buffer.from('quieu') });
