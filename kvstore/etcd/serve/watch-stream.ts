@@ -16,6 +16,8 @@ type Response = Encodable<typeof methods.watch.response>;
 const noWatch = -1n;
 /** How often a progress request looks again while some watcher has history to replay. */
 const progressRetryMs = 20;
+/** So many may be looked at for every progress request. */
+const fewWatches = 64;
 /** Bytes that a stream may have unsent where many streams of its connection have. */
 const crowdedShare = 64 * 1024;
 /** Of a watch's key and of its range end; the longest key of the embedded store has 1,978. */
@@ -32,6 +34,11 @@ interface Watch {
   watcher: EngineWatcher | undefined;
   /** Absent: no notices wanted. False: events went out since the last one was due, which say as much. */
   progressDue: boolean | undefined;
+}
+
+interface ProgressFound {
+  readonly revision: number;
+  readonly says: 'synced' | 'nothing';
 }
 
 /** The `Watch` call: many watches on one stream. */
@@ -55,6 +62,9 @@ class WatchStream implements LastingStream {
   #paused = false;
   /** A progress request that waits until every watcher is up to date. */
   #progressWaits = false;
+  /** What was found for a progress request; good until there is another revision or a watch comes, goes or pauses. */
+  #found: ProgressFound | undefined;
+  #lookedAtMs = -Infinity;
   #retry: Timer | undefined;
   #notices: Timer | undefined;
   #closed = false;
@@ -112,6 +122,7 @@ class WatchStream implements LastingStream {
       progressDue: request.progressNotify ? true : undefined,
     };
     this.#watches.set(watch.id, watch);
+    this.#found = undefined;
     this.#client.watchOpened();
     // "created" goes out before the engine is asked, since it may hand over history at once.
     this.#send({ watchId: watch.id, created: true });
@@ -175,6 +186,7 @@ class WatchStream implements LastingStream {
     );
     if (over) return watcher.cancel();
     watch.watcher = watcher;
+    this.#found = undefined;
     this.#context.watchers += 1;
     if (this.#paused) watcher.pause();
   }
@@ -196,6 +208,7 @@ class WatchStream implements LastingStream {
     if (watch.watcher === undefined) return;
     watch.watcher.cancel();
     watch.watcher = undefined;
+    this.#found = undefined;
     this.#context.watchers -= 1;
   }
 
@@ -218,6 +231,7 @@ class WatchStream implements LastingStream {
   #pushBack(): void {
     if (this.#paused || this.#call.unsentBytes <= this.#allowedBytes) return;
     this.#paused = true;
+    this.#found = undefined;
     this.#context.pauses += 1;
     this.#call.hold('unsent');
     for (const { watcher } of this.#watches.values()) watcher?.pause();
@@ -247,7 +261,16 @@ class WatchStream implements LastingStream {
    */
   #answerProgress(): void {
     this.#progressWaits = true;
-    this.#retryProgress();
+    if (this.#retry) return;
+    // Thousands of requests come in one piece: thousands of watches are not looked at for each.
+    const known = this.#found?.revision === this.#context.engine.revision;
+    const soon = this.#context.clock.monotonicMs() - this.#lookedAtMs < progressRetryMs;
+    if (known || !soon || this.#watches.size <= fewWatches) this.#retryProgress();
+    else this.#retryLater();
+  }
+
+  #retryLater(): void {
+    this.#retry = this.#context.clock.timer(progressRetryMs, () => this.#retryProgress());
   }
 
   #retryProgress(): void {
@@ -255,16 +278,19 @@ class WatchStream implements LastingStream {
     this.#retry = undefined;
     if (!this.#progressWaits || this.#closed) return;
     const { revision } = this.#context.engine;
+    if (this.#found?.revision !== revision) this.#found = this.#lookForProgress(revision);
+    if (!this.#found) return this.#retryLater();
+    this.#progressWaits = false;
+    if (this.#found.says === 'synced') this.#send({ header: this.#context.header(revision), watchId: noWatch });
+  }
+
+  #lookForProgress(revision: number): ProgressFound | undefined {
+    this.#lookedAtMs = this.#context.clock.monotonicMs();
     const open = [...this.#watches.values()].filter(({ watcher }) => watcher !== undefined);
     // As in etcd: nothing to say for no watch, or for one that waits for a later revision.
-    if (open.length === 0 || open.some(({ startRevision }) => startRevision > revision)) {
-      this.#progressWaits = false;
-    } else if (!this.#paused && open.every(({ watcher }) => watcher?.synced)) {
-      this.#progressWaits = false;
-      this.#send({ header: this.#context.header(revision), watchId: noWatch });
-    } else {
-      this.#retry = this.#context.clock.timer(progressRetryMs, () => this.#retryProgress());
-    }
+    if (open.length === 0 || open.some(({ startRevision }) => startRevision > revision))
+      return { revision, says: 'nothing' };
+    return !this.#paused && open.every(({ watcher }) => watcher?.synced) ? { revision, says: 'synced' } : undefined;
   }
 
   #scheduleNotices(): void {

@@ -99,6 +99,45 @@ describe('a watch stream', () => {
     expect(told.responses.flatMap(({ events }) => events).length).toBe(5000);
   });
 
+  test('does not look at thousands of watches for each progress request, and answers with what is true', async () => {
+    const clock = new VirtualClock();
+    let looks = 0;
+    const wrap = (engine: Engine): Engine =>
+      changed(engine, {
+        watch: (...args) => {
+          const watcher = engine.watch(...args);
+          return Object.defineProperty(watcher, 'synced', {
+            get: () => {
+              looks += 1;
+              return Reflect.get(Object.getPrototypeOf(watcher) as object, 'synced', watcher) as boolean;
+            },
+          });
+        },
+      });
+    await using rig = await openRig({ clock, wrap });
+    const told = new Told(rig.client);
+    const count = 500;
+    for (let i = 0; i < count; i++) told.watch.send({ create: { key: of(`k${i}`) } });
+    await told.until(count);
+    const answers = (): number => told.lines.filter((line) => line.startsWith('watch -1')).length;
+    for (let i = 0; i < 1000; i++) told.watch.send({ progress: {} });
+    await until(() => answers() === 1000);
+    expect(looks).toBe(count);
+    // Each of these watches comes and goes, so that nothing that was found stays true.
+    for (let i = 0; i < 300; i++) {
+      told.watch.send({ create: { key: of('x'), watchId: 1000n } });
+      told.watch.send({ progress: {} });
+      told.watch.send({ cancel: { watchId: 1000n } });
+    }
+    await told.until(count + 1000 + 600);
+    expect(looks).toBe(count);
+    await put(rig, 'k7');
+    await clock.advance(20);
+    await until(() => answers() === 1001);
+    expect(told.lines.slice(-2)).toEqual(['watch 7 r2, put k7=@2', 'watch -1 r2']);
+    expect(looks).toBe(2 * count);
+  });
+
   test('tells silent watches that asked for it how far they are, now and then', async () => {
     const clock = new VirtualClock();
     await using rig = await openRig({ clock, progressIntervalMs: 1000 });
