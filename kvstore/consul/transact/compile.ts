@@ -3,6 +3,8 @@ import { sessionOfLease } from '../keys.ts';
 import { type Condition, type Prepared, type Step, maxOperations } from './prepare.ts';
 import { type WireOperation, lockOf, put } from './wire.ts';
 
+const empty = new Uint8Array();
+
 export type State = ReadonlyMap<string, ConsulEntry | undefined>;
 
 /**
@@ -61,7 +63,11 @@ export function compileAgainst(state: State, steps: readonly Step[], guards: Rea
     } else if (step.type === 'put') {
       const holder = entry?.Session ?? '';
       const moves = holder !== '' && (step.lease === 0n || holder !== sessionOfLease(step.lease));
-      if (moves) writes.push({ Verb: 'unlock', Session: holder, ...put(step.key, step.value) });
+      if (moves) {
+        // What is locked right after gets its value then: twice, a large one would be more than Consul takes at once.
+        const between = step.lease === 0n ? step.value : empty;
+        writes.push({ Verb: 'unlock', Session: holder, ...put(step.key, between) });
+      }
       if (step.lease !== 0n) {
         if (moves) moved.push(step.key);
         writes.push(lockOf(step.key, step.value, step.lease));

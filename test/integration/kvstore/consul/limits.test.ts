@@ -33,6 +33,22 @@ needs('consul')('What Consul takes at once', () => {
     expect((await store.get('limits/large'))?.value.length).toBe(524_288);
   });
 
+  test('is enough for a value of 370 KiB that goes from one lease to another under a condition', async () => {
+    const key = 'limits/moved';
+    const value = Buffer.alloc(370 * 1024, 1);
+    await using from = await store.grantLease({ ttlSeconds: 60 });
+    await using to = await store.grantLease({ ttlSeconds: 60 });
+    const { revision } = await store.put(key, value, { lease: from.id });
+    const { succeeded } = await store.transact({
+      when: [{ key, target: 'mod', result: 'equal', value: revision }],
+      then: [{ type: 'put', key, value, lease: to.id }],
+    });
+    expect(succeeded).toBe(true);
+    const found = await store.get(key);
+    expect(found?.lease).toBe(to.id);
+    expect(Buffer.compare(found?.value ?? Buffer.alloc(0), value)).toBe(0);
+  });
+
   test('is never exceeded by a sync store; what is too large alone is named, and the rest gets in', async () => {
     const lines: string[] = [];
     const log = createLogger({
