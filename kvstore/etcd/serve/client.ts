@@ -103,6 +103,13 @@ export class Client {
   /** Bound, so that a handler may take it out of the client. */
   readonly header = (revision: number): ResponseHeader => this.server.header(revision);
 
+  /** @throws {EngineError} to who may not, or has enough of them. */
+  grantLease(request: Parameters<Engine['leaseGrant']>[0]): ReturnType<Engine['leaseGrant']> {
+    const { user, rights, engine } = this;
+    const give = (): ReturnType<Engine['leaseGrant']> => engine.leaseGrant(request);
+    return user === undefined || rights?.root !== false ? give() : this.server.granted.grant(user, give);
+  }
+
   /** @throws {EngineError} etcd's refusal, to whoever may not do everything. */
   demandRoot(): void {
     if (this.rights?.root === false) throw permissionDenied();

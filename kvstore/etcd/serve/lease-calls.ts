@@ -4,8 +4,9 @@ import { type UnaryCall, unaryCall } from './unary-call.ts';
 
 /** The Lease service but its stream. */
 export const leaseCalls: readonly [string, UnaryCall][] = [
-  unaryCall(methods.leaseGrant, async ({ engine, header }, request) => {
-    const { revision, ...lease } = await engine.leaseGrant(request);
+  unaryCall(methods.leaseGrant, async (client, request) => {
+    const { header } = client;
+    const { revision, ...lease } = await client.grantLease(request);
     return { ...lease, header: header(revision) };
   }),
   unaryCall(methods.leaseRevoke, async ({ engine, header }, request) => {

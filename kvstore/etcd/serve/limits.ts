@@ -10,6 +10,8 @@ export interface ServeLimits {
   readonly maxWatches: number;
   /** … of one user, where users are known. Default 100,000. */
   readonly maxWatchesPerUser: number;
+  /** Leases that a user was granted and that live, where users are known and for all but root. Default 20,000. */
+  readonly maxLeasesPerUser: number;
   /** Bytes of requests on a connection that are incomplete, not read or not answered yet. Default 64 MiB. */
   readonly maxRequestBytes: number;
   /** … on all connections together; beyond them one of the user with most is closed. Default 1 GiB. */
@@ -37,6 +39,7 @@ export const defaultLimits: ServeLimits = {
   maxStreams: 2048,
   maxWatches: 10_000,
   maxWatchesPerUser: 100_000,
+  maxLeasesPerUser: 20_000,
   maxRequestBytes: 64 * mebibyte,
   maxRequestBytesTotal: 1024 * mebibyte,
   maxUnsentBytes: 2 * mebibyte,

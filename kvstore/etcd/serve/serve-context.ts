@@ -4,6 +4,7 @@ import type { Users } from '../../auth/index.ts';
 import type { Engine } from '../../contract/index.ts';
 import type { ResponseHeader } from '../wire/index.ts';
 import { Clients } from './clients.ts';
+import { GrantedLeases } from './granted-leases.ts';
 import { HeldCalls } from './held-calls.ts';
 import { type ServeLimits, defaultLimits } from './limits.ts';
 import { Turnstile } from './turnstile.ts';
@@ -38,6 +39,7 @@ export class ServeContext {
   readonly limits: ServeLimits;
   readonly clients: Clients;
   readonly held: HeldCalls;
+  readonly granted: GrantedLeases;
   /** Reads of ranges, of all clients, at a time. */
   readonly wide = new Turnstile(wideReads);
   clientUrls: readonly string[] = [];
@@ -61,6 +63,7 @@ export class ServeContext {
     this.limits = { ...defaultLimits, ...options.limits };
     this.clients = new Clients(this.limits, options);
     this.held = new HeldCalls(options.clock);
+    this.granted = new GrantedLeases(options.engine, options.clock, this.limits.maxLeasesPerUser);
   }
 
   /** Bound, so that a handler may take it out of the context. */

@@ -10,6 +10,7 @@ import {
 } from '../../../../../clustermesh/index.ts';
 import { type BuiltInUsers, Users } from '../../../../../kvstore/auth/index.ts';
 import { prefixEnd } from '../../../../../kvstore/contract/index.ts';
+import type { ServeLimits } from '../../../../../kvstore/etcd/serve/index.ts';
 import { type Encodable, type Method, encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { type Clock, VirtualClock, systemClock } from '../../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../../runtime/log/index.ts';
@@ -48,7 +49,11 @@ interface Guarded extends Rig {
 }
 
 /** A store of the cluster east whose users are known; `rig.client` is root. */
-async function openGuarded(clock: Clock = systemClock, looks = { lookEveryMs: 20 }): Promise<Guarded> {
+async function openGuarded(
+  clock: Clock = systemClock,
+  looks = { lookEveryMs: 20 },
+  limits: Partial<ServeLimits> = {},
+): Promise<Guarded> {
   const files = { trustedCaFile: join(folder, 'east.crt'), crlFile: join(folder, 'east.crl') };
   const deps = { clock, log: silentLogger };
   // The rig makes the engine, and users are there before it.
@@ -61,7 +66,7 @@ async function openGuarded(clock: Clock = systemClock, looks = { lookEveryMs: 20
   const tls = { ...writeCertificate(folder, 'server', east.issue({ commonName: 'server' })), clientCertAuth: true };
   const clients: RawEtcd[] = [];
   const root = { ca: east.cert, ...east.issue({ commonName: 'root', names: [] }) };
-  const rig = await openRig({ tls, users, clock }, { tls: root });
+  const rig = await openRig({ tls, users, clock, limits }, { tls: root });
   built = meshUsers({ clusterName: 'east', podCidrsOf: assignedPodCidrs(rig.engine) });
   return {
     ...rig,
@@ -224,6 +229,29 @@ describe('a store with users', () => {
     expect(await rig.as('mallory').call(methods.range, { key: of(open) })).toMatchObject(denied);
     const stranger = new TestAuthority('authority of east').issue({ commonName: 'root' });
     expect((await rig.as(stranger).call(methods.range, { key: of(open) })).code).toBe(-1);
+  });
+
+  test('a user that is not root has so many leases, over all its connections and whoever is connected when', async () => {
+    let laterMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+    await using rig = await openGuarded(clock, { lookEveryMs: 20 }, { maxLeasesPerUser: 3 });
+    const grant = async (client: RawEtcd, id: bigint): Promise<string> => {
+      const { code, message } = await client.call(methods.leaseGrant, { id, ttl: 9_000_000_000 });
+      return code === 0 ? 'granted' : message;
+    };
+    const agent = rig.as('agent-n1');
+    const atOnce = await Promise.all([1n, 2n, 3n, 4n].map(async (id) => await grant(agent, id)));
+    expect(atOnce.toSorted()).toEqual(['etcdserver: too many requests', 'granted', 'granted', 'granted']);
+    await agent[Symbol.asyncDispose]();
+    const again = rig.as('agent-n1');
+    laterMs += 1_000;
+    expect(await grant(again, 5n)).toBe('etcdserver: too many requests');
+    expect(await grant(rig.as('agent-n2'), 6n)).toBe('granted');
+    for (let id = 10n; id < 20n; id++) expect(await grant(rig.client, id)).toBe('granted');
+    expect((await again.call(methods.leaseRevoke, { id: 1n })).code).toBe(0);
+    laterMs += 1_000;
+    expect(await grant(again, 7n)).toBe('granted');
+    expect(await grant(again, 8n)).toBe('etcdserver: too many requests');
   });
 
   test('an agent writes its own records, and nobody else’s', async () => {
