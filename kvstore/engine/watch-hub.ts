@@ -11,6 +11,8 @@ import { Watcher, type WatcherHome } from './watcher.ts';
 const handedAtOnce = 2_000;
 /** What a range of its own costs beside its watchers: their events are encoded for it. */
 const costOfRange = 3;
+/** So many bytes count as a watcher more: whoever serves copies them for each. */
+const bytesOfWatcher = 128 * 1024;
 /** Bytes that a sink is handed at once, as far as revisions can be told apart; then it may say that it has enough. */
 const handedBytes = 1024 ** 2;
 
@@ -74,12 +76,14 @@ export class WatchHub implements WatcherHome {
         this.#postpone(group);
         continue;
       }
-      cost += costOfRange + group.watchers.size;
+      const weight = 1 + Math.floor(events.reduce((sum, event) => sum + bytesOf(event), 0) / bytesOfWatcher);
+      cost += costOfRange + group.watchers.size * weight;
       const parts = inParts(events, revision);
       let handed = 0;
       for (const watcher of group.watchers) {
-        if (handed++ >= handedAtOnce) this.#fallsBehind(watcher);
+        if (handed >= handedAtOnce) this.#fallsBehind(watcher);
         else this.#hand(watcher, parts, revision);
+        handed += weight;
       }
     }
     this.#delivered = revision;

@@ -267,6 +267,29 @@ describe('watchers of an engine', () => {
     expect(other.lines).toEqual([]);
   });
 
+  test('what is large is not handed to hundreds of watchers at once, and none misses it', async () => {
+    await using engine = await open();
+    for (let i = 0; i < 20; i++) await engine.put({ key: Buffer.from(`k${i}`), value: Buffer.alloc(1_000_000) });
+    const had = Array.from({ length: 40 }, () => 0);
+    for (const i of had.keys())
+      engine.watch(
+        { ...everything, prevKv: true },
+        {
+          events: (events) => void (had[i] = (had[i] ?? 0) + events.length),
+          compacted: () => undefined,
+          failed: () => undefined,
+        },
+      );
+    await engine.deleteRange({ key: Buffer.from('k'), rangeEnd: Buffer.from('l') });
+    const atOnce = had.filter((events) => events === 20).length;
+    expect(atOnce).toBeGreaterThan(5);
+    expect(atOnce).toBeLessThan(20);
+    await until(
+      () => had.every((events) => events === 20),
+      () => turn(),
+    );
+  });
+
   test('a watcher of a quiet key that pauses reads on from the present', async () => {
     await using engine = await open();
     const quiet = new Seen(engine, { key: Buffer.from('quiet'), rangeEnd: Buffer.from('quieu') });
