@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { type SourceServer, serveSource } from '../kubernetes/index.ts';
 import { systemClock } from '../runtime/clock/index.ts';
-import type { Logger } from '../runtime/log/index.ts';
+import { type Logger, fields } from '../runtime/log/index.ts';
 import { callUnixApi } from '../runtime/serve/index.ts';
 import { type AwaitOptions, untilAnswered, untilReady } from './await-processes.ts';
 import { type LaunchContext, agentLaunch, apiserverLaunch, writePeer } from './launch.ts';
@@ -217,9 +217,33 @@ export class Lab implements AsyncDisposable {
   async #moveAgents(cluster: LabCluster, signal: AbortSignal): Promise<void> {
     for (const node of cluster.nodes) {
       await this.#processes.retire(`${cluster.name}/${node}/agent`);
-      this.#processes.keepRunning(await agentLaunch(this.#launching, cluster, node));
+      await this.#keepAgent(cluster, node);
+      if (!this.substrate.devicesStay) await this.#attachAgain(cluster.name, node, signal);
       await untilReady(nodePaths(this.paths, cluster.name, node).apiSocket, this.#awaiting(signal));
     }
+  }
+
+  async #keepAgent(cluster: LabCluster, node: string): Promise<void> {
+    let lives = 0;
+    this.#processes.keepRunning(await agentLaunch(this.#launching, cluster, node), () => {
+      if (lives++ === 0 || this.substrate.devicesStay) return;
+      void this.#attachAgain(cluster.name, node).catch((error: unknown) =>
+        this.#options.log.warn('Pods cannot be attached to an agent that was started again', {
+          [fields.cluster]: cluster.name,
+          [fields.node]: node,
+          [fields.error]: error,
+        }),
+      );
+    });
+  }
+
+  /** Attaches the pods of a node whose devices ended with its agent. */
+  async #attachAgain(cluster: string, node: string, signal?: AbortSignal): Promise<void> {
+    const pods = this.plan.pods.filter((pod) => pod.cluster === cluster && pod.node === node);
+    const attach = async (pod: PlacedPod): Promise<void> => {
+      if (this.stateOf(pod) === 'running') await this.#attachPod(pod, signal);
+    };
+    await Promise.all(pods.map((pod) => this.#podChanges.run(pod, () => attach(pod))));
   }
 
   async #tellPeers(peer: string): Promise<void> {
@@ -245,7 +269,7 @@ export class Lab implements AsyncDisposable {
       this.#processes.keepRunning(await apiserverLaunch(context, cluster));
     }
     for (const cluster of plan.topology.clusters) {
-      for (const node of cluster.nodes) this.#processes.keepRunning(await agentLaunch(context, cluster, node));
+      for (const node of cluster.nodes) await this.#keepAgent(cluster, node);
     }
     this.#progress('stores and agents are starting');
   }

@@ -41,6 +41,8 @@ export class EndpointManager {
   readonly #deps: EndpointManagerDeps;
   #turn: Promise<unknown> = Promise.resolve();
   #lastId = 0;
+  /** Numbers of endpoints of an earlier life whose devices had gone: they are the same ones when they come back. */
+  readonly #formerIds = new Map<string, number>();
   /** What the table holds is not on disk: a write failed. */
   #unsaved = false;
 
@@ -85,7 +87,7 @@ export class EndpointManager {
     if (ips.length === 0)
       throw new ApiError(409, 'NO_ADDRESS', `${key} has no address: none is given, and the cluster assigned none`);
     this.#refuseConflicts(key, ips, link);
-    const endpointId = before?.endpointId ?? table.freeId(this.#lastId);
+    const endpointId = before?.endpointId ?? this.#formerId(key) ?? table.freeId(this.#lastId);
     this.#lastId = Math.max(this.#lastId, endpointId);
     const endpoint = this.#withWorkload(
       {
@@ -121,6 +123,12 @@ export class EndpointManager {
     return before;
   }
 
+  #formerId(key: string): number | undefined {
+    const id = this.#formerIds.get(key);
+    this.#formerIds.delete(key);
+    return this.#deps.table.list().some(({ endpointId }) => endpointId === id) ? undefined : id;
+  }
+
   async #restore(): Promise<RestoredEndpoints> {
     const { table, file, network, datapath, log } = this.#deps;
     const found = await file.read();
@@ -132,6 +140,7 @@ export class EndpointManager {
       this.#lastId = Math.max(this.#lastId, endpoint.endpointId);
       if (!link || link.index !== endpoint.linkIndex) {
         gone.push(endpointKey(endpoint));
+        this.#formerIds.set(endpointKey(endpoint), endpoint.endpointId);
         continue;
       }
       table.set(endpoint);

@@ -49,6 +49,7 @@ export interface LinuxSubstrateOptions {
 /** Network namespaces, veths, cgroups and a bpffs: the lab on a real kernel. */
 export class LinuxSubstrate implements LabSubstrate {
   readonly sendsPackets = true;
+  readonly devicesStay = true;
   /** Cilium's port; every agent and apiserver has a namespace of its own. */
   readonly metricsAddress = '127.0.0.1:9962';
   readonly #options: LinuxSubstrateOptions;

@@ -8,6 +8,7 @@ import type { EndpointRequest, LabSubstrate, StoreAddress, SubstrateResources } 
 /** No namespaces and no packets: the same stores and agents as processes on loopback, each agent with an in-memory kernel. */
 export class MemorySubstrate implements LabSubstrate {
   readonly sendsPackets = false;
+  readonly devicesStay = false;
   /** All processes share the machine's loopback, and so may several labs. */
   readonly metricsAddress = '127.0.0.1:0';
   readonly #plan: LabPlan;

@@ -18,6 +18,8 @@ export interface StoreAddress {
 export interface LabSubstrate extends AsyncDisposable {
   /** True when packets are really sent. */
   readonly sendsPackets: boolean;
+  /** True when devices of pods outlive the agent of their node. */
+  readonly devicesStay: boolean;
   resources(): SubstrateResources;
   /** Makes the network of nodes and apiservers. */
   build(): Promise<void>;

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { StoreSwitch } from '../../../lab/index.ts';
+import { labPaths, nodePaths } from '../../../lab/state/index.ts';
+import { callUnixApi } from '../../../runtime/serve/index.ts';
 import { builtBinary } from '../../support/built-binary.ts';
 import { consulBinary } from '../../support/consul.ts';
 import { etcdBinary } from '../../support/etcd.ts';
@@ -129,5 +131,24 @@ describeIf('a lab whose clusters keep their records in Consul', () => {
     await eventually(async () =>
       expect((await meshState(lab, 'west', 'node-1')).some((line) => line.includes('10.1.0.10'))).toBe(true),
     );
+  }, 180_000);
+
+  test('moves to another store with all its pods, though devices in memory end with their agents', async () => {
+    const socket = nodePaths(labPaths(lab), 'east', 'node-1').apiSocket;
+    const endpoints = async (): Promise<unknown[]> =>
+      (await callUnixApi(socket, { route: '/v1/endpoints' })) as unknown[];
+    const { length } = await endpoints();
+    expect(length).toBeGreaterThan(0);
+    const moved = JSON.parse(
+      await succeed('lab', 'store', 'east', 'embedded', '--name', lab, '-o', 'json'),
+    ) as StoreSwitch;
+    expect(moved).toMatchObject({ before: 0, after: 0 });
+    expect(await endpoints()).toHaveLength(length);
+    const pidOf = async (): Promise<number | undefined> =>
+      (await labStatus(lab)).processes.find(({ role }) => role === 'east/node-1/agent')?.pid;
+    const pid = await pidOf();
+    process.kill(pid ?? 0, 'SIGKILL');
+    await eventually(async () => expect(await pidOf()).not.toBe(pid));
+    await eventually(async () => expect(await endpoints()).toHaveLength(length));
   }, 180_000);
 });

@@ -155,6 +155,9 @@ describe('endpoints of a node', () => {
     expect(calls).toEqual(['attach 2', 'keep 2']);
     // Numbers of the dead are not given to the living at once.
     expect(await second.manager.put(request('b', ['10.1.1.8']))).toMatchObject({ endpointId: 4 });
+    // One that comes back with another device is the one that it was.
+    await kernel.network.createLink({ name: 'lxcc', kind: 'dummy' });
+    expect(await second.manager.put(request('c', ['10.1.1.7']))).toMatchObject({ endpointId: 3 });
   });
 
   test('do not come back after a reboot, when devices have other numbers', async () => {
