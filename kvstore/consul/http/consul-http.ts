@@ -216,7 +216,7 @@ export class ConsulHttp implements AsyncDisposable {
     let answer: IncomingMessage | undefined;
     const arm = (ms: number): void => {
       timer?.[Symbol.dispose]();
-      timer = this.#clock.timer(ms, () => sent.destroy(new Error(`nothing came within ${ms} ms`)));
+      timer = this.#clock.timer(ms, () => sent.destroy(new Error(`nothing came within ${Math.ceil(ms)} ms`)));
     };
     const onAbort = (): void => void sent.destroy(signal.reason);
     const failed = (error: unknown): void => {
