@@ -74,13 +74,19 @@ function kvstoreMeshText(status: KvstoreMeshStatus): string {
   ]);
 }
 
+/** How many refused keys are named: `-o json` names more. */
+const shownRefusals = 5;
+
 function cachedLines(cluster: CachedClusterStatus): string[] {
   const { refused, conflict } = cluster;
+  const { store = 0, 'not-allowed': outside = 0 } = refused.reasons;
   const held = cluster['held-removals'];
   return [
-    ...remoteLines({ ...cluster, refused: { total: refused.total, reasons: {}, keys: [] } }),
+    ...remoteLines({ ...cluster, refused: { total: 0, reasons: {}, keys: [] } }),
     ...(held === 0 ? [] : [`   └  ${held} records went with a lease of the cluster and are kept for now`]),
-    ...(refused.total === 0 ? [] : [`   └  ${refused.total} records that the local store cannot take`]),
+    ...(store === 0 ? [] : [`   └  ${store} records that the local store cannot take`]),
+    ...(outside === 0 ? [] : [`   └  ${outside} addresses outside of its allowedCIDRs, which are not copied`]),
+    ...refused.keys.slice(0, shownRefusals).map(({ key, reason }) => `   └     ${key}: ${reason}`),
     // Said already, with what to do about it, where nothing else is wrong.
     ...(conflict === undefined || conflict === cluster.failure ? [] : [`   └  ${conflict}`]),
   ];

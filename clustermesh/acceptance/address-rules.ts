@@ -48,7 +48,12 @@ export class AddressRules {
   problem(prefix: Prefix): AddressProblem | undefined {
     if (special.overlaps(prefix)) return 'special-address';
     if (this.#own.blocks.overlaps(prefix)) return 'own-address';
-    return this.#allowed && !this.#allowed.covers(prefix) ? 'not-allowed' : undefined;
+    return this.allows(prefix) ? undefined : 'not-allowed';
+  }
+
+  /** Whether the peer's list has the whole block, or there is none; whatever else speaks against it. */
+  allows(prefix: Prefix): boolean {
+    return !this.#allowed || this.#allowed.covers(prefix);
   }
 
   /** An empty text is no host, and no problem. */

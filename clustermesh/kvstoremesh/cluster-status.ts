@@ -1,5 +1,5 @@
 import { HeartbeatLostError, LeaseLostError, configStatus, hintFor, neverFailed } from '../remote/index.ts';
-import type { Resource } from '../wire/index.ts';
+import { type Resource, watchPrefix } from '../wire/index.ts';
 import type { ConfigConflict } from './config-conflicts.ts';
 import type { MirroredCluster } from './mirrored-cluster.ts';
 import { type CachedClusterStatus, syncedNames } from './status.ts';
@@ -14,9 +14,6 @@ export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | un
   const fault = ready ? undefined : faultOf(cluster, conflict);
   const hint = fault && hintFor(fault.error, health);
   const size = (resource: Resource): number => reflectors.find((one) => one.resource === resource)?.size ?? 0;
-  const refused = reflectors.flatMap(({ resource, refusals }) =>
-    [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
-  );
   const sum = (of: 'held' | 'pending'): number => reflectors.reduce((all, reflector) => all + reflector[of], 0);
   return {
     name: cluster.name,
@@ -43,10 +40,28 @@ export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | un
     'held-removals': sum('held'),
     'cache-revocations': cluster.revocations,
     queued: sum('pending'),
-    refused: { total: refused.length, keys: refused.slice(0, shownRefusals) },
+    refused: refusedOf(cluster),
     ...(conflict === undefined ? {} : { conflict: conflict.reason }),
     ...(fault === undefined ? {} : { failure: fault.text }),
     ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+function refusedOf({ name, reflectors, limit }: MirroredCluster): CachedClusterStatus['refused'] {
+  const byStore = reflectors.flatMap(({ resource, refusals }) =>
+    [...refusals].map(([key, reason]) => ({ kind: resource, key, reason })),
+  );
+  const prefix = watchPrefix('ip', name, 'cache');
+  const outside = limit
+    .first(shownRefusals)
+    .map(({ key, reason }) => ({ kind: 'ip' as const, key: prefix + key, reason }));
+  return {
+    total: byStore.length + limit.size,
+    reasons: {
+      ...(limit.size === 0 ? {} : { 'not-allowed': limit.size }),
+      ...(byStore.length === 0 ? {} : { store: byStore.length }),
+    },
+    keys: [...byStore, ...outside].slice(0, shownRefusals),
   };
 }
 

@@ -3,7 +3,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type Schedule, retry } from '../../runtime/retry/index.ts';
 import { Condition, TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
-import { type PeerConfig, type PeerPolicy, checkPeerId, policyFileOf, policyOf } from '../peers/index.ts';
+import { type PeerConfig, type PeerPolicy, checkPeerId, policyOf } from '../peers/index.ts';
 import {
   ClusterConfigMissingError,
   ConfigChangedError,
@@ -28,6 +28,7 @@ import {
   syncedName,
   syncedPrefix,
 } from '../wire/index.ts';
+import { AddressLimit } from './address-limit.ts';
 import type { CacheWriter } from './cache-writer.ts';
 import { type ServiceMode, cachedResources, isReflected } from './cached-config.ts';
 import { LeadershipLostError, OwnStoreError } from './errors.ts';
@@ -73,6 +74,7 @@ export class MirroredCluster {
   readonly #options: MirroredClusterOptions;
   readonly #deps: MirroredClusterDeps;
   readonly #log: Logger;
+  readonly #limit: AddressLimit;
   readonly #reflectors: readonly Reflector[];
   readonly #source = new FeedSource();
   readonly #heartbeat: Heartbeat;
@@ -102,6 +104,7 @@ export class MirroredCluster {
     this.#log = deps.log.child({ [fields.cluster]: options.name });
     this.#heartbeat = new Heartbeat(deps.clock);
     this.#marks = new LocalMarks(options.name, { local: deps.local, writer: deps.writer, clock: deps.clock });
+    this.#limit = new AddressLimit(this.#log);
     this.#reflectors = cachedResources.map(
       (resource) =>
         new Reflector(
@@ -111,6 +114,7 @@ export class MirroredCluster {
             writer: deps.writer,
             nowMs: () => deps.clock.monotonicMs(),
             onHeld: () => this.#unsettled.notify(),
+            limit: resource === 'ip' ? this.#limit : undefined,
             log: this.#log,
           },
         ),
@@ -119,6 +123,11 @@ export class MirroredCluster {
 
   get reflectors(): readonly Reflector[] {
     return this.#reflectors;
+  }
+
+  /** Which of its addresses are copied. */
+  get limit(): AddressLimit {
+    return this.#limit;
   }
 
   /** The remote's configuration was read on the present connection. */
@@ -213,8 +222,11 @@ export class MirroredCluster {
 
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
     this.#startTtl();
-    this.#readPolicy(config);
     for (const reflector of this.#reflectors) reflector.reset();
+    // One that cannot be read throws: the limits before stay.
+    this.#policy = policyOf(config);
+    this.#limit.allow(this.#policy.allowedCidrs);
+    for (const reflector of this.#reflectors) await reflector.enforce(signal);
     const slot = await this.#deps.connecting.acquire(signal);
     try {
       await using store = await this.#deps.openStore(config);
@@ -241,15 +253,6 @@ export class MirroredCluster {
     } finally {
       slot[Symbol.dispose]();
     }
-  }
-
-  #readPolicy(config: PeerConfig): void {
-    const before = this.#policy;
-    this.#policy = policyOf(config);
-    if (this.#policy.allowedCidrs && !before.allowedCidrs)
-      this.#log.warn('allowedCIDRs are for agents to apply: a kvstoremesh copies everything', {
-        [fields.hint]: `Put ${policyFileOf(this.name)} beside the configuration in the agents’ directory, too`,
-      });
   }
 
   /** Copies the configuration, then each set once its canary is there (clustermesh-behaviour §8.2). */

@@ -2,6 +2,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type PackedChanges, type Store, type WatchBatch, toBytes, toText } from '../../kvstore/index.ts';
 import { type WentKey, suspects } from '../remote/index.ts';
 import { type Layout, type Resource, watchPrefix } from '../wire/index.ts';
+import type { AddressLimit } from './address-limit.ts';
 import { cacheSuffix } from './cache-key.ts';
 import type { CacheStep, CacheWriter } from './cache-writer.ts';
 import { CopyTable } from './copy-table.ts';
@@ -38,6 +39,8 @@ export interface ReflectorDeps {
   readonly nowMs: () => number;
   /** Something has gone that nobody has deleted: {@link Reflector.settleHeld} is to be called from time to time. */
   readonly onHeld: () => void;
+  /** Which keys are not to be copied; absent: all are. */
+  readonly limit?: AddressLimit | undefined;
   readonly log: Logger;
 }
 
@@ -120,6 +123,25 @@ export class Reflector {
     }
   }
 
+  /**
+   * Removes what may be copied no more. The operator has said so, so it goes whatever the remote says, there or not; what is allowed
+   * anew comes with the next listing.
+   */
+  async enforce(signal: AbortSignal): Promise<void> {
+    const { limit } = this.#deps;
+    if (!limit?.due) return;
+    await this.#load(signal);
+    await this.#exclusive.run(async () => {
+      const rows = this.#table.rows().filter((row) => limit.refuses(this.#table.keyOf(row)));
+      if (rows.length > 0)
+        this.#log.warn('Removing copies that are no longer allowed to the remote cluster', {
+          [fields.count]: rows.length,
+        });
+      await this.#removeRows(rows, signal);
+      limit.settled();
+    });
+  }
+
   /** Empties the set: it is not to be copied (any more). */
   async clear(signal: AbortSignal): Promise<void> {
     await this.#load(signal);
@@ -192,6 +214,7 @@ export class Reflector {
       case 'restart':
         this.#synced = false;
         this.#table.startListing();
+        this.#deps.limit?.startListing();
         return;
       case 'changes':
         await this.#change(changesOf(batch, toBytes(this.#remotePrefix).length), judge, signal);
@@ -202,18 +225,21 @@ export class Reflector {
   }
 
   async #change(changes: Iterable<RemoteChange>, judge: RemovalJudge, signal: AbortSignal): Promise<void> {
+    const { limit } = this.#deps;
     const steps = new Map<number, Change>();
     const removals = new Map<number, number>();
     for (const { suffix: raw, value, revision } of changes) {
       const suffix = cacheSuffix(raw);
       if (suffix.length === 0) continue;
       if (value === undefined) {
+        limit?.forget(suffix);
         const row = this.#table.find(suffix);
         if (row < 0) continue;
         steps.delete(row);
         removals.set(row, revision);
         continue;
       }
+      if (limit?.refuses(suffix)) continue;
       const row = this.#table.see(suffix);
       this.#held.forget(row);
       const known = !removals.delete(row) && !steps.has(row) && this.#table.holds(row, value);
@@ -252,6 +278,7 @@ export class Reflector {
       if (await judge.believesListing(this.resource, revision, signal)) await this.#removeRows(unseen, signal);
       else for (const row of unseen) this.#hold(row, revision);
     }
+    this.#deps.limit?.finishListing();
     this.#synced = true;
   }
 

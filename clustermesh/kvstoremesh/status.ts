@@ -12,9 +12,11 @@ export interface CachedClusterStatus extends Omit<RemoteClusterStatus, 'synced' 
     readonly 'service-exports': boolean;
     readonly 'endpoint-slices': boolean;
   };
-  /** Keys that the local store cannot take. */
+  /** Keys that are not in the cache although the remote has them, at present. */
   readonly refused: {
     readonly total: number;
+    /** `not-allowed`: addresses outside of its `allowedCIDRs`; `store`: what the local store cannot take. */
+    readonly reasons: { readonly 'not-allowed'?: number; readonly store?: number };
     readonly keys: readonly { readonly kind: Resource; readonly key: string; readonly reason: string }[];
   };
   /** Records that went with a lease of the remote and are kept for now. */

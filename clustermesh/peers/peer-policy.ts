@@ -81,7 +81,7 @@ export function parsePeerPolicy(text: string, fileName: string): PeerPolicy {
 function parseDocument(text: string, fileName: string): Readonly<Record<string, unknown>> {
   // Whoever writes a file in place truncates it first: an empty one must not lift the limits.
   if (text.trim() === '')
-    throw new PeerPolicyError(fileName, 'is empty, expected the member allowedCIDRs or clusterID');
+    throw new PeerPolicyError(fileName, 'is empty or cannot be read, expected the member allowedCIDRs or clusterID');
   let document: unknown;
   try {
     document = parse(text);

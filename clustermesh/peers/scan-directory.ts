@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants, open, readdir } from 'node:fs/promises';
+import { constants, lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isClusterName } from '../wire/index.ts';
 import type { PeerConfig } from './peer-config.ts';
@@ -10,6 +10,9 @@ export interface DirectoryScan {
   /** Files that would be configurations but for their names. */
   readonly misnamed: readonly string[];
 }
+
+/** No limits can be meant by it: a policy that is there, and cannot be read, must not count as none. */
+const unreadable = Buffer.from('');
 
 /** What Kubernetes puts into a whole Secret; a configuration has some hundred bytes. */
 const maxBytes = 1024 * 1024;
@@ -33,7 +36,7 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan> {
       continue;
     }
     const policyPath = join(directory, policyFileOf(name));
-    const policyBytes = await bytesOf(policyPath);
+    const policyBytes = (await bytesOf(policyPath)) ?? ((await isThere(policyPath)) ? unreadable : undefined);
     const hash = createHash('sha256').update(bytes);
     if (policyBytes) hash.update('\0').update(policyBytes);
     const policy = policyBytes && { path: policyPath, text: policyBytes.toString('utf8') };
@@ -61,6 +64,16 @@ async function bytesOf(path: string): Promise<Buffer | undefined> {
   } catch (error) {
     if (['EISDIR', 'ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) return undefined;
     throw error;
+  }
+}
+
+/** Also a link that leads nowhere, and what may not be looked at. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'ENOENT';
   }
 }
 

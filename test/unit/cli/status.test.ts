@@ -76,6 +76,17 @@ test('a kvstoremesh says once what agents have against a configuration', () => {
   expect(said('Connection lost')).toBe(1);
 });
 
+test('a kvstoremesh says what it does not copy, and why', () => {
+  const keys = Array.from({ length: 9 }, (_, i) => ({ kind: 'ip', key: `k${i}`, reason: 'IP must be elsewhere' }));
+  const refused = { total: 12, reasons: { 'not-allowed': 11, store: 1 }, keys };
+  const status = { kvstoremesh: 'east', ready: true, leader: true, waitingFor: [], draining: [], store: {} };
+  const clusters = [{ ...west, refused, 'held-removals': 0 }];
+  const text = statusText({ role: 'kvstoremesh', socket: '/s', status: { ...status, clusters } });
+  expect(text).toContain('1 records that the local store cannot take');
+  expect(text).toContain('11 addresses outside of its allowedCIDRs, which are not copied');
+  expect(text.split('IP must be elsewhere')).toHaveLength(6);
+});
+
 describe('isthmus status --wait', () => {
   let folder: string;
   let server: UnixApiServer | undefined;

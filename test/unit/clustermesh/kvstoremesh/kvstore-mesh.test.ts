@@ -234,6 +234,7 @@ describe('kvstoremesh', () => {
     expect(await rig.copies()).toHaveLength(5);
     expect(mesh.clusters()[0]?.refused).toEqual({
       total: 1,
+      reasons: { store: 1 },
       keys: [{ kind: 'ip', key: 'cilium/cache/ip/v1/west/10.2.1.9', reason: 'request is too large' }],
     });
     await remote.delete('ip', '10.2.1.9');

@@ -37,6 +37,21 @@ describe('the directory of remote clusters', () => {
     expect(misnamed).toEqual(['West_2']);
   });
 
+  test('holds limits that cannot be read as such, rather than as none', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    const policy = join(directory, 'west.isthmus.yaml');
+    const found = async () => (await scanDirectory(directory)).configs.get('west')?.policy;
+    expect(await found()).toBeUndefined();
+    await writeFile(policy, 'allowedCIDRs: []');
+    expect(await found()).toEqual({ path: policy, text: 'allowedCIDRs: []' });
+    await rm(policy);
+    await mkdir(policy);
+    expect(await found()).toEqual({ path: policy, text: '' });
+    await rm(policy, { recursive: true });
+    await symlink('nowhere', policy);
+    expect(await found()).toEqual({ path: policy, text: '' });
+  });
+
   test('may hold pipes, sockets, devices and files without end, none of which is waited for or read', async () => {
     await writeFile(join(directory, 'west'), yaml('west'));
     const pipe = join(directory, 'pipe');
