@@ -193,8 +193,8 @@ export class LmdbBackend implements Backend {
     return Object.assign(view, { stable: true, [Symbol.dispose]: () => transaction.done() });
   }
 
-  *log(revision: number): Generator<Row, void, void> {
-    const start = logKey({ revision, sub: 0 });
+  *log(revision: number, sub = 0): Generator<Row, void, void> {
+    const start = logKey({ revision, sub });
     const { overlays } = this.#applier;
     let next = revision;
     for (const { value } of this.#tables.log.getRange({ start })) {
@@ -203,7 +203,7 @@ export class LmdbBackend implements Backend {
       yield row;
     }
     for (const overlay of overlays.toReversed())
-      for (const row of overlay.log(next)) {
+      for (const row of overlay.log(next, next === revision ? sub : 0)) {
         next = Math.max(next, row.kv.modRevision);
         yield row;
       }

@@ -35,10 +35,12 @@ export class Overlay {
     }
   }
 
-  /** All rows from `revision` on, in order of revision and place. */
-  *log(revision: number): Generator<StoredRow, void, void> {
+  /** All rows from `revision` on, of that one from place `sub` on, in order of revision and place. */
+  *log(revision: number, sub: number): Generator<StoredRow, void, void> {
     // Revisions come in order, and a map keeps it.
-    for (const [one, rows] of this.#log) if (one >= revision) yield* rows;
+    for (const [one, rows] of this.#log)
+      if (one > revision) yield* rows;
+      else if (one === revision) for (let at = sub; at < rows.length; at++) yield rows[at] as StoredRow;
   }
 
   add(row: StoredRow): void {

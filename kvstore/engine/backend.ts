@@ -40,8 +40,8 @@ export interface Backend extends AsyncDisposable {
   readonly compactRevision: number;
   /** What is durable now. */
   snapshot(): Snapshot;
-  /** Durable rows from `revision` on, in order of revision and place. */
-  log(revision: number): Iterable<Row>;
+  /** Durable rows from `revision` on, of that revision from place `sub` on (0 unless given), in order of revision and place. */
+  log(revision: number, sub?: number): Iterable<Row>;
   /** The live row that a durable `row` replaced, if history still has it. */
   replacedBy(row: Row): Row | undefined;
   append(change: Change): void;

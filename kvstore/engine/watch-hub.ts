@@ -158,12 +158,15 @@ export class WatchHub implements WatcherHome {
     for (let queue = this.#behind.get(owner) ?? []; queue.length > 0; queue = this.#behind.get(owner) ?? []) {
       this.#behind.set(owner, []);
       for (const { watcher, run } of queue) {
-        try {
-          this.#slice(watcher, run);
-        } catch (error) {
-          this.#fail(watcher, error);
-        }
-        yield 1;
+        // One at a time has a revision half read, since it may be of any size.
+        do {
+          try {
+            this.#slice(watcher, run);
+          } catch (error) {
+            this.#fail(watcher, error);
+          }
+          yield 1;
+        } while (watcher.begun);
       }
     }
     this.#behind.delete(owner);
@@ -171,27 +174,40 @@ export class WatchHub implements WatcherHome {
 
   #slice(watcher: Watcher, run: number): void {
     // A run that was paused, cancelled or replaced meanwhile does nothing.
-    if (watcher.state !== 'behind' || watcher.run !== run || this.#closed) return;
+    if (watcher.state !== 'behind' || watcher.run !== run || this.#closed) {
+      watcher.begun = undefined;
+      return;
+    }
     const { revision, compactRevision } = this.#backend;
     if (watcher.next < compactRevision) {
       watcher.cancel();
       this.#guard(watcher, () => watcher.sink.compacted(compactRevision));
       return;
     }
-    const events: EngineEvent[] = [];
+    const begun = watcher.begun?.revision === watcher.next ? watcher.begun : undefined;
+    watcher.begun = undefined;
+    let events: EngineEvent[] = begun?.events ?? [];
     let reached = revision;
-    let last = 0;
+    let last = begun?.revision ?? 0;
+    /** Where the events of revision `last` begin. */
+    let first = 0;
     const pace = new Pace();
     let enough = false;
     let bytes = 0;
-    for (const row of this.#backend.log(watcher.next)) {
-      if (row.kv.modRevision > revision) break;
-      if ((enough || bytes >= handedBytes) && row.kv.modRevision !== last) {
-        reached = last;
+    for (const row of this.#backend.log(watcher.next, begun?.sub)) {
+      const { modRevision } = row.kv;
+      if (modRevision > revision) break;
+      if (enough || bytes >= handedBytes) {
+        reached = modRevision === last ? last - 1 : last;
+        if (modRevision !== last) break;
+        // Nothing is copied where the revision is all there is.
+        watcher.begun = { revision: last, sub: row.sub, events: first === 0 ? events : events.slice(first) };
+        events = first === 0 ? [] : events.slice(0, first);
         break;
       }
       enough ||= pace.looked(row);
-      last = row.kv.modRevision;
+      if (modRevision !== last) first = events.length;
+      last = modRevision;
       if (!watcher.selector.span.contains(row.kv.key)) continue;
       const event = watcher.selector.event(row, () => this.#backend.replacedBy(row));
       if (!event) continue;
@@ -200,10 +216,13 @@ export class WatchHub implements WatcherHome {
     }
     watcher.next = Math.max(watcher.next, reached + 1);
     if (events.length > 0) this.#guard(watcher, () => watcher.sink.events(events, reached));
-    if (watcher.state !== 'behind' || watcher.run !== run) return;
+    if (watcher.state !== 'behind' || watcher.run !== run) {
+      watcher.begun = undefined;
+      return;
+    }
     // Between here and the next commit lies no other turn: from `next` on, commits are delivered as they happen.
     if (watcher.next > this.#backend.revision) this.join(watcher);
-    else this.#sliceLater({ watcher, run });
+    else if (!watcher.begun) this.#sliceLater({ watcher, run });
   }
 
   #hand(watcher: Watcher, parts: readonly Part[], revision: number): void {

@@ -38,12 +38,21 @@ export class Selector {
   }
 }
 
+/** A revision of which the rows before `sub` were looked at. Its events are handed over as a whole. */
+export interface Begun {
+  readonly revision: number;
+  readonly sub: number;
+  readonly events: EngineEvent[];
+}
+
 export class Watcher implements EngineWatcher {
   readonly #home: WatcherHome;
   readonly selector: Selector;
   readonly sink: WatchSink;
   /** First revision that was not handed over yet; while synced the hub knows it better. */
   next: number;
+  /** What was read of revision {@link next}, which is too large to be read at once. */
+  begun: Begun | undefined;
   state: 'synced' | 'behind' | 'paused' | 'over' = 'behind';
   run = 0;
 
@@ -70,6 +79,7 @@ export class Watcher implements EngineWatcher {
 
   cancel(): void {
     this.state = 'over';
+    this.begun = undefined;
     this.#home.forget(this);
   }
 }

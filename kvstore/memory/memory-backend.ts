@@ -79,9 +79,9 @@ export class MemoryBackend implements Backend {
     return { total: 0, inUse: 0, keys: this.#live };
   }
 
-  *log(revision: number): Generator<Row, void, void> {
+  *log(revision: number, sub = 0): Generator<Row, void, void> {
     const log = this.#log;
-    for (let at = firstFrom(log, revision); at < log.length; at++) {
+    for (let at = firstFrom(log, revision, sub); at < log.length; at++) {
       const row = log[at];
       if (!row || row.kv.modRevision > this.#committed) return;
       yield row;
@@ -224,12 +224,14 @@ export class MemoryBackend implements Backend {
 }
 
 /** Index of the first row at `revision` or later. */
-function firstFrom(rows: readonly Row[], revision: number): number {
+function firstFrom(rows: readonly Row[], revision: number, sub = 0): number {
   let low = 0;
   let high = rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((rows[middle]?.kv.modRevision ?? 0) < revision) low = middle + 1;
+    const row = rows[middle];
+    const modRevision = row?.kv.modRevision ?? 0;
+    if (modRevision < revision || (modRevision === revision && (row?.sub ?? 0) < sub)) low = middle + 1;
     else high = middle;
   }
   return low;

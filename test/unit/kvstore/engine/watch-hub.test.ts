@@ -357,6 +357,36 @@ describe('watchers of an engine', () => {
     expect(noDelete.lines).toEqual(['put a=1@2 of 2']);
   });
 
+  test('a revision that is too large to be read at once comes whole, and others have their turn meanwhile', async () => {
+    await using engine = await open();
+    await put(engine, 'z', 'before');
+    const keys = Array.from({ length: 3000 }, (_, i) => `k/${String(i).padStart(4, '0')}`);
+    for (const key of keys) await put(engine, key, 'x');
+    const deleted = engine.revision + 1;
+    await engine.deleteRange({ key: Buffer.from('k/'), rangeEnd: Buffer.from('k0') });
+    await put(engine, 'z', 'behind');
+
+    const whole = new Seen(engine, { startRevision: deleted - 1, prevKv: true });
+    const few = new Seen(engine, { startRevision: deleted, key: Buffer.from('k/2998'), rangeEnd: Buffer.from('k/3') });
+    const stopped = new Seen(engine, { startRevision: deleted });
+    let turns = 0;
+    while (!few.watcher.synced && ++turns < 1000) {
+      await new Promise((resolve) => setImmediate(resolve));
+      // In the middle of the revision, again and again.
+      if (turns % 3 !== 0) continue;
+      stopped.watcher.pause();
+      stopped.watcher.resume();
+    }
+    await until(() => whole.watcher.synced && stopped.watcher.synced);
+    expect(whole.lines).toEqual([
+      `put k/2999=x@${deleted - 1} of ${deleted - 1}`,
+      ...keys.map((key) => `delete ${key}=@${deleted} was x of ${deleted + 1}`),
+      `put z=behind@${deleted + 1} was before of ${deleted + 1}`,
+    ]);
+    expect(few.lines.map((line) => line.slice(0, 13))).toEqual(['delete k/2998', 'delete k/2999']);
+    expect(stopped.lines).toHaveLength(keys.length + 1);
+  });
+
   test('the previous value comes when asked for, live and from history', async () => {
     await using engine = await open();
     const live = new Seen(engine, { prevKv: true });
