@@ -17,7 +17,7 @@ const cases = seeds.flatMap((seed) => kinds.map((kind) => ({ seed, kind })));
 const timeoutMs = 60_000 + operations * 50;
 
 async function compare(kind: EngineKind, seed: number, wrap?: (engine: Engine) => Engine): Promise<Comparison> {
-  await using etcd = await startEtcd();
+  await using etcd = await startEtcd({ defaultTiming: true });
   await using ours = await serveEngine(kind, wrap ? { wrap } : {});
   return await compareServers(
     { theirs: etcd.port, ours: ours.port },
@@ -52,7 +52,7 @@ describeIf('the same random operations on real etcd and on ours', () => {
   test(
     'give the same answers to reads that take many turns of the event loop',
     async () => {
-      await using etcd = await startEtcd();
+      await using etcd = await startEtcd({ defaultTiming: true });
       await using ours = await serveEngine('embedded');
       const { differences, bytes } = await compareLongReads({ theirs: etcd.port, ours: ours.port }, seeds[0] ?? 1);
       expect(differences).toEqual([]);
