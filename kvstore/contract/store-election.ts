@@ -71,12 +71,15 @@ export class StoreElection implements Election {
       this.#options.log.info('Leading', { [fields.key]: this.#options.key });
       if (await this.#serve(won, signal, lead)) return;
       signal.throwIfAborted();
-      this.#options.log.warn('No longer leading', { [fields.key]: this.#options.key });
+      this.#options.log.warn('No longer leading', {
+        [fields.key]: this.#options.key,
+        ...(this.#error === undefined ? {} : { [fields.error]: this.#error }),
+      });
     }
   }
 
   async #win(signal: AbortSignal): Promise<Term> {
-    const { clock } = this.#options;
+    const { clock, key, log } = this.#options;
     let seen: { readonly revision: number; readonly sinceMs: number } | undefined;
     for (;;) {
       signal.throwIfAborted();
@@ -94,7 +97,10 @@ export class StoreElection implements Election {
         this.#error = undefined;
       } catch (error) {
         if (isAbort(error, signal)) throw error;
-        this.#error = messageOf(error);
+        const problem = messageOf(error);
+        if (problem !== this.#error)
+          log.warn('Cannot stand for election, will be repeated', { [fields.key]: key, [fields.error]: problem });
+        this.#error = problem;
       }
       await clock.sleep(this.#termMs / looks, signal);
     }

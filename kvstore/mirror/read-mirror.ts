@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { fields, type Logger } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
-import { type Engine, KvStoreError, type Store, type WatchEvent } from '../contract/index.ts';
+import { type Engine, KvStoreError, PermissionDeniedError, type Store, type WatchEvent } from '../contract/index.ts';
 import { compactAutomatically } from '../engine/index.ts';
 import { MemoryEngine } from '../memory/index.ts';
 import { ReadOnlyEngine } from './read-only-engine.ts';
@@ -71,7 +71,10 @@ export class ReadMirror {
           clock,
           signal: running,
           schedule,
-          retryable: (error) => error instanceof KvStoreError && error.retry !== 'never',
+          // Who is served already is not turned away because a token is exchanged in the wrong order.
+          retryable: (error) =>
+            error instanceof KvStoreError &&
+            (error.retry !== 'never' || (server !== undefined && error instanceof PermissionDeniedError)),
           onFailure: (error, failures, delayMs) =>
             log.warn('Mirroring was interrupted and begins again', {
               [fields.error]: error,
