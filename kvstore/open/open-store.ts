@@ -151,9 +151,21 @@ async function etcdTarget(
   log: Logger,
 ): Promise<EtcdTarget> {
   if ('endpoint' in address) return { endpoints: [address.endpoint] };
-  const { ignored, ...target } = parseEtcdConfig(await readConfig(address.configFile), address.configFile);
-  warnOfIgnored(address.configFile, ignored, log);
-  return target;
+  const { configFile } = address;
+  const { ignored, ...target } = parseEtcdConfig(await readConfig(configFile), configFile);
+  warnOfIgnored(configFile, ignored, log);
+  if (target.password === undefined) return target;
+  return { ...target, rereadPassword: () => passwordIn(configFile, target.username) };
+}
+
+/** Undefined while the file cannot be used, as in the middle of a change, or names somebody else. */
+async function passwordIn(configFile: string, username: string | undefined): Promise<string | undefined> {
+  try {
+    const config = parseEtcdConfig(await readConfig(configFile), configFile);
+    return config.username === username ? config.password : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readConfig(file: string): Promise<string> {

@@ -11,6 +11,8 @@ export interface EtcdTarget {
   readonly tls?: TlsFiles;
   readonly username?: string;
   readonly password?: string;
+  /** The password as it stands now where it was found, asked for when a log-in is refused; undefined where it cannot be told. */
+  readonly rereadPassword?: () => Promise<string | undefined>;
 }
 
 export interface EtcdSessionOptions extends EtcdTarget {

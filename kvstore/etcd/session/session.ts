@@ -48,6 +48,7 @@ const repeatAfterMs = 50;
 /** Keeps one connection to one of the endpoints, as long as somebody needs it, and makes calls over it. */
 export class EtcdSession implements AsyncDisposable {
   readonly #options: EtcdSessionOptions;
+  #password: string | undefined;
   readonly #dialer: Dialer;
   readonly #limiter: RequestLimiter;
   readonly #leaderless: Leaderless;
@@ -68,6 +69,7 @@ export class EtcdSession implements AsyncDisposable {
     const tls = options.tls ?? {};
     const secure = tls.trustedCaFile !== undefined || tls.certFile !== undefined || tls.insecureSkipVerify === true;
     this.#options = options;
+    this.#password = options.password;
     this.#dialer = new Dialer({
       endpoints: options.endpoints.map((text) => parseEndpoint(text, secure)),
       tls: new TlsSource(tls, options),
@@ -254,7 +256,22 @@ export class EtcdSession implements AsyncDisposable {
   }
 
   async #logIn(connection: Connection, name: string): Promise<string> {
-    const frame = encodeFrame(methods.authenticate.request, { name, password: this.#options.password ?? '' });
+    const password = this.#password ?? '';
+    try {
+      return await this.#authenticate(connection, name, password);
+    } catch (error) {
+      if (!(error instanceof PermissionDeniedError)) throw error;
+      // It may have been changed, there and in the file, since it was read.
+      const now = await this.#options.rereadPassword?.();
+      if (now === undefined || now === password) throw error;
+      const token = await this.#authenticate(connection, name, now);
+      this.#password = now;
+      return token;
+    }
+  }
+
+  async #authenticate(connection: Connection, name: string, password: string): Promise<string> {
+    const frame = encodeFrame(methods.authenticate.request, { name, password });
     const call = connection.open(methods.authenticate.path, {});
     try {
       return decode(methods.authenticate.response, await ended(call, frame, this.#closing.signal)).token;
