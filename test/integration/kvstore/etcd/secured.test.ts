@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, jest, test } from '@jest/globals';
-import { PermissionDeniedError, type Store, StoreReplacedError } from '../../../../kvstore/index.ts';
+import { PermissionDeniedError, type Store, StoreReplacedError, openStore } from '../../../../kvstore/index.ts';
+import { systemClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
 import { builtBinary } from '../../../support/built-binary.ts';
 import { etcdBinary, etcdctl, freePort, startEtcd } from '../../../support/etcd.ts';
 import { needs } from '../../../support/probe.ts';
@@ -47,6 +49,38 @@ needs('etcd')('the etcd client', () => {
     await putEventually(root, `${prefix}new`);
     await mirror.agreesWith(root, prefix);
     expect(mirror.marks).toEqual(['start', 'synced']);
+  });
+
+  test('goes on with a password that was changed, there and in its file', async () => {
+    await using etcd = await startEtcd({ flags: ['--auth-token-ttl=2'] });
+    await secure(etcd.endpoint);
+    await using root = clientOf(etcd, { username: 'root', password: 'root' });
+    await root.put(`${prefix}1`, '1');
+    const folder = mkdtempSync(join(tmpdir(), 'isthmus-password-'));
+    try {
+      const configFile = join(folder, 'etcd.yaml');
+      const write = (username: string, password: string): void =>
+        writeFileSync(configFile, JSON.stringify({ endpoints: [etcd.endpoint], username, password }));
+      write('reader', 'hunter2');
+      await using opened = await openStore({ kind: 'etcd', configFile }, { clock: systemClock, log: silentLogger });
+      const { store } = opened;
+      expect((await store.get(`${prefix}1`))?.version).toBe(1);
+      const change = ['--user=root:root', 'user', 'passwd', 'reader', '--interactive=false'];
+      expect((await etcdctl(etcd.endpoint, change, 'hunter3\n')).code).toBe(0);
+      // Tokens of before are refused since then.
+      const refused = await failureOf(store.get(`${prefix}1`));
+      expect(refused).toBeInstanceOf(PermissionDeniedError);
+      write('root', 'root');
+      expect(await failureOf(store.get(`${prefix}1`))).toBeInstanceOf(PermissionDeniedError);
+      writeFileSync(configFile, '{');
+      expect(await failureOf(store.get(`${prefix}1`))).toBeInstanceOf(PermissionDeniedError);
+      write('reader', 'hunter3');
+      expect((await store.get(`${prefix}1`))?.version).toBe(1);
+      await etcd.restart();
+      expect((await store.get(`${prefix}1`))?.version).toBe(1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('calls a refusal by its name, and repeats no password', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EngineStore, MemoryEngine, type Store, StoreElection, UnavailableError } from '../../../../kvstore/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
-import { silentLogger } from '../../../../runtime/log/index.ts';
+import { type Logger, silentLogger } from '../../../../runtime/log/index.ts';
 
 const key = 'isthmus/v1/leader/test';
 
@@ -32,7 +32,13 @@ class Candidate {
   /** While false, its calls do not get through. */
   connected = true;
   terms = 0;
+  /** What it has said, with the error. */
+  readonly said: string[] = [];
   readonly #stop = new AbortController();
+  readonly #log: Logger = {
+    ...silentLogger,
+    warn: (message, said = {}) => void this.said.push(`${message}: ${String(said['error'])}`),
+  };
   readonly ended: Promise<unknown>;
 
   constructor(identity: string, options: { proof?: string; isGone?: (proof: string) => Promise<boolean> } = {}) {
@@ -46,7 +52,7 @@ class Candidate {
       key,
       identity,
       clock,
-      log: silentLogger,
+      log: this.#log,
       ...options,
     });
     this.ended = this.election.run(this.#stop.signal, (term) => this.lead(identity, term)).catch((error) => error);
@@ -127,6 +133,19 @@ describe('An election by a key of the store', () => {
       expect(most).toBe(1);
     },
   );
+
+  test('says once why it cannot stand, or does not lead any more', async () => {
+    const never = stand('a');
+    never.connected = false;
+    await pass(30_000);
+    expect(never.said).toEqual(['Cannot stand for election, will be repeated: cut off']);
+    await never.stop();
+    const once = stand('b');
+    await pass(3_000);
+    once.connected = false;
+    await pass(30_000);
+    expect(once.said).toEqual(['No longer leading: cut off']);
+  });
 
   test('never has two, when the leader is cut off from the store and comes back', async () => {
     const a = stand('a');

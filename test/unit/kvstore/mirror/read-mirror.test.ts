@@ -3,6 +3,7 @@ import {
   type Engine,
   EngineStore,
   MemoryEngine,
+  PermissionDeniedError,
   ReadMirror,
   type Store,
   type WatchBatch,
@@ -18,6 +19,8 @@ class Source {
   readonly engine = new MemoryEngine({ clock });
   readonly store = new EngineStore(this.engine, { clock, endpoint: 'source' });
   gate: Promise<void> = Promise.resolve();
+  /** While true, a token is refused. */
+  refuses = false;
   #again = new AbortController();
 
   relist(): void {
@@ -30,6 +33,7 @@ class Source {
     { signal }: { readonly signal: AbortSignal },
   ): AsyncGenerator<WatchBatch, void, void> {
     while (!signal.aborted) {
+      if (this.refuses) throw new PermissionDeniedError('the token is refused');
       const part = AbortSignal.any([signal, this.#again.signal]);
       for await (const batch of this.store.listAndWatch(prefix, { signal: part })) {
         await this.gate;
@@ -99,6 +103,27 @@ describe('A read-only mirror', () => {
     const found = await contents();
     expect(Object.keys(found)).toHaveLength(300);
     expect(found['cilium/state/7']).toBe('7');
+  });
+
+  test('goes on serving while its token is refused, and follows again with the next one', async () => {
+    await source.store.put('cilium/a', '1');
+    start();
+    await synced();
+    source.refuses = true;
+    source.relist();
+    await new Promise((settle) => setTimeout(settle, 30));
+    expect(await contents()).toEqual({ 'cilium/a': '1' });
+    source.refuses = false;
+    await source.store.put('cilium/a', '2');
+    await until(async () => (await contents())['cilium/a'] === '2');
+  });
+
+  test('ends where it may not read from the beginning', async () => {
+    source.refuses = true;
+    start();
+    const error = await done.catch((reason: unknown) => reason);
+    done = Promise.resolve();
+    expect(error).toBeInstanceOf(PermissionDeniedError);
   });
 
   test('passes on what changes, a heartbeat too, and keeps nothing under a lease', async () => {
