@@ -48,10 +48,11 @@ export class ApiserverReplica {
     return this.#apiserver.ready;
   }
 
-  /** True while another replica leads. */
+  /** True while another replica leads. Who has lost the office and cannot ask for it again last knew itself as the leader. */
   get standby(): boolean {
     const election = this.#election?.status();
-    return election !== undefined && !election.leading && election.leader !== undefined;
+    if (!election || election.leading) return false;
+    return election.leader !== undefined && election.leader !== election.identity;
   }
 
   status(): ReplicaStatus {

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ApiserverReplica, leaderKey } from '../../../../clustermesh/index.ts';
 import { MemorySource } from '../../../../kubernetes/index.ts';
-import { EngineStore, MemoryEngine, type Store, StoreElection, toText } from '../../../../kvstore/index.ts';
+import {
+  EngineStore,
+  MemoryEngine,
+  type Store,
+  StoreElection,
+  UnavailableError,
+  toText,
+} from '../../../../kvstore/index.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import type { Election, ElectionStatus } from '../../../../runtime/election/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
@@ -10,12 +17,15 @@ import { namespace, node, pod, service } from './harness.ts';
 let engine: MemoryEngine;
 let store: Store;
 let open: Replica[] = [];
+/** While false, nobody reads or writes who leads. */
+let reachable = true;
 
 beforeEach(() => {
   const clock = new VirtualClock();
   engine = new MemoryEngine({ clock });
   store = new EngineStore(engine, { clock, endpoint: 'memory' });
   open = [];
+  reachable = true;
 });
 afterEach(async () => {
   for (const replica of open) await replica.stop();
@@ -33,7 +43,13 @@ class Replica {
 
   constructor(identity: string) {
     const { clock, source } = this;
-    const election = new StoreElection({ store, key: leaderKey('apiserver'), identity, clock, log });
+    const through = <T>(call: () => Promise<T>): Promise<T> =>
+      reachable ? call() : Promise.reject(new UnavailableError('cut off'));
+    const office: Pick<Store, 'get' | 'transact'> = {
+      get: (...call) => through(() => store.get(...call)),
+      transact: (...call) => through(() => store.transact(...call)),
+    };
+    const election = new StoreElection({ store: office, key: leaderKey('apiserver'), identity, clock, log });
     const cluster = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0 };
     this.replica = new ApiserverReplica({ ...cluster, store, clock, source, log }, election);
     for (const object of namespace('shop')) source.set(object);
@@ -102,6 +118,19 @@ describe('Replicas of an apiserver', () => {
     await first.stop();
     await second.pass(20_000);
     expect(said(second)).toEqual([true, true]);
+  });
+
+  test('are not ready after a term that ended because the office cannot be reached any more', async () => {
+    const first = new Replica('first');
+    await first.pass(1_000);
+    expect(first.replica.ready).toBe(true);
+    reachable = false;
+    await first.pass(30_000);
+    expect(first.replica.status().election).toMatchObject({ leading: false, leader: 'first', error: 'cut off' });
+    expect([first.replica.ready, first.replica.standby]).toEqual([false, false]);
+    reachable = true;
+    await first.pass(30_000);
+    expect(first.replica.ready).toBe(true);
   });
 
   test('take over again after having been fenced off', async () => {
