@@ -8,7 +8,8 @@ import { type UnaryCall, unaryCall } from './unary-call.ts';
 /** Cluster, Maintenance and Auth, as far as a store of one member has something true to say. */
 export const clusterCalls: readonly [string, UnaryCall][] = [
   unaryCall(methods.memberList, ({ engine, header, server: { memberName, clientUrls } }) => ({
-    header: header(engine.revision),
+    // As etcd's: members have no revision.
+    header: header(0),
     members: [{ id: engine.memberId, name: memberName, peerUrls: [], clientUrls }],
   })),
   unaryCall(methods.status, async ({ engine, header }) => {

@@ -125,7 +125,7 @@ describe('the etcd API', () => {
     const { clusterId, memberId } = rig.engine;
     const header = { clusterId, memberId, raftTerm: 1n };
     expect((await rig.client.call(methods.put, { key: of('a') })).response?.header).toEqual({ ...header, revision: 2 });
-    expect((await rig.client.call(methods.memberList, {})).response?.header).toEqual({ ...header, revision: 2 });
+    expect((await rig.client.call(methods.memberList, {})).response?.header).toEqual({ ...header, revision: 0 });
     const { response } = await rig.client.call(methods.txn, { success: [{ put: { key: of('b') } }] });
     expect(response?.header).toEqual({ ...header, revision: 3 });
     expect(response?.responses[0]?.put?.header).toEqual({ clusterId: 0n, memberId: 0n, raftTerm: 0n, revision: 3 });
