@@ -41,7 +41,7 @@ export class GrpcCall {
     this.stream = stream;
     this.client = client;
     this.#debt = new Debt(client, kind);
-    this.requests = new RequestBytes(this);
+    this.requests = new RequestBytes(client, stream);
     stream.once('close', () => {
       this.#debt.forgive();
       client.server.held.delete(this);
