@@ -1,5 +1,5 @@
 import { beforeAll, expect, jest, test } from '@jest/globals';
-import { type Store, openEtcdStore, toBytes, toText } from '../../../../kvstore/index.ts';
+import { type Store, type WatchBatch, openEtcdStore, toBytes, toText } from '../../../../kvstore/index.ts';
 import { Landmarks, Position, follow } from '../../../../kvstore/etcd/list-watch/index.ts';
 import { EtcdSession } from '../../../../kvstore/etcd/session/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
@@ -16,6 +16,32 @@ jest.setTimeout(120_000);
 
 const prefix = 'quiet/';
 const common = { clock: systemClock, log: silentLogger };
+
+/** Follows a prefix by a session of its own, and shows how far it is. */
+class Followed {
+  position = new Position();
+  readonly #session: EtcdSession;
+
+  constructor(session: EtcdSession) {
+    this.#session = session;
+  }
+
+  listAndWatch(
+    bytes: string | Uint8Array,
+    { signal }: { readonly signal: AbortSignal },
+  ): AsyncGenerator<WatchBatch, void, void> {
+    return follow(this.#session, {
+      ...common,
+      createPosition: () => (this.position = new Position()),
+      landmarks: new Landmarks(systemClock),
+      signal,
+      prefix: toBytes(bytes),
+      name: toText(toBytes(bytes)),
+      batchSize: 100,
+      random: Math.random,
+    });
+  }
+}
 
 /** What is written to the older copy under the prefix, before the client is back. */
 const written: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
@@ -41,27 +67,12 @@ needs('etcd')('An older backup of a prefix that has been quiet since, grown beyo
     await subject.backup();
     await direct.get('anything');
     await using session = new EtcdSession({ endpoints: [proxy.endpoint], ...common });
-    let position = new Position();
-    await using mirror = new Mirror(
-      {
-        listAndWatch: (bytes, { signal }) =>
-          follow(session, {
-            ...common,
-            createPosition: () => (position = new Position()),
-            landmarks: new Landmarks(systemClock),
-            signal,
-            prefix: toBytes(bytes),
-            name: toText(toBytes(bytes)),
-            batchSize: 100,
-            random: Math.random,
-          }),
-      },
-      prefix,
-    );
+    const followed = new Followed(session);
+    await using mirror = new Mirror(followed, prefix);
     await mirror.agreesWith(direct, prefix);
     let last = 0;
     for (let i = 0; i < 20; i++) last = (await direct.put(`elsewhere/${i}`, '1')).revision;
-    await until(() => position.next > last);
+    await until(() => followed.position.next > last);
     await proxy.set('refuse');
     proxy.cut();
     await subject.restore();
@@ -103,28 +114,13 @@ needs('etcd')('An older backup of a prefix that has been quiet since, grown beyo
     await using direct = clientOf(subject);
     await using session = new EtcdSession({ endpoints: [proxy.endpoint], ...common });
     for (let i = 0; i < 12; i++) await direct.put(`${prefix}${i}`, '1');
-    let position = new Position();
-    await using mirror = new Mirror(
-      {
-        listAndWatch: (bytes, { signal }) =>
-          follow(session, {
-            ...common,
-            createPosition: () => (position = new Position()),
-            landmarks: new Landmarks(systemClock),
-            signal,
-            prefix: toBytes(bytes),
-            name: toText(toBytes(bytes)),
-            batchSize: 100,
-            random: Math.random,
-          }),
-      },
-      prefix,
-    );
+    const followed = new Followed(session);
+    await using mirror = new Mirror(followed, prefix);
     await mirror.agreesWith(direct, prefix);
     await direct.delete(`${prefix}11`);
     let last = 0;
     for (let i = 0; i < 20; i++) last = (await direct.put(`elsewhere/${i}`, '1')).revision;
-    await until(() => position.next > last);
+    await until(() => followed.position.next > last);
     await subject.compact(last - 1);
     await proxy.set('refuse');
     proxy.cut();

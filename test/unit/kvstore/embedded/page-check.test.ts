@@ -15,12 +15,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Engine } from '../../../../kvstore/contract/index.ts';
-import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
+import { openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
 import { checkPages } from '../../../../kvstore/embedded/page-check.ts';
 import { noteStop, untouchedSinceStop } from '../../../../kvstore/embedded/stop-note.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { ballast, blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
+import { unnoticedHarms } from './harm-pages.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -67,32 +68,8 @@ describe('the pages of a store', () => {
     const pages = pagesInUse(whole);
     expect(pages.length).toBeGreaterThan(500);
     await checkPages(directory);
-    const unnoticed: string[] = [];
-    const file = openSync(tables(), 'r+');
-    const harm = async (what: string, page: number, change: (bytes: Buffer) => void): Promise<void> => {
-      const good = whole.subarray(page * pageSize, (page + 1) * pageSize);
-      const bad = Buffer.from(good);
-      change(bad);
-      writeSync(file, bad, 0, pageSize, page * pageSize);
-      const error: unknown = await checkPages(directory).catch((thrown: unknown) => thrown);
-      if (!(error instanceof StoreDirectoryError && error.problem === 'damaged')) unnoticed.push(`${what}: ${page}`);
-      writeSync(file, good, 0, pageSize, page * pageSize);
-    };
-    const random = new Random(8);
-    for (let i = 0; i < 40; i++) {
-      const page = pages[random.int(pages.length)] ?? 0;
-      const other = pages[random.int(pages.length)] ?? 0;
-      await harm('blank', page, (bytes) => bytes.fill(0));
-      await harm('noise', page, (bytes) => bytes.forEach((_, at) => (bytes[at] = random.int(256))));
-      await harm('younger', page, (bytes) => bytes.writeBigUInt64LE(1_000_000n, 8));
-      if (other === page || whole.readUInt16LE(other * pageSize + 18) & 4) continue;
-      // Even under its own number.
-      await harm('another', page, (bytes) => {
-        whole.copy(bytes, 8, other * pageSize + 8, (other + 1) * pageSize);
-      });
-    }
-    closeSync(file);
-    expect(unnoticed).toEqual([]);
+    const look = (): Promise<void> => checkPages(directory);
+    expect(await unnoticedHarms({ file: tables(), whole, pageSize, pages, rounds: 40, look })).toEqual([]);
     await checkPages(directory);
   });
 

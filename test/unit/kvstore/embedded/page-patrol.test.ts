@@ -1,9 +1,9 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { StoreDirectoryError, openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
+import { openEmbeddedEngine } from '../../../../kvstore/embedded/index.ts';
 import { LmdbBackend } from '../../../../kvstore/embedded/lmdb-backend.ts';
 import { openLog } from '../../../../kvstore/embedded/open-log.ts';
 import { patrolPages } from '../../../../kvstore/embedded/page-patrol.ts';
@@ -14,6 +14,7 @@ import { type Clock, systemClock } from '../../../../runtime/clock/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
 import { until } from '../../../support/until.ts';
 import { ballast, blankPages, fill, name, pageSize, pagesInUse } from './pages.ts';
+import { unnoticedHarms } from './harm-pages.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -84,32 +85,8 @@ describe('the patrol over the pages of a store that is served', () => {
       return (content.readUInt16LE(18) & 4) !== 0 || content.includes('k0');
     });
     expect(pages.length).toBeGreaterThan(400);
-    const unnoticed: string[] = [];
-    const file = openSync(path(), 'r+');
-    const harm = async (what: string, page: number, change: (bytes: Buffer) => void): Promise<void> => {
-      const good = whole.subarray(page * pageSize, (page + 1) * pageSize);
-      const bad = Buffer.from(good);
-      change(bad);
-      writeSync(file, bad, 0, pageSize, page * pageSize);
-      const error: unknown = await patrolPages({ tables, clock }, never).catch((thrown: unknown) => thrown);
-      if (!(error instanceof StoreDirectoryError && error.problem === 'damaged')) unnoticed.push(`${what}: ${page}`);
-      writeSync(file, good, 0, pageSize, page * pageSize);
-    };
-    const random = new Random(8);
-    for (let i = 0; i < 8; i++) {
-      const page = pages[random.int(pages.length)] ?? 0;
-      const other = pages[random.int(pages.length)] ?? 0;
-      await harm('blank', page, (bytes) => bytes.fill(0));
-      await harm('noise', page, (bytes) => bytes.forEach((_, at) => (bytes[at] = random.int(256))));
-      await harm('younger', page, (bytes) => bytes.writeBigUInt64LE(1_000_000n, 8));
-      if (other === page || whole.readUInt16LE(other * pageSize + 18) & 4) continue;
-      // Even under its own number.
-      await harm('another', page, (bytes) => {
-        whole.copy(bytes, 8, other * pageSize + 8, (other + 1) * pageSize);
-      });
-    }
-    closeSync(file);
-    expect(unnoticed).toEqual([]);
+    const look = (): Promise<void> => patrolPages({ tables, clock }, never);
+    expect(await unnoticedHarms({ file: path(), whole, pageSize, pages, rounds: 8, look })).toEqual([]);
     await patrolPages({ tables, clock }, never);
   });
 
