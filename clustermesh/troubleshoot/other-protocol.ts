@@ -1,9 +1,17 @@
-import { connect } from 'node:net';
+import { type Socket, connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { Clock } from '../../runtime/clock/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
-import type { EndpointDeps, EndpointTarget } from './endpoint.ts';
 
-type Address = Pick<EndpointTarget, 'host' | 'port'>;
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Asking {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
 
 /** Whoever speaks the other protocol answers at once; somebody who says nothing speaks neither. */
 const patienceMs = 1_000;
@@ -11,7 +19,7 @@ const patienceMs = 1_000;
 const complaint = /^HTTP\/1\.[01] 400/;
 
 /** Whether somebody answers there who speaks HTTP without TLS. */
-export async function speaksPlainly(target: Address, deps: Pick<EndpointDeps, 'clock' | 'signal'>): Promise<boolean> {
+export async function speaksPlainly(target: Address, deps: Asking): Promise<boolean> {
   const socket = connect(target);
   const question = 'GET /version HTTP/1.1\r\nhost: store\r\nconnection: close\r\n\r\n';
   return await answer(socket, deps, (yes, no) => {
@@ -26,7 +34,7 @@ export async function speaksPlainly(target: Address, deps: Pick<EndpointDeps, 'c
 }
 
 /** Whether somebody answers there who speaks TLS, whatever certificate he shows or wants. */
-export async function speaksTls(target: Address, deps: Pick<EndpointDeps, 'clock' | 'signal'>): Promise<boolean> {
+export async function speaksTls(target: Address, deps: Asking): Promise<boolean> {
   const socket = connectTls({ ...target, rejectUnauthorized: false });
   return await answer(socket, deps, (yes, no) => {
     socket.once('secureConnect', yes);
@@ -36,8 +44,8 @@ export async function speaksTls(target: Address, deps: Pick<EndpointDeps, 'clock
 }
 
 async function answer(
-  socket: import('node:net').Socket,
-  { clock, signal }: Pick<EndpointDeps, 'clock' | 'signal'>,
+  socket: Socket,
+  { clock, signal }: Asking,
   ask: (yes: () => void, no: () => void) => void,
 ): Promise<boolean> {
   using limit = linkedController(signal);
