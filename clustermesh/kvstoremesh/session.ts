@@ -113,15 +113,21 @@ export class Session {
         const member = this.#members.get(event.config.cluster);
         if (member) member.want(event.config);
         else this.#start(new Member(event.config.cluster, event.config, this.#memberDeps), tasks);
-      } else if (event.type === 'remove') this.#members.get(event.cluster)?.want(undefined);
-      else {
+      } else if (event.type === 'remove') {
+        this.#members.get(event.cluster)?.want(undefined);
+        this.#removeLeft(event.cluster, left, tasks);
+      } else {
         this.#atStart = new Set(this.#members.keys());
-        // They left while nobody was looking.
-        for (const name of left) this.#start(new Member(name, undefined, this.#memberDeps), tasks);
-        left.clear();
+        // They left while nobody was looking; not so those whose file is there, and cannot be read for now.
+        for (const name of left) if (!event.unread?.has(name)) this.#removeLeft(name, left, tasks);
       }
       this.#deps.onChange();
     }
+  }
+
+  /** Removes the copies of an earlier life, if there are any of this cluster. */
+  #removeLeft(name: string, left: Set<string>, tasks: TaskGroup): void {
+    if (left.delete(name)) this.#start(new Member(name, undefined, this.#memberDeps), tasks);
   }
 
   #start(member: Member, tasks: TaskGroup): void {

@@ -11,8 +11,11 @@ export interface PeerConfig {
   readonly hash: string;
 }
 
-/** One change of the directory. `listed` comes once, after the first complete look. */
+/**
+ * One change of the directory. `listed` comes once, after the first complete look; `unread` are clusters whose files are there and hold nothing
+ * that could be followed: what an earlier life knew of them is not to be forgotten before their `add` or `remove`.
+ */
 export type PeerEvent =
   | { readonly type: 'add'; readonly config: PeerConfig }
   | { readonly type: 'remove'; readonly cluster: string }
-  | { readonly type: 'listed' };
+  | { readonly type: 'listed'; readonly unread?: ReadonlySet<string> };

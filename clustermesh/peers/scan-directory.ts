@@ -7,9 +7,15 @@ import { policyEnding, policyFileOf } from './peer-policy.ts';
 
 export interface DirectoryScan {
   readonly configs: ReadonlyMap<string, PeerConfig>;
+  /** Files with the name of a cluster that hold no configuration at present, with what is wrong: they may be half-written. */
+  readonly broken: ReadonlyMap<string, string>;
   /** Files that would be configurations but for their names. */
   readonly misnamed: readonly string[];
 }
+
+/** Of an empty file: whoever writes one in place truncates it first. */
+export const isEmpty = 'is empty';
+export const hasNoEndpoints = 'has no list of endpoints';
 
 /** No limits can be meant by it: a policy that is there, and cannot be read, must not count as none. */
 const unreadable = Buffer.from('');
@@ -24,25 +30,30 @@ const maxBytes = 1024 * 1024;
  */
 export async function scanDirectory(directory: string): Promise<DirectoryScan> {
   const configs = new Map<string, PeerConfig>();
+  const broken = new Map<string, string>();
   const misnamed: string[] = [];
   for (const name of (await namesIn(directory)).toSorted()) {
     if (name.startsWith('..') || name.endsWith(policyEnding)) continue;
     const path = join(directory, name);
-    const bytes = await bytesOf(path);
+    const { bytes, problem } = await contentOf(path);
     const text = bytes?.toString('utf8') ?? '';
-    if (!bytes || !text.includes('endpoints:')) continue;
+    const isConfig = text.includes('endpoints:');
     if (!isClusterName(name)) {
-      misnamed.push(name);
+      if (isConfig) misnamed.push(name);
+      continue;
+    }
+    if (!bytes || !isConfig) {
+      if (bytes || problem !== undefined) broken.set(name, problem ?? (text.trim() === '' ? isEmpty : hasNoEndpoints));
       continue;
     }
     const policyPath = join(directory, policyFileOf(name));
-    const policyBytes = (await bytesOf(policyPath)) ?? ((await isThere(policyPath)) ? unreadable : undefined);
+    const policyBytes = (await contentOf(policyPath)).bytes ?? ((await isThere(policyPath)) ? unreadable : undefined);
     const hash = createHash('sha256').update(bytes);
     if (policyBytes) hash.update('\0').update(policyBytes);
     const policy = policyBytes && { path: policyPath, text: policyBytes.toString('utf8') };
     configs.set(name, { cluster: name, path, text, hash: hash.digest('hex'), ...(policy ? { policy } : {}) });
   }
-  return { configs, misnamed };
+  return { configs, broken, misnamed };
 }
 
 async function namesIn(directory: string): Promise<string[]> {
@@ -54,15 +65,18 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Undefined for what is no readable file: a directory, a dangling link, a file that has just gone, a pipe that nobody fills. */
-async function bytesOf(path: string): Promise<Buffer | undefined> {
+/** Neither bytes nor a problem: no file (a directory, a pipe that nobody fills, a dangling link, what has just gone). */
+async function contentOf(path: string): Promise<{ readonly bytes?: Buffer; readonly problem?: string }> {
   try {
     // Without waiting: whoever opens a pipe waits for its writer, and holds a thread meanwhile.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const about = await file.stat();
-    return about.isFile() && about.size <= maxBytes ? await file.readFile() : undefined;
+    if (!about.isFile()) return {};
+    return about.size <= maxBytes ? { bytes: await file.readFile() } : { problem: 'is longer than 1 MiB' };
   } catch (error) {
-    if (['EISDIR', 'ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENXIO'].includes(codeOf(error) ?? '')) return undefined;
+    const code = codeOf(error) ?? '';
+    if (['EISDIR', 'ENOENT', 'ELOOP', 'ENXIO'].includes(code)) return {};
+    if (['EACCES', 'EPERM'].includes(code)) return { problem: `cannot be read (${code})` };
     throw error;
   }
 }

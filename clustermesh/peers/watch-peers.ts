@@ -2,6 +2,7 @@ import { type FSWatcher, statSync, watch } from 'node:fs';
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import type { PeerEvent } from './peer-config.ts';
+import { KnownPeers } from './known-peers.ts';
 import { scanDirectory } from './scan-directory.ts';
 
 export interface PeerWatchOptions {
@@ -14,26 +15,20 @@ export interface PeerWatchOptions {
   readonly rescanMs?: number;
 }
 
-const confirmMs = 500;
-
 /**
  * Follows the configuration directory until `signal` aborts: what is there, `listed`, then what changes. A file that
- * changes by a byte is added anew; rewriting the same bytes is nothing. A configuration counts as removed once two looks
- * half a second apart found none: whoever writes a file in place truncates it first, and all that was learnt of a cluster
- * goes with its removal.
+ * changes by a byte is added anew; rewriting the same bytes is nothing. What a change means is for {@link KnownPeers} to say.
  */
 export async function* watchPeers(
   options: PeerWatchOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PeerEvent, void, void> {
   const { directory, ownCluster, clock, log, rescanMs = 30_000 } = options;
-  const known = new Map<string, string>();
+  const known = new KnownPeers(ownCluster, log);
   const named = new Set<string>();
-  /** Since when clusters that are known have no configuration, in monotonic time. */
-  const missing = new Map<string, number>();
   let first = true;
   using look = new Doorbell(clock, signal);
-  for (; !signal.aborted; await look.rung(missing.size > 0 ? Math.min(confirmMs, rescanMs) : rescanMs)) {
+  for (; !signal.aborted; await look.rung(Math.min(known.lookAgainMs ?? rescanMs, rescanMs))) {
     look.follow(directory, log);
     const scan = await scanDirectory(directory).catch((error: unknown) => {
       log.warn('Cannot read the directory of remote clusters', { directory, [fields.error]: error });
@@ -47,23 +42,8 @@ export async function* watchPeers(
         [fields.hint]: 'Cluster names have 1 to 32 lower-case letters, digits and dashes',
       });
     }
-    const now = clock.monotonicMs();
-    for (const cluster of missing.keys()) if (scan.configs.has(cluster)) missing.delete(cluster);
-    for (const cluster of known.keys()) {
-      if (scan.configs.has(cluster)) continue;
-      const since = missing.get(cluster) ?? now;
-      missing.set(cluster, since);
-      if (now - since < confirmMs) continue;
-      missing.delete(cluster);
-      known.delete(cluster);
-      yield { type: 'remove', cluster };
-    }
-    for (const [cluster, config] of scan.configs) {
-      if (cluster === ownCluster || known.get(cluster) === config.hash) continue;
-      known.set(cluster, config.hash);
-      yield { type: 'add', config };
-    }
-    if (first) yield { type: 'listed' };
+    yield* known.changes(scan, clock.monotonicMs());
+    if (first) yield { type: 'listed', unread: known.unread };
     first = false;
   }
 }

@@ -78,7 +78,7 @@ export class RemoteClusters {
       for await (const event of events) {
         if (event.type === 'add') await this.#add(event.config, signal);
         else if (event.type === 'remove') await this.#remove(event.cluster);
-        else await this.#allNamed();
+        else await this.#allNamed(event.unread ?? new Set());
         this.#changed();
         if (signal.aborted) break;
       }
@@ -160,7 +160,11 @@ export class RemoteClusters {
 
   async #remove(name: string): Promise<void> {
     const member = this.#members.get(name);
-    if (!member) return;
+    // Its file could not be read in this life.
+    if (!member) {
+      await this.#deps.remembered?.forget(name);
+      return;
+    }
     await stop(member);
     this.#members.delete(name);
     member.cluster.drain();
@@ -169,8 +173,8 @@ export class RemoteClusters {
   }
 
   /** The directory was read once: what is remembered of any other cluster belongs to nobody. */
-  async #allNamed(): Promise<void> {
-    await this.#deps.remembered?.retain(new Set(this.#members.keys()));
+  async #allNamed(unread: ReadonlySet<string>): Promise<void> {
+    await this.#deps.remembered?.retain(unread.union(new Set(this.#members.keys())));
     this.#listed = true;
   }
 

@@ -385,6 +385,20 @@ describe('kvstoremesh in trouble', () => {
       expect(await rig.held()).toEqual({});
     });
 
+    test('but not while its file is there and holds nothing at the start: that is no removal', async () => {
+      await rig.remote().everything();
+      const { stop } = await copied();
+      const before = await rig.copies();
+      await stop();
+      const { mesh, peers } = rig.start([], {}, rig.localLink, ['west']);
+      await rig.pass(400_000);
+      expect(mesh.status()).toMatchObject({ leader: true, clusters: [], draining: [] });
+      expect(await rig.copies()).toEqual(before);
+      peers.remove('west');
+      await rig.pass(200_000);
+      expect(await rig.held()).toEqual({});
+    });
+
     test('and is back when another process takes over, nothing goes, and nothing tells of a removal any more', async () => {
       await rig.remote().everything();
       const { peers, stop } = await copied();

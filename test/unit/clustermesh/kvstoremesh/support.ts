@@ -189,8 +189,10 @@ export class Rig {
     names: readonly string[] = ['west'],
     options: Partial<KvstoreMeshOptions> = {},
     link = this.localLink,
+    unread: readonly string[] = [],
   ): { readonly mesh: KvstoreMesh; readonly peers: Directory; readonly stop: () => Promise<void> } {
     const peers = new Directory(names);
+    for (const name of unread) peers.unread.add(name);
     const mesh = new KvstoreMesh(
       { clusterName: 'east', clusterId: 1, ...options },
       {
@@ -261,6 +263,8 @@ export class Rig {
 
 /** A configuration directory that exists in words. */
 export class Directory {
+  /** Clusters whose files are there and hold nothing. */
+  readonly unread = new Set<string>();
   readonly #configs = new Map<string, PeerConfig>();
   readonly #queues = new Set<AsyncQueue<PeerEvent>>();
 
@@ -285,7 +289,7 @@ export class Directory {
     if (signal.aborted) return;
     const queue = new AsyncQueue<PeerEvent>();
     for (const one of this.#configs.values()) queue.push({ type: 'add', config: one });
-    queue.push({ type: 'listed' });
+    queue.push({ type: 'listed', unread: this.unread });
     this.#queues.add(queue);
     signal.addEventListener('abort', () => queue.end(), { once: true });
     yield* queue;

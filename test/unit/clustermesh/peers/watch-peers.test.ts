@@ -35,6 +35,14 @@ describe('the directory of remote clusters', () => {
     expect([...configs.keys()]).toEqual(['north', 'west']);
     expect(configs.get('west')).toMatchObject({ cluster: 'west', text: yaml('west'), path: join(directory, 'west') });
     expect(misnamed).toEqual(['West_2']);
+    await writeFile(join(directory, 'south'), ' \n');
+    await writeFile(join(directory, 'notes'), 'nothing to see');
+    expect((await scanDirectory(directory)).broken).toEqual(
+      new Map([
+        ['notes', 'has no list of endpoints'],
+        ['south', 'is empty'],
+      ]),
+    );
   });
 
   test('holds limits that cannot be read as such, rather than as none', async () => {
@@ -110,7 +118,7 @@ describe('the directory of remote clusters', () => {
     await writeFile(join(directory, 'new'), yaml('west-2'));
     await rename(join(directory, 'new'), join(directory, 'west'));
     while (shown.at(-1) !== 'add west') await next();
-    await writeFile(join(directory, 'north'), 'nothing to see');
+    await rm(join(directory, 'north'));
     while (shown.at(-1) !== 'remove north') await next();
     // A file may be seen half-way through a change of its name.
     expect(shown.filter((event) => !event.endsWith(' new'))).toEqual([
@@ -181,6 +189,11 @@ describe('the directory of remote clusters', () => {
     await pass(400);
     await writeFile(path, yaml('elsewhere'));
     await pass(1_000);
+    // Nor when an editor takes its time, or leaves half of it.
+    await writeFile(path, '');
+    await pass(3_000);
+    await writeFile(path, 'endpoints:\n- "https://half');
+    await pass(3_000);
     expect(shown).toEqual(['add west:2379', 'listed', 'add elsewhere:2379']);
     await rm(path);
     await untilShown('remove');
