@@ -103,18 +103,22 @@ function listsIn(
   }
 }
 
-/** An authority that stands in two places could name users by the more generous one. */
+/**
+ * An authority that stands in two places could name users by the more generous one. It is known by its key: another certificate of it
+ * would make what the key has signed of two authorities, and so nobody's.
+ */
 function refuseTwice(authorities: readonly Authority[]): void {
   const seen = new Map<string, Authority>();
   for (const authority of authorities)
-    for (const { fingerprint256 } of authority.certificates) {
-      const first = seen.get(fingerprint256);
+    for (const { fingerprint256, publicKey } of authority.certificates) {
+      const key = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+      const first = seen.get(key);
       if (first !== undefined && first !== authority)
         throw new AuthFileError(
           authority.name,
           undefined,
-          `holds a certificate that ${first.name} holds too (SHA-256 ${fingerprint256})`,
+          `holds a certificate of a key that ${first.name} holds too (SHA-256 ${fingerprint256})`,
         );
-      seen.set(fingerprint256, authority);
+      seen.set(key, authority);
     }
 }

@@ -1,4 +1,12 @@
-import { type KeyObject, X509Certificate, createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import {
+  type KeyObject,
+  X509Certificate,
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+} from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
@@ -39,11 +47,11 @@ export class TestAuthority {
     this.#privateKey = privateKey;
     this.#keyId = keyIdOf(publicKey);
     this.key = pemOfKey(privateKey);
-    this.cert = (validity.parent ?? this).#sign({ commonName: name, names: [], ...validity }, publicKey, [
-      extension('2.5.29.19', true, sequence(tlv(0x01, Buffer.from([0xff])))),
-      // keyCertSign and cRLSign.
-      extension('2.5.29.15', true, tlv(0x03, Buffer.from([1, 0x06]))),
-    ]);
+    this.cert = (validity.parent ?? this).#sign(
+      { commonName: name, names: [], ...validity },
+      publicKey,
+      authorityExtensions(),
+    );
   }
 
   /** A certificate for a server or a client. */
@@ -57,6 +65,11 @@ export class TestAuthority {
       ...(names.length === 0 ? [] : [extension('2.5.29.17', false, sequence(...names.map(generalName)))]),
     ]);
     return { cert, key: pemOfKey(privateKey) };
+  }
+
+  /** Another certificate of that authority's key and name, signed by this one: both are known to everybody. */
+  certify(other: TestAuthority): string {
+    return this.#sign({ commonName: other.#name }, createPublicKey(other.#privateKey), authorityExtensions());
   }
 
   /** A list (PEM) of certificates that are taken back. */
@@ -121,6 +134,14 @@ export function fingerprintOf(cert: string): string {
   const der = Buffer.from(cert.replace(/-----[^-]*-----|\s/g, ''), 'base64');
   const hex = createHash('sha256').update(der).digest('hex').toUpperCase();
   return hex.match(/../g)?.join(':') ?? '';
+}
+
+function authorityExtensions(): readonly Buffer[] {
+  return [
+    extension('2.5.29.19', true, sequence(tlv(0x01, Buffer.from([0xff])))),
+    // keyCertSign and cRLSign.
+    extension('2.5.29.15', true, tlv(0x03, Buffer.from([1, 0x06]))),
+  ];
 }
 
 function pemOfKey(key: KeyObject): string {

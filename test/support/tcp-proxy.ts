@@ -26,6 +26,7 @@ export class TcpProxy implements AsyncDisposable {
   #delayMs = 0;
   #cutAtByte: number | undefined;
   #atByte: 'cut' | 'reset' | 'stall' = 'cut';
+  #holdAfter: number | undefined;
   readonly #host: string;
   /** Connections accepted so far. */
   connections = 0;
@@ -102,6 +103,16 @@ export class TcpProxy implements AsyncDisposable {
     this.#atByte = 'stall';
   }
 
+  /** What comes for the client that has said this many bytes first is kept from then on, and goes on its way with {@link release}. */
+  holdAfter(count: number): void {
+    this.#holdAfter = count;
+  }
+
+  /** What was held goes on its way, and everything after it. */
+  release(): void {
+    for (const pair of this.#pairs) pair.release();
+  }
+
   /** The connections that are open now say and hear nothing any more, as when the other end has gone without a word. */
   stall(): void {
     for (const pair of this.#pairs) pair.stalled = true;
@@ -131,8 +142,17 @@ export class TcpProxy implements AsyncDisposable {
     const pair = new Pair(client, server, () => this.#pairs.delete(pair));
     this.#pairs.add(pair);
     let toClient = 0;
-    this.#pump(pair, client, server, (chunk) => chunk);
+    let toServer = 0;
+    this.#pump(pair, client, server, (chunk) => {
+      toServer += chunk.length;
+      if (this.#holdAfter !== undefined && toServer >= this.#holdAfter) {
+        this.#holdAfter = undefined;
+        pair.hold();
+      }
+      return chunk;
+    });
     this.#pump(pair, server, client, (chunk) => {
+      if (pair.holds(chunk)) return nothing;
       const limit = this.#cutAtByte;
       const room = limit === undefined ? chunk.length : limit - toClient;
       toClient += chunk.length;
@@ -167,14 +187,17 @@ export class TcpProxy implements AsyncDisposable {
       else setTimeout(send, this.#delayMs);
     });
     from.on('end', () => {
-      if (!pair.stalled) to.end();
+      if (!pair.silent) to.end();
     });
   }
 }
 
+const nothing = Buffer.alloc(0);
+
 class Pair {
   readonly #client: Socket;
   readonly #server: Socket;
+  #held: Buffer[] | undefined;
   stalled = false;
 
   constructor(client: Socket, server: Socket, onClose: () => void) {
@@ -185,11 +208,33 @@ class Pair {
       onClose();
     });
     server.once('close', () => {
-      if (!this.stalled) client.end();
+      if (!this.silent) client.end();
     });
     server.on('error', () => {
-      if (!this.stalled) client.destroy();
+      if (!this.silent) client.destroy();
     });
+  }
+
+  /** Neither end is told of the end of the other. */
+  get silent(): boolean {
+    return this.stalled || this.#held !== undefined;
+  }
+
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  holds(chunk: Buffer): boolean {
+    this.#held?.push(chunk);
+    return this.#held !== undefined;
+  }
+
+  release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (!held) return;
+    this.#client.write(Buffer.concat(held));
+    if (this.#server.readableEnded || this.#server.destroyed) this.#client.end();
   }
 
   end(reset: boolean): void {

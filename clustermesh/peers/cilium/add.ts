@@ -14,7 +14,10 @@ export async function addCilium(
     const isKnown = before?.kind === 'cilium';
     const peers = (await folder.peers()).filter((peer) => !(isKnown && peer.name === name));
     const clusterId = id === 0 ? (before?.id ?? 0) : id;
-    refuseCiliumConflict({ name, id: clusterId }, folder.own, { peers, invitations: await folder.invitations() });
+    refuseCiliumConflict({ name, id: clusterId }, folder.own, {
+      peers,
+      invitations: await folder.openInvitations(nowMs),
+    });
     const record: PeerRecord = {
       name,
       id: clusterId,

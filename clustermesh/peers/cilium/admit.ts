@@ -25,7 +25,7 @@ export async function admitCilium(
     const isKnown = before?.kind === 'cilium';
     const peers = (await folder.peers()).filter((peer) => !(isKnown && peer.name === name));
     const clusterId = id === 0 ? (before?.id ?? 0) : id;
-    refuseCiliumConflict({ name, id: clusterId }, own, { peers, invitations: await folder.invitations() });
+    refuseCiliumConflict({ name, id: clusterId }, own, { peers, invitations: await folder.openInvitations(nowMs) });
     const state = await folder.authority.read();
     if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
     const privateKey = await createKey();

@@ -52,6 +52,14 @@ export async function acceptInvitation(
   const { authorities } = answer.cluster;
   const certificate = certificateFor(answer.certificate ?? '', { own: own.name, privateKey, authorities, nowMs });
   return await folder.change(async () => {
+    const before = await acceptedMeanwhile(folder, bundle, clock.now());
+    // The cluster comes with what it was given last, which need not be what was asked last: both are let in.
+    if (before) {
+      const both = { ...before, admitted: [...before.admitted, given.admitted] };
+      await folder.putPeer(both);
+      if ((await folder.pendingKey(cluster.name)) === privateKey) await folder.removePendingKey(cluster.name);
+      return both;
+    }
     const peer: PeerRecord = {
       name: cluster.name,
       id: cluster.id,
@@ -79,6 +87,33 @@ export async function acceptInvitation(
   });
 }
 
+/**
+ * What another acceptance of the same invitation has written meanwhile; undefined where none has. The answer took its time: the cluster
+ * may have been left, and its name or id given to another one. @throws {EnrolmentRefusal} {@link PeerConflictError}
+ */
+async function acceptedMeanwhile(
+  folder: PeerFolder,
+  { cluster, invitation }: InvitationBundle,
+  nowMs: number,
+): Promise<PeerRecord | undefined> {
+  const peers = await folder.peers();
+  const before = peers.find((peer) => peer.name === cluster.name && peer.invitation?.id === invitation);
+  if (before) return before;
+  if ((await folder.pendingKey(cluster.name)) === undefined)
+    throw new EnrolmentRefusal(
+      'PEER_LEFT',
+      409,
+      `${cluster.name} was left while its invitation was being accepted; it has to leave, too, and to invite again`,
+    );
+  try {
+    refuseConflict(cluster, folder.own, { peers, invitations: await folder.openInvitations(nowMs) });
+  } catch (error) {
+    await folder.removePendingKey(cluster.name);
+    throw error;
+  }
+  return undefined;
+}
+
 /** Where only the last steps of an earlier attempt are missing, they are done: nobody has to be asked again. */
 async function finished(folder: PeerFolder, bundle: InvitationBundle): Promise<PeerRecord | undefined> {
   const { name } = bundle.cluster;
@@ -100,7 +135,8 @@ async function prepare(
   readonly sending: EnrolRequest;
   readonly given: Awaited<ReturnType<typeof signForPeer>>;
 }> {
-  refuseConflict(cluster, folder.own, { peers: await folder.peers(), invitations: await folder.invitations() });
+  const known = { peers: await folder.peers(), invitations: await folder.openInvitations(nowMs) };
+  refuseConflict(cluster, folder.own, known);
   const waiting = await folder.pendingKey(cluster.name);
   const privateKey = waiting ?? (await createKey());
   if (waiting === undefined) await folder.putPendingKey(cluster.name, privateKey);

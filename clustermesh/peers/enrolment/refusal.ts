@@ -8,6 +8,7 @@ export type RefusalCode =
   | 'CERTIFICATE_REFUSED'
   | 'REQUEST_REFUSED'
   | 'NOT_A_PEER'
+  | 'PEER_LEFT'
   | 'BAD_REQUEST'
   | (string & {});
 

@@ -38,7 +38,7 @@ export async function applyPeers(
       : [];
     const kept = before.filter((peer) => !removed.includes(peer));
     const plan: { readonly applied: AppliedPeer; readonly record: PeerRecord }[] = [];
-    const invitations = await folder.invitations();
+    const invitations = await folder.openInvitations(nowMs);
     const state = await folder.authority.read();
     const holders = new AuthorityHolders(folder.own.name, state ? trustedOf(state) : '');
     // What stands in the file counts as it stands there: two peers may exchange their ids.
@@ -60,8 +60,8 @@ export async function applyPeers(
       if (removed.length > 0) await folder.removePeer(...removed.map(({ name }) => name));
       const changed = plan.filter(({ applied }) => applied.action !== 'none');
       for (const { record } of changed) await folder.writePeer(record);
-      // Once for all: it looks at every peer, and there may be half a thousand.
-      if (changed.length > 0) await folder.derive();
+      // Once for all: it looks at every peer, and there may be half a thousand. Also of what one has left that was killed in between.
+      await folder.derive();
     }
     const gone = removed.map(({ name }) => ({ name, action: 'remove' as const, fields: [] }));
     return [...plan.map(({ applied }) => applied), ...gone].toSorted((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,5 +1,6 @@
+import { certificatesOf } from '../../../runtime/tls/index.ts';
 import type { MaxConnectedClusters } from '../../../values/identity/index.ts';
-import { fingerprintsIn } from './authority.ts';
+import { keyHashOf } from '../certificates/index.ts';
 import type { Invitation } from './invitation.ts';
 import type { PeerRecord } from './peer-record.ts';
 
@@ -70,7 +71,8 @@ export function refuseConflict(
 }
 
 /**
- * Whose authorities are spoken for, by SHA-256. One that is declared speaks for one cluster: whatever it signs is that
+ * Whose authorities are spoken for, by their keys: of one key there may be many certificates, and by each it can be checked what the
+ * key has signed. One that is declared speaks for one cluster: whatever it signs is that
  * peer. One that is ours, or another peer's, would make two users of one certificate, and the store reads no users file
  * that says so.
  */
@@ -78,21 +80,28 @@ export class AuthorityHolders {
   readonly #holders = new Map<string, string>();
 
   constructor(own: string, authorities: string) {
-    for (const fingerprint of fingerprintsIn(authorities)) this.#holders.set(fingerprint, own);
+    for (const { keyHash } of keysIn(authorities)) this.#holders.set(keyHash, own);
   }
 
   /** Takes note of a peer, if it is a declared one. @throws {PeerConflictError} when somebody else has its authority */
   add({ name, kind, authorities = '' }: PeerRecord): void {
     if (kind !== 'declared') return;
-    for (const fingerprint of fingerprintsIn(authorities)) {
-      const holder = this.#holders.get(fingerprint) ?? name;
+    for (const { keyHash, fingerprint } of keysIn(authorities)) {
+      const holder = this.#holders.get(keyHash) ?? name;
       if (holder !== name)
         throw new PeerConflictError(
           'AUTHORITY_TAKEN',
           `The authority of ${name} is that of ${holder}, too (SHA-256 ${fingerprint})`,
           `clusters of one authority are told apart by their certificates: isthmus peer invite ${name}`,
         );
-      this.#holders.set(fingerprint, name);
+      this.#holders.set(keyHash, name);
     }
   }
+}
+
+function keysIn(pem: string): readonly { readonly keyHash: string; readonly fingerprint: string }[] {
+  return certificatesOf(Buffer.from(pem)).map(({ publicKey, fingerprint256 }) => ({
+    keyHash: keyHashOf(publicKey),
+    fingerprint: fingerprint256,
+  }));
 }

@@ -169,6 +169,11 @@ export class PeerFolder {
     return found;
   }
 
+  /** Those that can still be accepted: others are removed in time, and promise nobody an id. */
+  async openInvitations(nowMs: number): Promise<readonly Invitation[]> {
+    return (await this.invitations()).filter(({ expiresMs }) => expiresMs >= nowMs);
+  }
+
   async invitation(id: string): Promise<Invitation | undefined> {
     if (!/^[0-9a-f]{16}$/.test(id)) return undefined;
     const file = this.#invitationFile(id);

@@ -10,6 +10,9 @@ import {
   configFiles,
   parsePeerObjects,
 } from '../../../../clustermesh/peers/folder/index.ts';
+import { invite } from '../../../../clustermesh/peers/enrolment/index.ts';
+import { createKey } from '../../../../clustermesh/peers/certificates/index.ts';
+import { createCertificate } from '../../../../clustermesh/peers/certificates/x509.ts';
 import { renewOwn } from '../../../../clustermesh/peers/renewal/index.ts';
 import { meshUsers } from '../../../../clustermesh/roles/index.ts';
 import { Users, parseEtcdConfig } from '../../../../kvstore/index.ts';
@@ -31,7 +34,7 @@ beforeEach(async () => {
     id: 1,
     maxConnectedClusters: 255 as const,
     endpoints: ['https://east.example:2379'],
-    enrolment: undefined,
+    enrolment: 'https://east.example:2380',
     extraNames: [],
     namespace: 'kube-system',
     certificateLifetimeMs: 30 * day,
@@ -98,6 +101,23 @@ describe('a file of peers', () => {
     await clock.advance(day);
     expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'none', fields: [] }]);
     expect(stateHash(root)).toBe(before);
+  });
+
+  test('applied again ends what one that was killed had begun', async () => {
+    await apply(object('west', westSpec));
+    const before = stateHash(root);
+    const { config } = configFiles(folder.paths.configFolder, 'west');
+    for (const file of [folder.paths.usersFile, config]) rmSync(file);
+    expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'none', fields: [] }]);
+    expect(stateHash(root)).toBe(before);
+  });
+
+  test('is not kept from an id by an invitation that has expired', async () => {
+    await invite(folder, { name: 'north', id: 2, nowMs: clock.now() - 2 * day, validForMs: day }).catch(
+      () => undefined,
+    );
+    expect(await folder.invitations()).toHaveLength(1);
+    expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'create', fields: [] }]);
   });
 
   test('changes what it says otherwise, and only says so when told to', async () => {
@@ -171,6 +191,19 @@ describe('a file of peers', () => {
     await expect(apply(object('north', spec(3, west.cert)))).rejects.toThrow(
       'The authority of north is that of west, too',
     );
+  });
+
+  test('does not take another certificate of our own authority’s key for somebody else’s authority', async () => {
+    const before = stateHash(root);
+    const ours = new X509Certificate(readFileSync(folder.paths.trustedFile));
+    // Its key is public. All that our authority has signed would seem to be of both, and be refused.
+    const wish = { commonName: ours.subject.replace('CN=', ''), use: 'authority' as const };
+    const dates = { notBeforeMs: clock.now() - day, notAfterMs: clock.now() + day };
+    const twin = await createCertificate({ ...wish, ...dates }, ours.publicKey, { self: await createKey() });
+    await expect(apply(object('west', { ...westSpec, authorities: west.cert + twin }))).rejects.toMatchObject({
+      code: 'AUTHORITY_TAKEN',
+    });
+    expect(stateHash(root)).toBe(before);
   });
 
   test('lets two peers exchange their ids', async () => {

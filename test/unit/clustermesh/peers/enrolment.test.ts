@@ -15,7 +15,7 @@ import {
   invite,
   leavePeer,
 } from '../../../../clustermesh/peers/enrolment/index.ts';
-import { configFiles } from '../../../../clustermesh/peers/folder/index.ts';
+import { applyPeers, configFiles } from '../../../../clustermesh/peers/folder/index.ts';
 import { createKey, createRequest } from '../../../../clustermesh/peers/certificates/index.ts';
 import { type Clock, VirtualClock } from '../../../../runtime/clock/index.ts';
 import { createLogger } from '../../../../runtime/log/index.ts';
@@ -227,6 +227,47 @@ describe('an invitation', () => {
     await accept(bundle);
     await areKnownToEachOther();
     expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
+  });
+
+  test('accepted twice at once leaves both with what the other one knows, whoever hears of it last', async () => {
+    const bundle = await inviteWest();
+    await using proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(bundle.enrolment).port) });
+    // What is asked has some 4,000 bytes, the handshake before it some hundred: the answer waits on its way.
+    proxy.holdAfter(2000);
+    const late = accept({ ...bundle, enrolment: proxy.endpoint.replace('http:', 'https:') });
+    await until(async () => (await east.folder.peer('west')) !== undefined && !existsSync(east.folder.paths.lockFile));
+    await accept(bundle);
+    proxy.release();
+    await late;
+    await areKnownToEachOther();
+    expect(filesIn(west.folder.paths.pendingFolder)).toEqual([]);
+  });
+
+  test('whose acceptance is under way is forgotten when the cluster is left', async () => {
+    const bundle = await inviteWest();
+    const before = stateHash(west.folder.paths.root);
+    await using proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(bundle.enrolment).port) });
+    proxy.holdAfter(2000);
+    const late = codeOf(accept({ ...bundle, enrolment: proxy.endpoint.replace('http:', 'https:') }));
+    await until(async () => (await east.folder.peer('west')) !== undefined);
+    await west.folder.change(() => west.folder.removePeer('east'));
+    proxy.release();
+    expect(await late).toBe('PEER_LEFT');
+    expect(stateHash(west.folder.paths.root)).toBe(before);
+  });
+
+  test('is not accepted in the place of a peer that was declared meanwhile', async () => {
+    const bundle = await inviteWest();
+    await using proxy = await startTcpProxy({ host: '127.0.0.1', port: Number(new URL(bundle.enrolment).port) });
+    proxy.holdAfter(2000);
+    const late = codeOf(accept({ ...bundle, enrolment: proxy.endpoint.replace('http:', 'https:') }));
+    await until(async () => (await east.folder.peer('west')) !== undefined);
+    const other = { name: 'north', id: 1, endpoints: ['https://north.example:2379'], serverName: undefined };
+    const declared = { ...other, allowedCidrs: undefined, authorities: new TestAuthority('north').cert };
+    await applyPeers(west.folder, [declared], { file: 'x', nowMs: clock.now(), dryRun: false, prune: false });
+    proxy.release();
+    expect(await late).toBe('ID_TAKEN');
+    expect((await west.folder.peers()).map(({ name }) => name)).toEqual(['north']);
   });
 
   test('is not accepted again by anybody once the peer has come with its certificate', async () => {

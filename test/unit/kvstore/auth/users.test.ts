@@ -33,6 +33,7 @@ beforeEach(() => {
   clock = new VirtualClock(Date.now());
   write('ours.crt', ours.cert);
   write('west.crt', west.cert);
+  write('twin.crt', west.certify(ours));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -140,6 +141,11 @@ describe('users', () => {
     { what: 'an unknown role', file: 'users: [{name: a, role: x}]', text: 'users[0].role: there is no role "x"' },
     { what: 'a field too much', file: 'users: [{name: a, role: root, node: n}]', text: 'users[0].node: means nothing' },
     { what: 'an authority twice', file: 'authorities: [{file: ours.crt, user: a}]', text: 'holds too' },
+    {
+      what: 'another certificate of the key of an authority',
+      file: 'authorities: [{file: twin.crt, user: a}]',
+      text: 'holds a certificate of a key that',
+    },
     { what: 'an authority that is none', file: 'authorities: [{file: users.yaml, user: a}]', text: 'no certificate' },
     {
       what: 'a list of somebody else',
