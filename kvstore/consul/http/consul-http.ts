@@ -150,11 +150,14 @@ export class ConsulHttp implements AsyncDisposable {
     request: ConsulRequest,
     consume: (reply: ConsulReply, chunks: AsyncIterable<Buffer>) => Promise<T>,
   ): Promise<T> {
+    request.signal?.throwIfAborted();
+    this.closing.throwIfAborted();
+    const token = await this.#token.current();
     try {
-      return await this.#exchange(request, consume);
+      return await this.#exchange(request, token, consume);
     } catch (error) {
-      if (!(error instanceof PermissionDeniedError) || !(await this.#token.refresh())) throw error;
-      return await this.#exchange(request, consume);
+      if (!(error instanceof PermissionDeniedError) || !(await this.#token.isReplaced(token))) throw error;
+      return await this.#exchange(request, await this.#token.current(), consume);
     }
   }
 
@@ -166,12 +169,12 @@ export class ConsulHttp implements AsyncDisposable {
 
   async #exchange<T>(
     request: ConsulRequest,
+    token: string | undefined,
     consume: (reply: ConsulReply, chunks: AsyncIterable<Buffer>) => Promise<T>,
   ): Promise<T> {
     request.signal?.throwIfAborted();
     this.closing.throwIfAborted();
     const address = this.#address();
-    const token = await this.#token.current();
     using ending = linkedController(request.signal);
     const onClosing = (): void => ending.abort(this.closing.reason);
     this.closing.addEventListener('abort', onClosing, { once: true });

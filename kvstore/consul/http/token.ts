@@ -27,14 +27,20 @@ export class Token {
 
   /** The token in use; undefined means anonymous. */
   async current(): Promise<string | undefined> {
-    if (!this.#read) await this.refresh();
+    if (!this.#read) await this.#readAgain();
     return this.#value;
   }
 
-  /** Reads it again; true if it has changed. */
-  async refresh(): Promise<boolean> {
+  /**
+   * Whether there is another one than the token that was refused: one that was read since for another call, or else what is read now.
+   */
+  async isReplaced(refused: string | undefined): Promise<boolean> {
+    if (this.#value === refused) await this.#readAgain();
+    return this.#value !== refused;
+  }
+
+  async #readAgain(): Promise<void> {
     const { tokenFile, tokenEnvironment } = this.#source;
-    const before = this.#value;
     const text =
       tokenFile !== undefined
         ? await readFile(tokenFile, 'utf8').catch((error: unknown) => {
@@ -50,6 +56,5 @@ export class Token {
       throw new InvalidRequestError('The ACL token has characters that no header may have');
     this.#value = value;
     this.#read = true;
-    return this.#value !== before;
   }
 }

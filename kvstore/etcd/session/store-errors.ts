@@ -22,7 +22,7 @@ export class GrpcError extends Error {
   }
 }
 
-/** The call did not reach the server, so that even a write may be repeated. */
+/** The call did not reach the server, or took no effect there, so that even a write may be repeated. */
 export class NotSentError extends UnavailableError {}
 
 /** The server no longer accepts our token: a new one may help. */
@@ -66,6 +66,8 @@ export function storeError(error: GrpcError, what: string, revision = 0): KvStor
   // The answer names no compaction point; all that is known is that it lies beyond the revision asked for.
   if (/required revision has been compacted/.test(message)) return new CompactedError(what, revision + 1, options);
   if (/required revision is a future revision/.test(message)) return new FutureRevisionError(said, options);
+  // Users or roles were changed between the asking and the writing. A log-in is not needed for it: a certificate's name is one, too.
+  if (/revision of auth store is old/.test(message)) return new NotSentError(said, options);
   if (/database space exceeded/.test(message)) return new NoSpaceError(said, options);
   if (/requested lease not found/.test(message)) return new LeaseNotFoundError(said, options);
   if (/permission denied|authentication failed|user name is empty|invalid auth token/.test(message))

@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type RequestListener, type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   type ConsulStore,
   type ConsulStoreOptions,
@@ -128,6 +131,31 @@ describe('A server that is no proper Consul', () => {
     await expect(talking.store.put('a/x', 'x', { lease })).rejects.toThrow(UnavailableError);
     expect(writes).toBe(1);
   });
+});
+
+test('A token that another call has replaced meanwhile is no reason to refuse a call that was sent with the former one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-token-'));
+  const tokenFile = join(folder, 'token');
+  await writeFile(tokenFile, 'old');
+  const late: (() => void)[] = [];
+  const answer: RequestListener = (request, response) => {
+    const refuse = (): void => void response.writeHead(403).end('ACL not found');
+    if (request.url?.startsWith('/v1/connect')) response.writeHead(500).end('Connect must be enabled');
+    else if (request.headers['x-consul-token'] === 'new') response.writeHead(200, { 'x-consul-index': '7' }).end(whole);
+    else if (request.url?.includes('late')) late.push(refuse);
+    else refuse();
+  };
+  try {
+    await using talking = await talkingTo(answer, { tokenFile, callTimeoutMs: 15_000 });
+    const refusedLate = talking.store.get('a/late');
+    await until(() => late.length === 1);
+    await writeFile(tokenFile, 'new');
+    expect((await talking.store.get('a/x'))?.modRevision).toBe(5);
+    for (const refuse of late) refuse();
+    expect((await refusedLate)?.modRevision).toBe(5);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 test('A server that is silent is waited for no longer than a call may take, its repetitions included', async () => {

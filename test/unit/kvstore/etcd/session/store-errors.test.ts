@@ -15,6 +15,7 @@ describe('a status of etcd', () => {
     { code: 3, text: 'etcdserver: request is too large', is: 'InvalidRequestError' },
     { code: 3, text: 'etcdserver: user name is empty', is: 'PermissionDeniedError' },
     { code: 3, text: 'etcdserver: authentication failed, invalid user ID or password', is: 'PermissionDeniedError' },
+    { code: 3, text: 'etcdserver: revision of auth store is old', is: 'NotSentError' },
     { code: 7, text: 'etcdserver: permission denied', is: 'PermissionDeniedError' },
     { code: 14, text: 'etcdserver: request timed out', is: 'UnavailableError' },
     { code: 14, text: 'etcdserver: no leader', is: 'UnavailableError' },
