@@ -238,7 +238,7 @@ export class Agent implements RunningAgent {
   }
 
   /**
-   * What `/readyz` says: the first full pass is done, and the own store answers. An agent without its store harms nobody,
+   * What `/readyz` says: the first full pass is done, and the own store is followed. An agent without its store harms nobody,
    * so liveness does not follow; but no change reaches its node, and a roll-out must not go on to the next one.
    */
   readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] } {
@@ -349,10 +349,13 @@ export class Agent implements RunningAgent {
     }
   }
 
-  /** The own store while it cannot be reached; before the first full pass its listings are waited for instead. */
+  /** The own store while it cannot be reached or read; before the first full pass its listings are waited for instead. */
   #lostStore(): string[] {
+    if (this.#startup?.ready !== true) return [];
     const { connected, endpoint } = this.#deps.store.health();
-    return connected || this.#startup?.ready !== true ? [] : [`connection to own store ${endpoint}`];
+    const { interruption } = this.#local;
+    if (!connected) return [`connection to own store ${endpoint}`];
+    return interruption === undefined ? [] : [`own store ${endpoint}, which is not followed: ${interruption}`];
   }
 
   #waitingFor(): string[] {

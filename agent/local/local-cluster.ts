@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock/index.ts';
+import { reasonOf } from '../../runtime/files/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
@@ -35,6 +36,7 @@ export class LocalCluster {
   readonly #followed: readonly Followed[];
   #waitForMarks = false;
   #refused = 0;
+  #interruption: string | undefined;
 
   constructor(cluster: string, feeds: readonly LocalFeed[], deps: LocalClusterDeps) {
     this.#cluster = cluster;
@@ -63,6 +65,14 @@ export class LocalCluster {
     return [...new Set(missing)];
   }
 
+  /**
+   * Why the store is not followed at present; undefined while it is. One that answers may refuse all the same, as where a token was
+   * taken back: then no change arrives although there is a connection.
+   */
+  get interruption(): string | undefined {
+    return this.#interruption;
+  }
+
   /** Follows until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
@@ -74,7 +84,7 @@ export class LocalCluster {
         if (error instanceof StoreChangedError) {
           this.#waitForMarks = true;
           this.#deps.onReplaced?.();
-        }
+        } else this.#interruption = reasonOf(error);
         log.warn('Following the local store failed', {
           [fields.error]: error,
           [fields.attempt]: failures,
@@ -124,6 +134,7 @@ export class LocalCluster {
         restart: () => feed.restart?.(),
         synced: () => {
           followed.listed = true;
+          if (this.#followed.every((one) => one.watch.synced)) this.#interruption = undefined;
           onChange();
         },
       },

@@ -1,4 +1,5 @@
 import { exponential, retry } from '../../runtime/retry/index.ts';
+import { reasonOf } from '../../runtime/files/index.ts';
 import { fields } from '../../runtime/log/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
 import type { Lock } from '../../kvstore/index.ts';
@@ -7,7 +8,7 @@ import { statusOf } from './cluster-status.ts';
 import { LeadershipLostError } from './errors.ts';
 import { configConflicts } from './config-conflicts.ts';
 import type { KvstoreMeshDeps, KvstoreMeshOptions } from './options.ts';
-import { BootstrapReadiness } from './readiness.ts';
+import { BootstrapReadiness, lockOfLeader } from './readiness.ts';
 import { Session } from './session.ts';
 import type { CachedClusterStatus, KvstoreMeshStatus } from './status.ts';
 
@@ -15,6 +16,8 @@ import type { CachedClusterStatus, KvstoreMeshStatus } from './status.ts';
 export const leaderLock = `${basePrefix}/kvstoremesh-lock`;
 
 const releaseMs = 2_000;
+/** The longest pause before an attempt to lead, and what its calls may take before they fail. */
+const attemptMs = 30_000;
 
 /**
  * Copies the remote clusters that the configuration directory names into the own cluster's store, under `cilium/cache`, where its
@@ -27,6 +30,8 @@ export class KvstoreMesh {
   readonly #readiness: BootstrapReadiness;
   #session: Session | undefined;
   #errors = 0;
+  /** Why it could not lead, or not wait for its turn, and when that was. */
+  #failure: { readonly reason: string; readonly atMs: number } | undefined;
 
   constructor(options: KvstoreMeshOptions, deps: KvstoreMeshDeps) {
     this.#options = options;
@@ -38,14 +43,21 @@ export class KvstoreMesh {
     return this.#session !== undefined;
   }
 
-  /** Whether this process has done what it can for those who wait for it (clustermesh-behaviour §8.4); stays true. */
+  /**
+   * Whether this process has done what it can for those who wait for it (clustermesh-behaviour §8.4); stays true, but for one that can
+   * neither lead nor wait for it, since its store refuses: it does nothing for anybody.
+   */
   get ready(): boolean {
     return this.waitingFor().length === 0;
   }
 
   /** What it waits for, in words; empty: ready. */
   waitingFor(): readonly string[] {
-    return this.#readiness.waitingFor(this.#session);
+    const waiting = this.#readiness.waitingFor(this.#session);
+    const failure = this.#session ? undefined : this.#failure;
+    // Who waits for its turn hears nothing: an attempt that lasts is one that waits.
+    if (!failure || this.#deps.clock.monotonicMs() - failure.atMs >= attemptMs) return waiting;
+    return [...waiting.filter((one) => one !== lockOfLeader), `${lockOfLeader}: ${failure.reason}`];
   }
 
   /** How long that took; undefined until then. */
@@ -94,11 +106,13 @@ export class KvstoreMesh {
         clock,
         signal,
         schedule: exponential({ firstMs: 200, maxMs: 5_000 }),
-        onFailure: (error, failures, delayMs) =>
+        onFailure: (error, failures, delayMs) => {
+          this.#failure = { reason: reasonOf(error), atMs: clock.monotonicMs() };
           log[failures < 3 ? 'info' : 'warn']('Cannot lead, and tries again', {
             [fields.error]: error,
             [fields.delayMs]: Math.round(delayMs),
-          }),
+          });
+        },
       },
     );
   }

@@ -2,6 +2,8 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import type { KvstoreMeshOptions } from './options.ts';
 import type { Session } from './session.ts';
 
+/** What a standby waits for, in words. */
+export const lockOfLeader = 'the lock of the leader';
 /** A standby is ready once it has waited this long for its turn (kvstore-schema §10). */
 const standbyMs = 10_000;
 
@@ -57,7 +59,7 @@ export class BootstrapReadiness {
   ): Generator<string, void, void> {
     if (now - startedMs >= this.#globalMs) return;
     if (!session) {
-      if (now - startedMs < standbyMs) yield 'the lock of the leader';
+      if (now - startedMs < standbyMs) yield lockOfLeader;
       return;
     }
     this.#leadingMs ??= now;

@@ -2,7 +2,14 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { RememberedNumbers } from '../../../agent/registration/index.ts';
 import { LocalCluster, localFeeds } from '../../../agent/local/index.ts';
 import { OwnSpace, ServiceTable, createMeshView, ownSyncedKey, syncedKey } from '../../../clustermesh/index.ts';
-import { EngineStore, MemoryEngine, type Store, type WatchBatch, type WatchOptions } from '../../../kvstore/index.ts';
+import {
+  EngineStore,
+  MemoryEngine,
+  PermissionDeniedError,
+  type Store,
+  type WatchBatch,
+  type WatchOptions,
+} from '../../../kvstore/index.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
 import { RemoteWriter } from '../clustermesh/remote/support.ts';
@@ -33,6 +40,29 @@ class MovableStore implements Pick<Store, 'listAndWatch'> {
         first = false;
       }
     }
+  }
+}
+
+/** A store whose watches end, and begin no more, with a refusal. */
+class RefusingStore implements Pick<Store, 'listAndWatch'> {
+  readonly #inner: Store;
+  #reason: string | undefined;
+  #ending = new AbortController();
+
+  constructor(inner: Store) {
+    this.#inner = inner;
+  }
+
+  refuse(reason: string | undefined): void {
+    this.#reason = reason;
+    this.#ending.abort();
+    this.#ending = new AbortController();
+  }
+
+  async *listAndWatch(prefix: string | Uint8Array, { signal }: WatchOptions): AsyncGenerator<WatchBatch, void, void> {
+    if (this.#reason === undefined)
+      yield* this.#inner.listAndWatch(prefix, { signal: AbortSignal.any([signal, this.#ending.signal]) });
+    if (!signal.aborted) throw new PermissionDeniedError(this.#reason ?? 'It was refused a moment ago');
   }
 }
 
@@ -96,6 +126,21 @@ describe('the own cluster', () => {
     await east.canariesAfter(0);
     await until(clock, () => local.waitingFor().length === 0);
     expect(ownSyncedKey('nodes')).toBe('isthmus/v1/synced/nodes');
+  });
+
+  test('says why it is not followed where the store answers and refuses, until it is followed again', async () => {
+    const east = new TestCluster('east', 1, clock);
+    await east.begin({ e1: '10.1.1.0/24' });
+    const refusing = new RefusingStore(east.store);
+    const { local } = follow(refusing);
+    await until(clock, () => local.listed());
+    expect(local.interruption).toBeUndefined();
+    refusing.refuse('ACL not found');
+    await until(clock, () => local.interruption !== undefined);
+    await clock.advance(60_000);
+    expect(local.interruption).toBe('ACL not found');
+    refusing.refuse(undefined);
+    await until(clock, () => local.interruption === undefined);
   });
 
   test('whose store begins anew stays as it was known until each set is marked as complete', async () => {

@@ -284,6 +284,20 @@ describe('agents of two clusters', () => {
     expect(await e1.kernel.describe()).toBe(before);
   });
 
+  test('whose own store answers and refuses are not ready either, and say what it said', async () => {
+    await pruned();
+    const link = linkTo(east.engine, clock);
+    east.store = link.store;
+    await e1.stop();
+    await e1.start(['west', 'east']);
+    await settled(() => e1.status().ready && e1.status().waitingFor.length === 0);
+    link.refuse();
+    await clock.advance(30_000);
+    const waitingFor = ['own store memory, which is not followed: ACL not found'];
+    expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor });
+    expect(e1.status()).toMatchObject({ ready: false, waitingFor, store: { connected: true } });
+  });
+
   test('that find what they remembered damaged leave global services alone until the cluster was read', async () => {
     await pruned();
     await e1.stop();

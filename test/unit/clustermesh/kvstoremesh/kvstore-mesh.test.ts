@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { clusterConfigKey } from '../../../../clustermesh/index.ts';
 import { toText } from '../../../../kvstore/index.ts';
-import { Rig } from './support.ts';
+import { Link, Rig } from './support.ts';
 
 describe('kvstoremesh', () => {
   let rig = new Rig();
@@ -43,6 +43,27 @@ describe('kvstoremesh', () => {
         .map(({ key, value }) => `${key} ${key.startsWith('cilium/synced/') ? '' : value.toString('hex')}`);
     expect(shown(found)).toEqual(shown(expected));
     expect(expected.length).toBeGreaterThan(70);
+  });
+
+  test('is not ready while its store refuses it the lock, and names the reason, however long it has been ready before', async () => {
+    await rig.remote().everything();
+    const link = new Link(rig.local, rig.clock);
+    link.refusesLocks = true;
+    const { mesh } = rig.start(['west'], {}, link);
+    await rig.pass(120_000);
+    expect(mesh.waitingFor()).toEqual(['the lock of the leader: ACL not found']);
+    expect(mesh.status()).toMatchObject({ ready: false, leader: false });
+    link.refusesLocks = false;
+    await rig.until(() => mesh.ready, 1000);
+    // One that waits for its turn is ready, if its store takes it.
+    const other = new Link(rig.local, rig.clock);
+    other.refusesLocks = true;
+    const { mesh: standby } = rig.start(['west'], {}, other);
+    await rig.pass(60_000);
+    expect(standby.ready).toBe(false);
+    other.refusesLocks = false;
+    await rig.pass(60_000);
+    expect([mesh.leader, standby.leader, standby.ready]).toEqual([true, false, true]);
   });
 
   test('writes the configuration first, then the canaries of what there is none of, then data, then their canaries', async () => {

@@ -16,6 +16,7 @@ import {
   type Bytes,
   EngineStore,
   MemoryEngine,
+  PermissionDeniedError,
   type Store,
   type Transaction,
   UnavailableError,
@@ -50,6 +51,8 @@ export type Spoil = (batches: AsyncIterable<WatchBatch>, prefix: string) => Asyn
 /** A store over an engine whose calls fail while it is cut, as those of a connection that is gone. */
 export class Link {
   readonly store: Store;
+  /** Whether nobody may stand for an office. */
+  refusesLocks = false;
   readonly #broken = new AbortController();
   #cut = false;
 
@@ -86,7 +89,10 @@ export class Link {
       },
       grantLease: (options) => inner.grantLease(options),
       leaseTtl: (id, options) => inner.leaseTtl(id, options),
-      lock: (name, options) => inner.lock(name, options),
+      lock: async (name, options) => {
+        if (this.refusesLocks) throw new PermissionDeniedError('ACL not found');
+        return await inner.lock(name, options);
+      },
       health: () => ({ ...inner.health(), connected: !this.#cut }),
       [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
     };

@@ -30,6 +30,7 @@ import {
   MemoryEngine,
   type ReadOptions,
   type Store,
+  PermissionDeniedError,
   UnavailableError,
   type WatchBatch,
   type WatchOptions,
@@ -40,6 +41,8 @@ import { hostPrefix, parsePrefix } from '../../../../values/ip/index.ts';
 export interface Link {
   readonly store: Store;
   cut(): void;
+  /** The connection is there, and nothing may be read any more. */
+  refuse(): void;
 }
 
 /** Lets everything that is ready run until `holds`, without moving time. */
@@ -59,7 +62,9 @@ export async function settle(turns = 50): Promise<void> {
 export function linkTo(engine: MemoryEngine, clock: VirtualClock): Link {
   const inner = new EngineStore(engine, { clock, endpoint: 'memory' });
   const broken = new AbortController();
-  const gone = (): UnavailableError => new UnavailableError('The connection is cut');
+  let refused = false;
+  const gone = (): Error =>
+    refused ? new PermissionDeniedError('ACL not found') : new UnavailableError('The connection is cut');
   const store = Object.create(inner, {
     get: {
       value: async (key: Bytes, options?: ReadOptions) => {
@@ -75,10 +80,14 @@ export function linkTo(engine: MemoryEngine, clock: VirtualClock): Link {
       },
     },
     leaseTtl: { value: (id: bigint) => inner.leaseTtl(id) },
-    health: { value: () => ({ ...inner.health(), connected: !broken.signal.aborted }) },
+    health: { value: () => ({ ...inner.health(), connected: refused || !broken.signal.aborted }) },
     [Symbol.asyncDispose]: { value: () => inner[Symbol.asyncDispose]() },
   }) as Store;
-  return { store, cut: () => broken.abort() };
+  const refuse = (): void => {
+    refused = true;
+    broken.abort();
+  };
+  return { store, cut: () => broken.abort(), refuse };
 }
 
 export const westConfig: ClusterConfigRecord = {
