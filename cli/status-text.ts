@@ -47,8 +47,11 @@ function agentText(status: AgentStatus): string {
 
 function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerServingStatus }): string {
   const { counts, store, errors, election } = status;
+  // A standby reads nothing, and an apiserver of the version before does not say so.
+  const unread = isStandby(status) ? [] : (status.unread ?? []);
+  const isUnread = (object: string): boolean => unread.some((one) => one.object === object);
   return lines([
-    `apiserver ${status.clusterName} (id ${status.clusterId}): ${isStandby(status) ? 'standing by' : readiness(status)}`,
+    `apiserver ${status.clusterName} (id ${status.clusterId}): ${isStandby(status) ? 'standing by' : readiness(status)}${unread.length === 0 ? '' : ', and does not learn what changes'}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
     ...(election ? [`  Election:      ${electionText(election)}`] : []),
     `  Source:        ${status.source}${status.mode === 'cilium' ? ', a cluster of Cilium' : ''}`,
@@ -56,7 +59,10 @@ function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerSer
     `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
     ...(status.certificates ? certificateLines(status.certificates) : []),
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
-    ...errors.map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
+    ...unread.map(({ object, reason }) => `  Not read:      ${object}: ${reason}`),
+    ...errors
+      .filter(({ object }) => !isUnread(object))
+      .map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
   ]);
 }
 

@@ -10,7 +10,7 @@ const askAgainMs = 500;
 /** `isthmus status`: asks, never guesses. Exit code 1 when a process does not answer or is not ready. */
 export const status = defineCommand({
   description:
-    'Exit code 1 when a process does not answer, is not ready, cannot reach its own store or is refused by it, or a remote cluster is not ready\n(one that is silent never is). With --wait it asks until all is ready, or the time is over, and prints the last answers.',
+    'Exit code 1 when a process does not answer, is not ready, cannot reach its own store or is refused by it, cannot\nread its source, or a remote cluster is not ready (one that is silent never is). With --wait it asks until all is ready, or the time is over, and prints the last answers.',
   options: defineOptions({
     wait: { type: 'boolean', help: 'Wait until every process and every remote cluster is ready' },
     'wait-duration': { type: 'duration', default: '15m', help: 'How long --wait waits' },
@@ -73,9 +73,12 @@ async function ask(targets: readonly Target[], signal: AbortSignal): Promise<Sta
 
 function isReady(answer: unknown): boolean {
   if (typeof answer !== 'object' || answer === null || !('ready' in answer)) return false;
-  if (answer.ready !== true && !('election' in answer && isWaiting(answer.election))) return false;
+  const waits = 'election' in answer && isWaiting(answer.election);
+  if (answer.ready !== true && !waits) return false;
   // Whoever lost its store does not learn of changes, however well it goes on with what it knows.
   if ('store' in answer && !isConnected(answer.store)) return false;
+  // Nor does whoever cannot read its source.
+  if ('unread' in answer && !waits && isFilled(answer.unread)) return false;
   // What the store refuses of a node's registration nobody else knows.
   if ('registration' in answer && hasRefused(answer.registration)) return false;
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
@@ -93,5 +96,9 @@ function isConnected(store: unknown): boolean {
 
 function hasRefused(registration: unknown): boolean {
   if (typeof registration !== 'object' || registration === null || !('refused' in registration)) return false;
-  return Array.isArray(registration.refused) && registration.refused.length > 0;
+  return isFilled(registration.refused);
+}
+
+function isFilled(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0;
 }

@@ -217,6 +217,7 @@ export class Apiserver implements AsyncDisposable {
       silentNodes: this.#gate.silent(),
       lastHeartbeat: this.#lastHeartbeat,
       queued: this.#channels.all.reduce((sum, sync) => sum + sync.queued, 0),
+      unread: (this.#options.source.unread?.() ?? []).map(({ object, reason }) => ({ object, reason })),
       errors: [
         ...this.#problems().map(({ object, reason }) => ({ object, reason })),
         ...[...skipped]

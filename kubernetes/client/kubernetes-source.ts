@@ -56,6 +56,7 @@ export function kubernetesSource(options: KubernetesSourceOptions): KubernetesSo
     namesNamespaces: true,
     watch: (signal) => followAll(kinds, follow, unread, signal),
     problems: () => unread.problems(),
+    unread: () => unread.kinds(),
   };
 }
 

@@ -10,6 +10,11 @@ export class Unread {
     return [...this.#kinds.values(), ...[...this.#objects.values()].flatMap((objects) => [...objects.values()])];
   }
 
+  /** Of these nothing at all can be read at present. */
+  kinds(): readonly SourceProblem[] {
+    return [...this.#kinds.values()];
+  }
+
   /** @param resource as in messages of Kubernetes */
   kind(kind: KubernetesKind, resource: string, reason: string): void {
     this.#kinds.set(kind, { object: resource, reason, about: { kind } });

@@ -42,12 +42,14 @@ type Table = ReadonlyMap<string, KubernetesObject>;
  * Workloads (Deployment, …) need a scheduler and are not for this source: they are counted in the log.
  */
 export function manifestSource(options: ManifestSourceOptions): KubernetesSource {
-  const accepted: Accepted = { files: new Map(), problems: [] };
+  const accepted: Accepted = { files: new Map(), problems: [], failure: '' };
   return {
     description: `manifests:${options.directory}`,
     kinds: options.kinds ?? kubernetesKinds,
     watch: (signal) => follow(options, accepted, signal),
     problems: () => accepted.problems,
+    unread: () =>
+      accepted.failure === '' ? [] : [{ object: `folder ${options.directory}`, reason: accepted.failure }],
   };
 }
 
@@ -55,6 +57,8 @@ export function manifestSource(options: ManifestSourceOptions): KubernetesSource
 interface Accepted {
   files: ReadonlyMap<string, FileState>;
   problems: readonly SourceProblem[];
+  /** Why the folder cannot be read at present; empty while it can. */
+  failure: string;
 }
 
 async function* follow(
@@ -73,7 +77,6 @@ async function* follow(
   using changes = new FolderChanges(directory);
   let table: Table | undefined;
   const twice = new Twice();
-  let failure = '';
   try {
     while (!signal.aborted) {
       changes.clear();
@@ -89,12 +92,13 @@ async function* follow(
         if (!table) for (const kind of kinds) yield { type: 'synced', kind };
         table = next;
         accepted.problems = found;
-        failure = '';
+        accepted.failure = '';
       } catch (error) {
         if (isAbort(error, signal)) return;
         const text = error instanceof Error ? error.message : String(error);
-        if (text !== failure) log.warn('Cannot read the folder of manifests', { directory, [fields.error]: error });
-        failure = text;
+        if (text !== accepted.failure)
+          log.warn('Cannot read the folder of manifests', { directory, [fields.error]: error });
+        accepted.failure = text;
       }
       changes.arm();
       await changes.next(clock, rescanMs, signal);

@@ -9,6 +9,7 @@ export function measureSource(source: KubernetesSource, metrics: SourceMetrics):
     ...(source.namesNamespaces === undefined ? {} : { namesNamespaces: source.namesNamespaces }),
     watch: (signal) => counted(source, metrics, signal),
     ...(source.problems ? { problems: () => source.problems?.() ?? [] } : {}),
+    ...(source.unread ? { unread: () => source.unread?.() ?? [] } : {}),
   };
 }
 

@@ -168,6 +168,11 @@ export interface KubernetesSource {
    * its kind is handed over, and stays until the events of the version without it have been taken.
    */
   problems?(): readonly SourceProblem[];
+  /**
+   * What cannot be read at present, as a whole: kinds, the folder, the stream. What was read of it before stays in force, and nothing
+   * that changes comes. Empty before the first attempt.
+   */
+  unread?(): readonly SourceProblem[];
 }
 
 /** Something that could not be taken in. What it describes may exist although no event names it. */

@@ -40,17 +40,25 @@ interface Known {
 export function streamSource(options: StreamSourceOptions): KubernetesSource {
   const { kinds = kubernetesKinds } = options;
   const refused = new RefusedLines(kinds);
+  const state: StreamState = { failure: '' };
   return {
     description: `stream:${options.socket}`,
     kinds,
-    watch: (signal) => follow(options, refused, signal),
+    watch: (signal) => follow(options, refused, state, signal),
     problems: () => refused.problems(),
+    unread: () => (state.failure === '' ? [] : [{ object: `stream ${options.socket}`, reason: state.failure }]),
   };
+}
+
+interface StreamState {
+  /** Why the source is not heard at present; empty while it is. */
+  failure: string;
 }
 
 async function* follow(
   options: StreamSourceOptions,
   refused: RefusedLines,
+  state: StreamState,
   signal: AbortSignal,
 ): AsyncGenerator<KubernetesEvent, void, void> {
   const {
@@ -66,6 +74,7 @@ async function* follow(
     try {
       for await (const event of events(options, refused, log, signal)) {
         failures = 0;
+        state.failure = '';
         if (!kinds.includes(kindOf(event))) continue;
         if (event.type === 'synced') {
           yield* goneOf(known, event.kind, connection, refused);
@@ -82,6 +91,7 @@ async function* follow(
     } catch (error) {
       if (signal.aborted || isAbort(error, signal)) return;
       failures++;
+      state.failure = error instanceof Error ? error.message : String(error);
       const delayMs = schedule(failures, Math.random());
       log.warn('Cannot follow the source of Kubernetes objects', {
         [fields.endpoint]: options.socket,

@@ -180,6 +180,33 @@ describe('isthmus status --wait', () => {
     expect((await run('--api-socket', path)).code).toBe(0);
   });
 
+  test('is not content with an apiserver that does not learn what changes, however complete what it published is', async () => {
+    const path = join(folder, 'api.sock');
+    const unread = [{ object: 'pods', reason: 'pods is forbidden' }];
+    const answer = {
+      clusterName: 'east',
+      clusterId: 1,
+      ready: true,
+      waitingFor: [],
+      counts: {},
+      canaries: [],
+      silentNodes: [],
+      lastHeartbeat: '',
+      store: { connected: true, endpoint: 'x' },
+      unread,
+      errors: [...unread, { object: 'Pod shop/web', reason: 'no address' }],
+    };
+    server = await serveUnixApi({ path, routes: { 'GET /v1/status': () => answer }, log: silentLogger });
+    expect((await run('--api-socket', path)).code).toBe(1);
+    const text = statusText({ role: 'apiserver', socket: path, status: answer });
+    expect(text).toContain('apiserver east (id 1): ready, and does not learn what changes\n');
+    expect(text).toContain('Not read:      pods: pods is forbidden\n');
+    expect(text.split('pods is forbidden')).toHaveLength(2);
+    expect(text).toContain('Left out:      Pod shop/web: no address\n');
+    answer.unread = [];
+    expect((await run('--api-socket', path)).code).toBe(0);
+  });
+
   test('is content with an apiserver that waits for its turn, while it reaches its store', async () => {
     const path = join(folder, 'api.sock');
     const answer = {

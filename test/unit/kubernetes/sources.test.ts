@@ -16,6 +16,7 @@ import {
 } from '../../../kubernetes/index.ts';
 import { VirtualClock, systemClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
+import { until } from '../../support/until.ts';
 
 let folder = '';
 let stop = new AbortController();
@@ -183,16 +184,21 @@ describe('A folder as a source', () => {
     await writeFile(join(folder, 'a.yaml'), yaml('a'));
     const clock = new VirtualClock();
     const directory = join(folder, 'late');
-    const listener = new Listener(manifestSource({ directory, clock }));
+    const source = manifestSource({ directory, clock });
+    const listener = new Listener(source);
     await clock.advance(60_000);
     expect(listener.take()).toEqual([]);
+    await advanceUntil(clock, () => source.unread?.().length === 1);
     await mkdir(directory);
     await writeFile(join(directory, 'a.yaml'), yaml('a'));
     await advanceUntil(clock, () => listener.heard.includes(lastSynced));
     expect(listener.take()).toEqual(['+a', ...synced]);
+    await advanceUntil(clock, () => source.unread?.().length === 0);
     await rename(directory, away);
     for (let i = 0; i < 10; i++) await clock.advance(10_000);
     expect(listener.take()).toEqual([]);
+    await advanceUntil(clock, () => source.unread?.().length === 1);
+    expect(source.unread?.()).toEqual([{ object: `folder ${directory}`, reason: expect.stringContaining('ENOENT') }]);
   });
 });
 
@@ -240,16 +246,20 @@ describe('A served source', () => {
     for (const name of ['a', 'b']) before.set(namespace(name));
     before.markSynced();
     const first = await serveSource(before, path());
-    const listener = new Listener(streamSource({ socket: path(), clock: systemClock, schedule: () => 5 }));
+    const source = streamSource({ socket: path(), clock: systemClock, schedule: () => 5 });
+    const listener = new Listener(source);
     await listener.until(lastSynced);
+    expect(source.unread?.()).toEqual([]);
     await first[Symbol.asyncDispose]();
     listener.take();
+    await until(() => source.unread?.()[0]?.object === `stream ${path()}`);
 
     const after = new MemorySource('after');
     after.set(namespace('b'));
     await using _second = await serveSource(after, path());
     await listener.until('+b');
     expect(listener.take()).toEqual(['+b']);
+    expect(source.unread?.()).toEqual([]);
     after.set(namespace('c'));
     after.markSynced();
     await listener.until('-a');

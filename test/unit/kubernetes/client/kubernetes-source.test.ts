@@ -224,12 +224,14 @@ describe('What cannot be read', () => {
     api.forget();
     api.endWatches('cut');
     await settle(() => source.problems?.().length === 1);
+    expect(source.unread?.()).toEqual(source.problems?.());
     await clock.advance(600_000);
     expect(heard).toEqual([]);
     api.delete(pods, 'shop', 'b');
     api.answering = () => undefined;
     expect(await hear('-b')).toEqual(['-b']);
     await settle(() => source.problems?.().length === 0);
+    expect(source.unread?.()).toEqual([]);
   });
 
   test('of a listing that breaks off in the middle takes nothing away either', async () => {
