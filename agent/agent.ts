@@ -8,6 +8,7 @@ import {
   RememberedClusters,
   RemoteClusters,
   encodeIdentity,
+  nodeKey,
   watchPeers,
 } from '../clustermesh/index.ts';
 import type { Datapath } from '../datapath/index.ts';
@@ -355,7 +356,11 @@ export class Agent implements RunningAgent {
     const { connected, endpoint } = this.#deps.store.health();
     const { interruption } = this.#local;
     if (!connected) return [`connection to own store ${endpoint}`];
-    return interruption === undefined ? [] : [`own store ${endpoint}, which is not followed: ${interruption}`];
+    if (interruption !== undefined) return [`own store ${endpoint}, which is not followed: ${interruption}`];
+    const { own, keys } = this.#parts;
+    // Whom the store does not take is not there for other nodes, or will not be when its lease has ended.
+    const refusal = keys.refusals.get(nodeKey(own.cluster, own.name));
+    return refusal === undefined ? [] : [`registration of node ${own.name}, which the own store refuses: ${refusal}`];
   }
 
   #waitingFor(): string[] {

@@ -41,6 +41,8 @@ export interface SyncStoreOptions {
 
 const batchSize = 120;
 const backoff = exponential({ firstMs: 50, maxMs: 10_000 });
+/** What is refused for want of a right is tried again this often: nobody tells that it was given. */
+const rightsMs = 15_000;
 
 /**
  * Publishes our own keys: what was `set` is in the store, under our lease, and stays there although leases expire, stores
@@ -316,9 +318,14 @@ export class SyncStore implements AsyncDisposable {
 
   /** Everything goes through the queue now and then: what is settled gets compared, what was refused gets another try. */
   async #reassertForever(signal: AbortSignal): Promise<void> {
+    const { clock, reassertMs = 300_000 } = this.#options;
+    let doneMs = clock.monotonicMs();
     for (;;) {
-      await this.#options.clock.sleep(this.#options.reassertMs ?? 300_000, signal);
-      this.reassert();
+      await clock.sleep(Math.min(rightsMs, doneMs + reassertMs - clock.monotonicMs()), signal);
+      if (clock.monotonicMs() - doneMs >= reassertMs) {
+        this.reassert();
+        doneMs = clock.monotonicMs();
+      } else for (const own of this.#refused) if (own.refusal?.forGood === false) this.#enqueue(own);
     }
   }
 }

@@ -1,7 +1,14 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ipKey } from '../../../clustermesh/index.ts';
-import { EngineStore, MemoryEngine, toText } from '../../../kvstore/index.ts';
+import {
+  EngineStore,
+  MemoryEngine,
+  PermissionDeniedError,
+  type Store,
+  type Transaction,
+  toText,
+} from '../../../kvstore/index.ts';
 import { VirtualClock } from '../../../runtime/clock/index.ts';
 import { linkTo } from '../clustermesh/remote/support.ts';
 import { TestCluster, TestNode, removeDirectory, temporaryDirectory, until } from './support.ts';
@@ -296,6 +303,37 @@ describe('agents of two clusters', () => {
     const waitingFor = ['own store memory, which is not followed: ACL not found'];
     expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor });
     expect(e1.status()).toMatchObject({ ready: false, waitingFor, store: { connected: true } });
+  });
+
+  test('that their own store does not let register are not ready, until it does', async () => {
+    await pruned();
+    let refusing = false;
+    const store = new EngineStore(east.engine, { clock, endpoint: 'memory' });
+    const registers = ({ then }: Transaction): boolean =>
+      then.some(({ key }) => String(key) === 'cilium/state/nodes/v1/east/e1');
+    const transact: Store['transact'] = async (transaction, options) => {
+      if (refusing && registers(transaction)) throw new PermissionDeniedError('permission denied');
+      return await store.transact(transaction, options);
+    };
+    east.store = new Proxy<Store>(store, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name);
+        return name === 'transact' ? transact : typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    await e1.stop();
+    await e1.start(['west', 'east']);
+    await settled(() => e1.status().ready && e1.status().waitingFor.length === 0);
+    refusing = true;
+    // Somebody deletes it, which the agent finds when it compares its keys, every five minutes.
+    await store.delete('cilium/state/nodes/v1/east/e1');
+    await clock.advance(300_000);
+    const waitingFor = ['registration of node e1, which the own store refuses: permission denied'];
+    await settled(() => !e1.status().ready);
+    expect(e1.agent?.readiness()).toEqual({ ready: false, waitingFor });
+    refusing = false;
+    await clock.advance(15_000);
+    await settled(() => e1.status().ready);
   });
 
   test('that find what they remembered damaged leave global services alone until the cluster was read', async () => {

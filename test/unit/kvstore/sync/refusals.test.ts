@@ -80,7 +80,7 @@ describe('a sync store whose store is away or refuses', () => {
     const store = watched(rig.store, (transaction) => {
       if (!allowed && keysOf(transaction).includes('k1')) throw new PermissionDeniedError('permission denied');
     });
-    const sync = rig.sync({ store, reassertMs: 60_000 });
+    const sync = rig.sync({ store });
     sync.set('k1', 'v');
     sync.set('k2', 'v');
     let written = false;
@@ -91,7 +91,8 @@ describe('a sync store whose store is away or refuses', () => {
     expect(written).toBe(false);
     expect([...sync.refusals]).toEqual([['k1', 'permission denied']]);
     allowed = true;
-    await rig.clock.advance(60_000);
+    // Well before everything is compared anyway.
+    await rig.clock.advance(15_000);
     await writing;
     expect([...sync.refusals]).toEqual([]);
   });
