@@ -15,6 +15,7 @@ export const storeCopy = defineCommand({
     'Keys that a lease holds in A arrive under a lease of the copier’s, the others without one. As soon as somebody else\n' +
     'writes a key in B, it is theirs: it is neither changed nor deleted any more. When the copier ends, what nobody has\n' +
     'claimed goes after --lease-ttl; a copier that is started again takes it over.\n\n' +
+    'Lost connections, and tokens and rights that are refused after B was in step, are borne: it goes on when they are back.\n\n' +
     'Exit code 1 when B could not be made equal: keys that others wrote differently, or that A lacks, stay as they are\n' +
     'unless --overwrite is given.',
   options: defineOptions({

@@ -58,6 +58,7 @@ export class CopyTarget implements AsyncDisposable {
   #overwrite: boolean;
   /** Whether we may say what we bring. */
   #recording = true;
+  #hasRecorded = false;
   #listing = true;
   #written = 0;
   #deleted = 0;
@@ -219,12 +220,15 @@ export class CopyTarget implements AsyncDisposable {
     const brought = steps.filter(({ wish }) => wish.value !== undefined && !wish.leased);
     if (brought.length === 0 || bytesOf(steps) > maxBytes || !this.#recording) return undefined;
     try {
-      return await this.#leases.brought.record(
+      const record = await this.#leases.brought.record(
         brought.map(({ text }) => text),
         signal,
       );
+      this.#hasRecorded = true;
+      return record;
     } catch (error) {
-      if (!(error instanceof PermissionDeniedError)) throw error;
+      // What was allowed once is refused for a while.
+      if (!(error instanceof PermissionDeniedError) || this.#hasRecorded) throw error;
       // Who may write the keys alone copies them alone: the next copier cannot tell then that they are ours.
       this.#recording = false;
       return undefined;

@@ -6,6 +6,7 @@ import {
   type Bytes,
   KvStoreError,
   LeaseNotFoundError,
+  PermissionDeniedError,
   type Store,
   type WatchBatch,
   type WatchEvent,
@@ -68,7 +69,8 @@ const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
 /**
  * Copies a prefix of one store into another and follows it until `signal` aborts: first a listing, then each change.
  * Survives lost connections of both. Keys that a lease holds in the source arrive under a lease of the copier’s; whoever
- * writes one of them in the target becomes its owner, and it is left alone from then on.
+ * writes one of them in the target becomes its owner, and it is left alone from then on. A refusal of what was allowed before passes with the token or
+ * the right that is missing for a while; one of what was never allowed ends the copy.
  * @throws {SourceReplacedError} and errors that repeating does not cure
  */
 export async function mirror(
@@ -99,7 +101,7 @@ export async function mirror(
         signal,
         schedule,
         healthyAfterMs: 5000,
-        retryable: mayPass,
+        retryable: (error) => mayPass(error) || (error instanceof PermissionDeniedError && pass.wasAllowed),
         onFailure: (error, failures, delayMs) =>
           deps.log[failures < 3 ? 'info' : 'warn']('Copying was interrupted and begins again', {
             [fields.error]: error,
@@ -133,6 +135,11 @@ class Pass {
   /** The highest of all passes. */
   #seen = 0;
   #sourceId: string | undefined;
+  /** Some listing was answered, so that both stores may be read. */
+  #wasListed = false;
+  /** Some listing was complete in the target. */
+  #wasInStep = false;
+  #isWriting = false;
 
   constructor(options: MirrorOptions, target: CopyTarget) {
     this.#options = options;
@@ -143,10 +150,17 @@ class Pass {
     return { phase: this.#phase, listed: this.#listed, revision: this.#revision, ...this.#target.counts };
   }
 
+  /** Whether what was last asked for has been granted before. Who may not write a part of the prefix never comes into step. */
+  get wasAllowed(): boolean {
+    const { written, deleted } = this.#target.counts;
+    return this.#isWriting ? this.#wasInStep && written + deleted > 0 : this.#wasListed;
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     const { from, prefix, once } = this.#options;
     this.#phase = 'target';
     this.#listed = 0;
+    this.#isWriting = false;
     await this.#target.load(signal);
     let started = false;
     for await (const batch of from.listAndWatch(prefix, { signal })) {
@@ -157,14 +171,17 @@ class Pass {
         started = true;
         this.#phase = 'listing';
       } else if (batch.type === 'changes') {
-        await this.#target.apply(batch.events.map(wishOf), signal);
+        this.#wasListed = true;
+        await this.#writing(this.#target.apply(batch.events.map(wishOf), signal));
         if (this.#phase === 'listing') this.#listed += batch.events.length;
         else {
           this.#revision = batch.revision;
           this.#seen = Math.max(this.#seen, batch.revision);
         }
       } else {
-        await this.#target.finishListing(signal);
+        this.#wasListed = true;
+        await this.#writing(this.#target.finishListing(signal));
+        this.#wasInStep = true;
         this.#revision = batch.revision;
         this.#seen = Math.max(this.#seen, batch.revision);
         this.#phase = 'following';
@@ -174,6 +191,12 @@ class Pass {
     }
     // A watch ends without error when its signal aborts, whoever aborted it.
     signal.throwIfAborted();
+  }
+
+  async #writing(written: Promise<void>): Promise<void> {
+    this.#isWriting = true;
+    await written;
+    this.#isWriting = false;
   }
 
   /** Also a source that was replaced between two attempts must not empty the target. */

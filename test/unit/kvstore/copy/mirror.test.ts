@@ -10,6 +10,7 @@ import {
   copiesPrefix,
 } from '../../../../kvstore/index.ts';
 import { systemClock } from '../../../../runtime/clock/index.ts';
+import { until } from '../../../support/until.ts';
 import { TwoStores, entryOf, eventually, valueOf } from './two-stores.ts';
 
 describe('copying a store', () => {
@@ -156,6 +157,86 @@ describe('copying a store', () => {
     expect(await stores.copyOnce({ to })).toMatchObject({ written: 1, kept: 0 });
     expect(await stores.copyOnce({ to })).toMatchObject({ written: 0, kept: 0 });
     expect(await stores.differences(0)).toEqual([]);
+  });
+
+  describe('when what was allowed is refused for a while', () => {
+    const refusing = (store: Store) => {
+      const state = { refuses: false, refused: 0, cut: new AbortController() };
+      const check = (): void => {
+        if (!state.refuses) return;
+        state.refused += 1;
+        throw new PermissionDeniedError('The token is not known');
+      };
+      return {
+        state,
+        /** Ends watches, too. */
+        refuse: (): void => {
+          state.refuses = true;
+          state.cut.abort();
+          state.cut = new AbortController();
+        },
+        store: {
+          health: () => store.health(),
+          list: async function* (...args: Parameters<Store['list']>) {
+            check();
+            yield* store.list(...args);
+          },
+          put: async (...args: Parameters<Store['put']>) => {
+            check();
+            return await store.put(...args);
+          },
+          transact: async (...args: Parameters<Store['transact']>) => {
+            check();
+            return await store.transact(...args);
+          },
+          grantLease: async (...args: Parameters<Store['grantLease']>) => {
+            check();
+            return await store.grantLease(...args);
+          },
+          listAndWatch: async function* (prefix: string | Uint8Array, { signal }: { readonly signal: AbortSignal }) {
+            check();
+            yield* store.listAndWatch(prefix, { signal: AbortSignal.any([signal, state.cut.signal]) });
+            if (!signal.aborted) check();
+          },
+        },
+      };
+    };
+
+    test.each(['source', 'target'] as const)('by the %s, the copy goes on when it is allowed again', async (which) => {
+      await using stores = new TwoStores();
+      const { a, b } = stores;
+      const [from, to] = [refusing(a), refusing(b)];
+      await a.put('k', '1');
+      const stop = await stores.follow({ from: from.store, to: to.store });
+      const { state, refuse } = which === 'source' ? from : to;
+      refuse();
+      await a.put('k', '2');
+      await until(() => state.refused > 1);
+      expect(await valueOf(b, 'k')).toBe('1');
+      state.refuses = false;
+      await until(async () => (await valueOf(b, 'k')) === '2');
+      // What the next copier is told goes on, too.
+      await stop();
+      await a.put('k', '3');
+      expect(await stores.copyOnce()).toMatchObject({ kept: 0 });
+    });
+
+    test.each(['source', 'target'] as const)('it ends at once where the %s never allowed it', async (which) => {
+      await using stores = new TwoStores();
+      const { a, b } = stores;
+      await a.put('k', '1');
+      const [from, to] = [refusing(a), refusing(b)];
+      (which === 'source' ? from : to).state.refuses = true;
+      await expect(stores.follow({ from: from.store, to: to.store })).rejects.toThrow(PermissionDeniedError);
+    });
+
+    test('it ends at once where the target may be read and not written', async () => {
+      await using stores = new TwoStores();
+      const { a, b } = stores;
+      await a.put('k', '1');
+      const to = { ...refusing(b).store, transact: () => Promise.reject(new PermissionDeniedError('transact')) };
+      await expect(stores.follow({ to })).rejects.toThrow(PermissionDeniedError);
+    });
   });
 
   test('what others wrote into the target before stays, and is counted', async () => {
