@@ -7,7 +7,7 @@ import { ProgressLine, count, progressBar } from './progress-line.ts';
 
 /** `isthmus store snapshot FILE` */
 export const storeSnapshot = defineCommand({
-  description: `Writes all keys, as they are at one revision, and the leases that hold some of them, into FILE, while the store goes on.\nThe file is complete or not there; it is gzipped text, one JSON object a line, and only its owner may read it.\n${storeDescription}`,
+  description: `Writes all keys, as they are at one revision, and the leases that hold some of them, into FILE, while the store goes on.\nA revision that the store forgets meanwhile is given up for the present one, up to four times, and a note says so.\nThe file is complete or not there; it is gzipped text, one JSON object a line, and only its owner may read it.\n${storeDescription}`,
   options: defineOptions({ ...storeOptions, ...outputOptions }),
   positionals: { usage: 'FILE', min: 1, max: 1 },
   examples: [
@@ -34,6 +34,10 @@ export const storeSnapshot = defineCommand({
       file,
       clock,
       signal,
+      onAgain: ({ message }) => {
+        line.clear();
+        context.stderr(`isthmus: ${message}; reading the store again, as it is now\n`);
+      },
       onProgress: (written) => line.show(progressBar(written, total, 'keys')),
     });
     line.clear();

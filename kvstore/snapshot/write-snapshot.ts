@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Clock } from '../../runtime/clock/index.ts';
 import { replaceable } from '../../runtime/files/index.ts';
-import type { Store } from '../contract/index.ts';
+import { CompactedError, type Store } from '../contract/index.ts';
 import { type SnapshotEnd, type SnapshotHeader, encodeEntry, snapshotFormat } from './snapshot-format.ts';
 
 /** A store at one revision. */
@@ -26,7 +26,12 @@ export interface SnapshotSource {
 
 export interface WriteSnapshotOptions extends SnapshotSource {
   readonly file: string;
+  /** Told when the store has forgotten the revision that was being read: all is read again, as it is now. */
+  readonly onAgain?: (error: CompactedError) => void;
 }
+
+/** A store that forgets faster than it can be read is not caught by more of them. */
+const attempts = 5;
 
 export interface WrittenSnapshot extends SnapshotEnd {
   readonly storeId: string;
@@ -35,10 +40,21 @@ export interface WrittenSnapshot extends SnapshotEnd {
 
 /**
  * Writes all that a store holds at one revision into a file, while the store goes on. The file is there with all of its
- * content or not at all, and only its owner may read it.
+ * content or not at all, and only its owner may read it. A revision that is compacted while it is read is given up for the present one, four times.
  * @throws {NotReplaceableError} where something else than a file has this name
+ * @throws {CompactedError} when each revision was forgotten before it was read
  */
 export async function writeSnapshot(options: WriteSnapshotOptions): Promise<WrittenSnapshot> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await writeOnce(options);
+    } catch (error) {
+      if (!(error instanceof CompactedError) || attempt >= attempts) throw error;
+      options.onAgain?.(error);
+    }
+}
+
+async function writeOnce(options: WriteSnapshotOptions): Promise<WrittenSnapshot> {
   const { signal } = options;
   const file = await replaceable(options.file);
   const temporary = `${file}.${process.pid}.part`;

@@ -50,6 +50,45 @@ function restore(directory = join(folder, 'new')): Promise<RestoredStore> {
 }
 
 describe('a snapshot', () => {
+  /** A store of three pages, of which the first `times` listings find their revision forgotten after a page. */
+  async function forgetful(times: number) {
+    await using engine = new MemoryEngine({ clock });
+    await using store = new EngineStore(engine, { clock, endpoint: 'memory' });
+    for (let i = 0; i < 2_500; i++) await store.put(`k/${i}`, '1');
+    let listings = 0;
+    const source = {
+      health: () => store.health(),
+      list: async function* (...args: Parameters<typeof store.list>) {
+        listings += 1;
+        for await (const page of store.list(...args)) {
+          yield page;
+          if (listings > times) continue;
+          await store.put(`more/${listings}`, '1');
+          await engine.compact(engine.revision);
+        }
+      },
+    };
+    const said: string[] = [];
+    const leaseTtl = (): Promise<undefined> => Promise.resolve(undefined);
+    const onAgain = ({ message }: CompactedError): void => void said.push(message);
+    const written = writeSnapshot({ store: source, leaseTtl, file: file(), clock, signal, onAgain });
+    return { said, written: await written.catch((error: unknown) => error) };
+  }
+
+  test('of a revision that is forgotten meanwhile is begun again, with what is there then', async () => {
+    const { said, written } = await forgetful(2);
+    expect(said).toEqual([expect.stringMatching(/compacted/), expect.stringMatching(/compacted/)]);
+    expect(written).toMatchObject({ keys: 2_502 });
+    expect((await restore()).keys).toBe(2_502);
+  });
+
+  test('is given up when each revision is forgotten before it was read, and leaves nothing', async () => {
+    const { said, written } = await forgetful(100);
+    expect(written).toBeInstanceOf(CompactedError);
+    expect(said).toHaveLength(4);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test('takes the place of a file, and of nothing else', async () => {
     execFileSync('mkfifo', [file()]);
     const before = await stat(file());
