@@ -6,7 +6,7 @@ import { addressFrom, openNamed, storeDescription, storeOptions } from './named-
 
 /** `isthmus store compact REVISION`, `isthmus store compact --keep N` */
 export const storeCompact = defineCommand({
-  description: `Forgets the history before REVISION; what is stored now stays. Whoever watches from an older revision has to list again.\n${storeDescription}`,
+  description: `Forgets the history before REVISION; what is stored now stays. Whoever watches from an older revision has to list again.\nIt settles when the history is gone from the store's pages (etcd: on the member that answers), so that isthmus store\ndefrag finds them free; that may take minutes of a large one.\n${storeDescription}`,
   options: defineOptions({
     keep: { type: 'number', min: 0, placeholder: 'N', help: 'Keep this many revisions, instead of naming one' },
     ...storeOptions,

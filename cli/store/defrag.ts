@@ -6,7 +6,7 @@ import { formatBytes } from './status.ts';
 
 /** `isthmus store defrag` */
 export const storeDefrag = defineCommand({
-  description: `Gives free pages of one etcd member back to its disk; it answers nothing else meanwhile. An embedded store uses its free\npages again and needs this rarely: a snapshot of it that is restored elsewhere is as small as can be.\n${storeDescription}`,
+  description: `Gives free pages of one etcd member back to its disk; it answers nothing else meanwhile. Run\nisthmus store compact first: history that is kept is no free page. An embedded store uses its free\npages again and needs this rarely: a snapshot of it that is restored elsewhere is as small as can be.\n${storeDescription}`,
   options: defineOptions({ ...storeOptions, ...outputOptions }),
   examples: ['isthmus store defrag --store etcd:/etc/isthmus/etcd.yaml'],
   ends: true,

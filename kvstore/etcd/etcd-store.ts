@@ -39,7 +39,8 @@ export interface EtcdStoreOptions extends EtcdSessionOptions {
 const defaultBatch = 1024;
 const repeatAfterMs = 50;
 const txnCall = { ...methods.txn, response: txnOutcome };
-const defragmentTimeoutMs = 10 * 60_000;
+/** For what goes through all pages of the server. */
+const maintenanceTimeoutMs = 10 * 60_000;
 
 /** What the member that answers says of itself. */
 export interface EtcdStatus {
@@ -218,16 +219,20 @@ export class EtcdStore implements Store {
     return count;
   }
 
-  /** Forgets what was before `revision`. @throws {CompactedError} {@link FutureRevisionError} */
+  /**
+   * Forgets what was before `revision`, and settles when it is gone from the pages of the member that is connected (`physical`, etcd's `rpc.proto`):
+   * a defragmentation that follows finds them free. @throws {CompactedError} {@link FutureRevisionError}
+   */
   async compact(revision: number, options: CallOptions = {}): Promise<void> {
     // What is refused as compacted is at the compaction point or before it, where a reading is before it.
-    const settings = { ...settingsOf(`compact to revision ${revision}`, options), revision: revision - 1 };
-    await this.#session.call(methods.compact, { revision }, settings);
+    const what = settingsOf(`compact to revision ${revision}`, options);
+    const settings = { ...what, revision: revision - 1, timeoutMs: maintenanceTimeoutMs };
+    await this.#session.call(methods.compact, { revision, physical: true }, settings);
   }
 
   /** Gives free pages of the member that is connected back to its disk; it answers nothing else meanwhile. */
   async defragment(options: CallOptions = {}): Promise<void> {
-    const settings = { ...settingsOf('defragment', options), timeoutMs: defragmentTimeoutMs, headless: true };
+    const settings = { ...settingsOf('defragment', options), timeoutMs: maintenanceTimeoutMs, headless: true };
     await this.#session.call(methods.defragment, {}, settings);
   }
 
