@@ -216,7 +216,8 @@ describe('a damaged snapshot', () => {
       expect(whole.subarray(-32)).toEqual(createHash('sha256').update(whole.subarray(0, -32)).digest());
       await writeFile(file(), whole);
       expect(await restore()).toMatchObject({ keys: 1, leases: 0 });
-      whole[whole.length >> 1] = (whole[whole.length >> 1] ?? 0) ^ 0xff;
+      // Behind gzip's header, and well before what fills the last sector up, where nothing is stored that could be damaged.
+      whole[100] = (whole[100] ?? 0) ^ 0xff;
       await writeFile(file(), whole);
       await expect(restore(join(folder, 'another'))).rejects.toBeInstanceOf(SnapshotFileError);
     },
