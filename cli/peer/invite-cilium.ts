@@ -1,4 +1,10 @@
-import { type PeerFolder, admitCilium, ciliumHelmValues, ciliumSecret } from '../../clustermesh/index.ts';
+import {
+  type PeerFolder,
+  admitCilium,
+  ciliumHelmValues,
+  ciliumSecret,
+  endpointsBeyondHelm,
+} from '../../clustermesh/index.ts';
 
 /** What a cluster that runs Cilium is given, as one YAML text that `kubectl apply` takes: the values stand in comments. */
 export async function inviteCilium(
@@ -11,6 +17,7 @@ export async function inviteCilium(
   }: { readonly name: string; readonly id: number | undefined; readonly namespace: string; readonly nowMs: number },
 ): Promise<string> {
   const remote = await admitCilium(folder, { name, id, nowMs });
+  const beyond = endpointsBeyondHelm(remote.endpoints);
   const helm = ciliumHelmValues(remote)
     .trimEnd()
     .split('\n')
@@ -26,6 +33,9 @@ export async function inviteCilium(
     ciliumSecret(remote, 'cilium-clustermesh', namespace).trimEnd(),
     '---',
     '# With Helm: the same as values, instead of the Secrets above. To use them, take the # away.',
+    ...(beyond.length === 0
+      ? []
+      : [`# Values know one port, and addresses or one name. Not told by them: ${beyond.join(', ')}`]),
     ...helm,
     '',
   ].join('\n');

@@ -54,6 +54,7 @@ export {
   ciliumHelmValues,
   type CiliumRemote,
   ciliumSecret,
+  endpointsBeyondHelm,
   readCilium,
 } from './cilium/index.ts';
 export { CertificateKeeper, type Expiry, expiries } from './keeper/index.ts';

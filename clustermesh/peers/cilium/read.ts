@@ -117,16 +117,22 @@ function fromHelm(document: string, values: Fields): CiliumRemote[] {
   const root = new DocumentReader(document, values);
   const config = root.optionalObject('clustermesh')?.optionalObject('config');
   if (!config?.has('clusters')) return [];
-  return config.objects('clusters').map((one) => {
-    const name = one.clusterName('name');
+  // A list, or since Cilium 1.19 a mapping by name; one that was disconnected stays there and is switched off.
+  const domain = config.optionalText('domain');
+  const clusters =
+    config.members('clusters') ?? config.objects('clusters').map((one) => [one.clusterName('name'), one] as const);
+  return clusters.flatMap(([name, one]) => {
+    if (one.isFalse('enabled')) return [];
+    if (!isClusterName(name)) throw config.error('clusters', 'names of clusters');
     const tls = one.object('tls');
     const port = one.has('port') ? one.whole('port', 1, 65_535) : 2379;
     const ips = one.texts('ips');
     const hosts = ips.length > 0 ? ips : [one.text('address')];
     // Cilium gives the addresses this name in /etc/hosts; we dial the address and expect the name.
-    const serverName = ips.length === 0 ? undefined : serverNameOf(name);
+    const named = domain === undefined ? serverNameOf(name) : `${name}.${domain}`;
+    const serverName = ips.length === 0 ? undefined : named;
     const decoded = (field: string): string => Buffer.from(tls.text(field), 'base64').toString('utf8');
-    return {
+    const remote = {
       name,
       serverName,
       endpoints: hosts.map((host) => `https://${host.includes(':') ? `[${host}]` : host}:${port}`),
@@ -134,6 +140,7 @@ function fromHelm(document: string, values: Fields): CiliumRemote[] {
       certificate: decoded('cert'),
       privateKey: decoded('key'),
     };
+    return [remote];
   });
 }
 

@@ -42,12 +42,12 @@ export function ciliumSecret(remote: CiliumRemote, secretName: string, namespace
   });
 }
 
-/** One entry of Helm's `clustermesh.config.clusters` says the same: address, port, and credentials in base64. */
+/**
+ * One entry of Helm's `clustermesh.config.clusters` says the same: address, port, and credentials in base64. It knows one port, and addresses
+ * or a name: the first endpoint counts, and of the others those that fit.
+ */
 export function ciliumHelmValues(remote: CiliumRemote): string {
-  const urls = remote.endpoints.map((endpoint) => new URL(endpoint));
-  const hosts = urls.map(({ hostname }) => hostname.replace(/^\[(.*)\]$/, '$1'));
-  const addresses = hosts.filter((host) => isAddress(host));
-  const [name] = hosts.filter((host) => !isAddress(host));
+  const { name, port, addresses } = spokenByHelm(remote.endpoints);
   return stringify({
     clustermesh: {
       config: {
@@ -56,7 +56,7 @@ export function ciliumHelmValues(remote: CiliumRemote): string {
           {
             name: remote.name,
             ...(name === undefined ? {} : { address: name }),
-            port: Number(urls[0]?.port === '' ? '443' : urls[0]?.port),
+            port,
             ...(addresses.length === 0 ? {} : { ips: addresses }),
             tls: {
               cert: base64(remote.certificate),
@@ -68,6 +68,32 @@ export function ciliumHelmValues(remote: CiliumRemote): string {
       },
     },
   });
+}
+
+/** Endpoints of which Helm values cannot speak beside the first one. */
+export function endpointsBeyondHelm(endpoints: readonly string[]): readonly string[] {
+  const { name, port, addresses } = spokenByHelm(endpoints);
+  return endpoints.filter((endpoint) => {
+    const one = hostPortOf(endpoint);
+    return one.port !== port || !(name === undefined ? addresses : [name]).includes(one.host);
+  });
+}
+
+function spokenByHelm(endpoints: readonly string[]): {
+  readonly name: string | undefined;
+  readonly port: number;
+  readonly addresses: readonly string[];
+} {
+  const all = endpoints.map(hostPortOf);
+  const { host, port } = all[0] ?? { host: '', port: 443 };
+  if (!isAddress(host)) return { name: host, port, addresses: [] };
+  const fitting = all.filter((one) => one.port === port && isAddress(one.host));
+  return { name: undefined, port, addresses: fitting.map((one) => one.host) };
+}
+
+function hostPortOf(endpoint: string): { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(endpoint);
+  return { host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 443 : Number(port) };
 }
 
 function isAddress(host: string): boolean {

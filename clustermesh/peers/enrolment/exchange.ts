@@ -18,10 +18,15 @@ export interface ExchangeDependencies {
 /** Certificates of one peer that are admitted at a time: those before them have been replaced long ago. */
 const maxAdmitted = 8;
 
-/** The peer that has shown this certificate: one of those that it was given. @throws {EnrolmentRefusal} */
+/**
+ * The peer that has shown this certificate: one of those that it was given. A cluster that runs Cilium comes to the store alone: how it
+ * is followed is the operator's word, and its certificate, which lies in a Secret there, is no way to another one. @throws {EnrolmentRefusal}
+ */
 export async function peerOf(folder: PeerFolder, certificate: X509Certificate | undefined): Promise<PeerRecord> {
   const fingerprint = certificate?.fingerprint256;
-  const found = (await folder.peers()).find(({ admitted }) => admitted.some((one) => one.fingerprint === fingerprint));
+  const found = (await folder.peers()).find(
+    ({ kind, admitted }) => kind === 'isthmus' && admitted.some((one) => one.fingerprint === fingerprint),
+  );
   if (found && fingerprint !== undefined) return found;
   throw new EnrolmentRefusal('NOT_A_PEER', 403, 'The certificate is none of those that a peer was given here');
 }

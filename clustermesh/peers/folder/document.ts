@@ -55,6 +55,10 @@ export class DocumentReader {
     return this.#get(field) !== undefined;
   }
 
+  isFalse(field: string): boolean {
+    return this.#get(field) === false;
+  }
+
   text(field: string): string {
     const value = this.#get(field);
     if (typeof value !== 'string' || value === '') throw this.error(field, 'a text');
@@ -163,6 +167,17 @@ export class DocumentReader {
       (item: unknown, i) =>
         new DocumentReader(this.#document, item, `${this.#place === '' ? field : `${this.#place}.${field}`}[${i}]`),
     );
+  }
+
+  /** A mapping of mappings, by name; undefined where it is none. */
+  members(field: string): readonly (readonly [string, DocumentReader])[] | undefined {
+    const value = this.#get(field);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const place = this.#place === '' ? field : `${this.#place}.${field}`;
+    return Object.entries(value).map(([name, one]) => [
+      name,
+      new DocumentReader(this.#document, one, `${place}.${name.slice(0, 64)}`),
+    ]);
   }
 
   /** @throws {PeerDocumentError} for members that mean nothing */

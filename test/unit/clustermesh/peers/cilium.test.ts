@@ -9,8 +9,10 @@ import {
   admitCilium,
   ciliumHelmValues,
   ciliumSecret,
+  endpointsBeyondHelm,
   readCilium,
 } from '../../../../clustermesh/peers/cilium/index.ts';
+import { peerOf } from '../../../../clustermesh/peers/enrolment/exchange.ts';
 import { PeerFolder, configFiles } from '../../../../clustermesh/peers/folder/index.ts';
 import { renewOwn, renewalFacts, renewalSteps } from '../../../../clustermesh/peers/renewal/index.ts';
 import { parseEtcdConfig } from '../../../../kvstore/index.ts';
@@ -51,14 +53,12 @@ const remoteCertificate = {
   metadata: { name: 'clustermesh-apiserver-remote-cert' },
   data: { 'ca.crt': base64(cilium.cert), 'tls.crt': base64(shown.cert), 'tls.key': base64(shown.key) },
 };
-const helm = (cluster: object): string =>
+const helmOf = (clusters: unknown, domain = 'mesh.cilium.io'): string =>
   stringify({
-    clustermesh: {
-      useAPIServer: true,
-      config: { enabled: true, domain: 'mesh.cilium.io', clusters: [{ name: 'north', port: 32_379, ...cluster }] },
-    },
+    clustermesh: { useAPIServer: true, config: { enabled: true, domain, clusters } },
     cluster: { name: 'x' },
   });
+const helm = (cluster: object): string => helmOf([{ name: 'north', port: 32_379, ...cluster }]);
 const tls = { cert: base64(shown.cert), key: base64(shown.key), caCert: base64(cilium.cert) };
 
 let root: string;
@@ -119,6 +119,20 @@ describe('what a Cilium cluster hands out', () => {
       endpoint: 'https://172.18.255.201:32379',
       serverName: 'north.mesh.cilium.io',
     },
+    {
+      form: 'Helm values that name clusters by members, as of Cilium 1.19, one of them disconnected',
+      text: helmOf({
+        south: { enabled: false, port: 1 },
+        north: { enabled: true, address: 'north.example', port: 32_379, tls },
+      }),
+      endpoint: 'https://north.example:32379',
+    },
+    {
+      form: 'Helm values with a domain of their own',
+      text: helmOf([{ name: 'north', ips: ['172.18.255.201'], port: 32_379, tls }], 'mesh.example'),
+      endpoint: 'https://172.18.255.201:32379',
+      serverName: 'north.mesh.example',
+    },
   ])('is read from $form', ({ text, endpoint, serverName }) => {
     const remote = readCilium(text, 'north.yaml', undefined);
     expect(remote).toMatchObject({
@@ -158,6 +172,11 @@ describe('what a Cilium cluster hands out', () => {
       what: 'no certificate',
       text: helm({ address: 'n', tls: { ...tls, cert: 'eA==' } }),
       says: 'north.cert-file: expected a certificate',
+    },
+    {
+      what: 'a name that is none',
+      text: helmOf({ North: { address: 'n', tls } }),
+      says: 'clusters: expected names of',
     },
     { what: 'no address', text: helm({ tls }), says: 'clustermesh.config.clusters[0].address' },
   ])('is refused with $what, and no key is repeated', ({ text, says }) => {
@@ -206,6 +225,39 @@ describe('what a Cilium cluster is given', () => {
     expect(readFileSync(folder.paths.usersFile, 'utf8')).toContain(certificate.fingerprint256);
     // Nobody has told how it is reached.
     expect(existsSync(configFiles(folder.paths.configFolder, 'north').config)).toBe(false);
+  });
+
+  test.each([
+    {
+      endpoints: ['https://192.0.2.1:2379', 'https://192.0.2.2:2379', 'https://[2001:db8::1]:2379'],
+      says: { port: 2379, ips: ['192.0.2.1', '192.0.2.2', '2001:db8::1'] },
+      leaves: [],
+    },
+    {
+      // Cilium calls every address by the one port, and no name where there are addresses.
+      endpoints: ['https://east.example', 'https://192.0.2.1:2379'],
+      says: { port: 443, address: 'east.example' },
+      leaves: ['https://192.0.2.1:2379'],
+    },
+    {
+      endpoints: ['https://192.0.2.1:32379', 'https://east.example:32379', 'https://192.0.2.2:2379'],
+      says: { port: 32_379, ips: ['192.0.2.1'] },
+      leaves: ['https://east.example:32379', 'https://192.0.2.2:2379'],
+    },
+  ])(
+    'as Helm values, which know one port, has only endpoints of it: $endpoints',
+    async ({ endpoints, says, leaves }) => {
+      const remote = { ...(await admitCilium(folder, { name: 'north', id: 3, nowMs: clock.now() })), endpoints };
+      const { clusters } = (parse(ciliumHelmValues(remote)) as { clustermesh: { config: { clusters: object[] } } })
+        .clustermesh.config;
+      expect(clusters).toEqual([{ name: 'east', ...says, tls: expect.any(Object) }]);
+      expect(endpointsBeyondHelm(endpoints)).toEqual(leaves);
+    },
+  );
+
+  test('lets it in to the store, and not to what clusters of ours are asked for', async () => {
+    const { certificate } = await admitCilium(folder, { name: 'north', id: 3, nowMs: clock.now() });
+    await expect(peerOf(folder, new X509Certificate(certificate))).rejects.toMatchObject({ code: 'NOT_A_PEER' });
   });
 
   test('once more replaces what it was given before within a day, and keeps how it is reached', async () => {
