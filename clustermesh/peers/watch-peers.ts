@@ -54,7 +54,7 @@ class Doorbell implements Disposable {
   readonly #signal: AbortSignal;
   #watcher: FSWatcher | undefined;
   /** Which directory is watched: one that took its place under the same name is another. */
-  #inode: bigint | undefined;
+  #watched: string | undefined;
   #pressed = false;
   #wake: (() => void) | undefined;
 
@@ -66,11 +66,11 @@ class Doorbell implements Disposable {
 
   /** Begins to watch, unless it does already. The directory may appear later: the next look tries again. */
   follow(directory: string, log: Logger): void {
-    const inode = inodeOf(directory);
-    if (this.#watcher && inode === this.#inode) return;
+    const found = markOf(directory);
+    if (this.#watcher && found === this.#watched) return;
     this.#watcher?.close();
     this.#watcher = undefined;
-    this.#inode = inode;
+    this.#watched = found;
     const dismiss = (watcher: FSWatcher | undefined): void => {
       watcher?.close();
       if (this.#watcher === watcher) this.#watcher = undefined;
@@ -118,10 +118,14 @@ class Doorbell implements Disposable {
   };
 }
 
-/** Undefined for what is not there, or cannot be looked at. */
-function inodeOf(path: string): bigint | undefined {
+/**
+ * Tells one directory from another of the same name; undefined for what is not there, or cannot be looked at. A file system gives the number
+ * of one that was removed to the next one that is made (ext4 does so at once), but not the time.
+ */
+function markOf(path: string): string | undefined {
   try {
-    return statSync(path, { bigint: true }).ino;
+    const { ino, birthtimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${birthtimeNs}`;
   } catch {
     return undefined;
   }
