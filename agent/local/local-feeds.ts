@@ -8,6 +8,7 @@ import {
   type RemoteOrigin,
   type WorkloadRecord,
   decodeIdentity,
+  identityIdIn,
   decodeIp,
   decodeLocalEndpoints,
   decodeLocalService,
@@ -115,7 +116,8 @@ export function localFeeds(origin: RemoteOrigin, node: string, sinks: LocalSinks
       },
       remove: (key: string) => {
         sinks.numbers.removed(prefix, key);
-        if (/^\d+$/.test(key)) writer.removeIdentity(Number(key));
+        const id = identityIdIn(key);
+        if (id !== undefined) writer.removeIdentity(id);
       },
     })),
     ...(

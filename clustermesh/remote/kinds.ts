@@ -20,6 +20,7 @@ import {
   encodeIp,
   encodeNode,
   encodeService,
+  identityIdIn,
   nodeKey,
   suffixOfIp,
 } from '../wire/index.ts';
@@ -105,9 +106,13 @@ export function kindSinks(
     identities: {
       upsert: (key, value) => mesh.upsertIdentity(decodeIdentity(key, value, origin)),
       remove: (key) => {
-        if (/^\d+$/.test(key)) mesh.removeIdentity(Number(key));
+        const id = identityIdIn(key);
+        if (id !== undefined) mesh.removeIdentity(id);
       },
-      has: (key) => /^\d+$/.test(key) && mesh.hasIdentity(Number(key)),
+      has: (key) => {
+        const id = identityIdIn(key);
+        return id !== undefined && mesh.hasIdentity(id);
+      },
     },
   };
 }

@@ -25,11 +25,21 @@ export function encodeIdentity(record: Pick<IdentityRecord, 'labels'>): string {
   return formatLabels(record.labels);
 }
 
+/**
+ * The number that a key's last segment spells; undefined for none of 32 bits. One number has one key, written without leading zeros, as by Cilium and by us:
+ * Cilium's reader (`strconv.ParseUint`) would take `0131073` for 131073, and then the end of either key for the end of both.
+ */
+export function identityIdIn(suffix: string): number | undefined {
+  const id = /^(0|[1-9]\d{0,9})$/.test(suffix) ? Number(suffix) : Number.NaN;
+  return id < 2 ** 32 ? id : undefined;
+}
+
 /** The id in a key's last segment. @throws {InvalidRecordError} outside the range of `origin`, when it is given. */
 export function decodeIdentityId(suffix: string, origin?: RemoteOrigin): number {
-  const id = /^\d{1,10}$/.test(suffix) ? Number(suffix) : Number.NaN;
+  const id = identityIdIn(suffix);
   const key = `${identityKey(0).slice(0, -1)}${suffix}`;
-  if (!(id < 2 ** 32)) throw new InvalidRecordError(key, 'id', 'a decimal number of at most 32 bits', suffix);
+  if (id === undefined)
+    throw new InvalidRecordError(key, 'id', 'a decimal number of at most 32 bits without leading zeros', suffix);
   if (origin) {
     const { min, max } = identityRange(origin.clusterId, origin.maxConnectedClusters);
     if (id < min || id > max)

@@ -83,7 +83,14 @@ export { checkClusterConfig, decodeClusterConfig, encodeClusterConfig, exportedF
 export { decodeNode, encodeNode, keyOfNode } from './node.ts';
 export { decodeIp, encodeIp, identityBelongs, keyOfIp, suffixOfIp } from './ip.ts';
 export { IpScanner, suffixText } from './ip-scanner.ts';
-export { clusterLabel, decodeIdentity, decodeIdentityId, encodeIdentity, keyOfIdentity } from './identity.ts';
+export {
+  clusterLabel,
+  decodeIdentity,
+  decodeIdentityId,
+  encodeIdentity,
+  identityIdIn,
+  keyOfIdentity,
+} from './identity.ts';
 export { decodeService, encodeService, keyOfService } from './service.ts';
 export { decodeEndpointSlice, encodeEndpointSlice, keyOfEndpointSlice } from './endpoint-slice.ts';
 export { decodeServiceExport, encodeServiceExport, keyOfServiceExport } from './service-export.ts';

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory } from '../../runtime/files/index.ts';
 import { StoreDirectoryError } from './directory-error.ts';
@@ -84,14 +94,22 @@ function parseMarker(text: string): {
   }
 }
 
-/** The file is there with all of its content, or not at all. */
+/** The file is there with all of its content, or not at all: also where it cannot be written, as on hugetlbfs. */
 function writeDurably(directory: string, path: string, text: string): void {
   const temporary = `${path}.${process.pid}`;
   const file = openSync(temporary, 'w', 0o600);
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, path);
+  try {
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   const parent = openSync(directory, 'r');
   fsyncSync(parent);
   closeSync(parent);

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { parseAllDocuments } from 'yaml';
+import { type Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml';
 import { DocumentReader, PeerDocumentError } from './document.ts';
 import type { PeerRecord } from './peer-record.ts';
 
@@ -26,12 +26,28 @@ export function parsePeerObjects(text: string, file: string): readonly PeerObjec
     const place = documents.length > 1 ? `${file}, document ${i + 1}` : file;
     if (one.errors.length > 0)
       throw new PeerDocumentError(place, '', `YAML (${one.errors[0]?.message.split('\n')[0]})`);
+    refuseAliases(one, place);
     const value = one.toJS({ maxAliasCount: 0 }) as unknown;
     return value === null ? [] : [peerObjectOf(new DocumentReader(place, value), place)];
   });
   const twice = objects.find(({ name }, i) => objects.findIndex((one) => one.name === name) !== i);
   if (twice) throw new PeerDocumentError(file, 'metadata.name', `each peer once, and ${twice.name} stands there twice`);
   return objects;
+}
+
+/** Aliases can make a small file a huge object, and what a peer may do is to stand where it is read. */
+function refuseAliases(document: Document, place: string): void {
+  visit(document, {
+    Alias: (key, _alias, path) => {
+      const members = path.flatMap((node) => (isPair(node) && isScalar(node.key) ? [String(node.key.value)] : []));
+      const field = `${members.join('.')}${typeof key === 'number' ? `[${key}]` : ''}`;
+      throw new PeerDocumentError(
+        place,
+        field,
+        'a value that is written out, not an alias (a text that begins with * is to be quoted)',
+      );
+    },
+  });
 }
 
 function peerObjectOf(reader: DocumentReader, place: string): PeerObject {

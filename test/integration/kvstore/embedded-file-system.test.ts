@@ -19,10 +19,13 @@ onLinux('a store on a file system that cannot hold it', () => {
   ])('($type, $options) is refused with what to do', ({ type, options, says }) => {
     const directory = mkdtempSync(join(tmpdir(), 'isthmus-file-system-'));
     try {
-      const command = 'mount -t "$1" -o "$2" none "$3" && exec "$4" store serve --data-dir "$3" --listen 127.0.0.1:0';
+      const command =
+        'mount -t "$1" -o "$2" none "$3" && { "$4" store serve --data-dir "$3" --listen 127.0.0.1:0; code=$?; ls -A "$3"; exit $code; }';
       const args = ['-m', 'sh', '-c', command, 'sh', type, options, directory, isthmus];
-      const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 100_000 });
+      const { status, stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8', timeout: 100_000 });
       expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(says) });
+      // Nothing is left behind but what it was locked by.
+      expect(stdout.split('\n').filter((name) => name.startsWith('isthmus-store.json'))).toEqual([]);
       expect(stderr).toContain('choose one on a local file system');
       expect(stderr).not.toContain('    at ');
     } finally {

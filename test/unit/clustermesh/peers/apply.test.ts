@@ -221,6 +221,18 @@ describe('a file of peers', () => {
   test.each([
     { what: 'another kind', text: object('west', westSpec).replace('"Peer"', '"Pear"'), says: 'kind: expected Peer' },
     { what: 'no YAML', text: 'a: [', says: 'peers.yaml: expected YAML' },
+    {
+      what: 'an alias',
+      text: `${object('north', { ...westSpec, id: 3 })}\n---\n`.concat(
+        'apiVersion: isthmus.io/v1\nkind: Peer\nmetadata: {name: west}\nspec:\n  allowedCIDRs: &a [10.2.0.0/16]\n  endpoints: *a\n',
+      ),
+      says: 'peers.yaml, document 2: spec.endpoints: expected a value that is written out, not an alias',
+    },
+    {
+      what: 'an alias that leads nowhere',
+      text: 'apiVersion: isthmus.io/v1\nkind: Peer\nmetadata: {name: west}\nspec:\n  allowedCIDRs: [10.2.0.0/16, *b]\n',
+      says: 'peers.yaml: spec.allowedCIDRs[1]: expected a value that is written out, not an alias',
+    },
     { what: 'no name', text: object('West', westSpec), says: 'metadata.name: expected the name of a cluster' },
     {
       what: 'a misspelled member',

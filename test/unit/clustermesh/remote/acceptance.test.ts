@@ -110,6 +110,18 @@ describe('a remote cluster that claims what it may not', () => {
     expect(side.view.identity(131_073)?.labels.map(({ source }) => source)).toEqual(['k8s']);
   });
 
+  test('has one key for each number: what has a leading zero is no other spelling of it', async () => {
+    await writer.put('cilium/state/identities/v1/id/0131073', 'k8s:app=other;k8s:io.cilium.k8s.policy.cluster=west;');
+    follow(config());
+    await ready();
+    expect(refused()).toEqual(['identities 0131073: malformed']);
+    const meaning = side.view.identity(131_073);
+    expect(JSON.stringify(meaning)).not.toContain('other');
+    await writer.store.delete('cilium/state/identities/v1/id/0131073');
+    await until(() => refused().length === 0, 'it is gone');
+    expect(side.view.identity(131_073)).toEqual(meaning);
+  });
+
   test('may stand in the network of its own nodes, and of ours, as real clusters do', async () => {
     side.ownSpace.set('configured', { blocks: [], networks: [parsePrefix('192.168.0.0/16')] });
     await writer.node('w3', '192.168.1.77', '10.2.3.0/24');

@@ -128,6 +128,7 @@ describe('An identity record', () => {
   const good = 'k8s:app=a;k8s:io.cilium.k8s.policy.cluster=cluster3;';
   test.each([
     { what: 'a key that is no number', suffix: 'x', value: good },
+    { what: 'a number with a leading zero, which has another key', suffix: '0196700', value: good },
     { what: 'a number out of range', suffix: '131072', value: good },
     { what: 'a reserved number', suffix: '2', value: good },
     { what: 'no labels', suffix: '196700', value: '' },
