@@ -1,4 +1,4 @@
-import { type Logger, silentLogger } from '../../runtime/log/index.ts';
+import { type Logger, fields, silentLogger } from '../../runtime/log/index.ts';
 import {
   type DeleteRangeRequest,
   type DeleteRangeResponse,
@@ -26,6 +26,7 @@ import { LmdbBackend } from './lmdb-backend.ts';
 import { isDamage } from './lmdb-error.ts';
 import { openLog } from './open-log.ts';
 import { type PatrolDependencies, patrolPages } from './page-patrol.ts';
+import type { RoomFacts } from './room-notice.ts';
 import { closeTables, openTables } from './tables.ts';
 import type { WriteAheadLog } from './wal/index.ts';
 import type { Tables } from './table-types.ts';
@@ -55,8 +56,23 @@ export async function openEmbeddedEngine(options: EmbeddedEngineOptions): Promis
     clock: options.clock,
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     report: (message, error) => log.error(message, { error, directory: options.directory }),
+    onRoom: (facts) => sayRoom(log, options.directory, facts),
   });
   return new EmbeddedEngine(backend, tables, options);
+}
+
+/** As the alarm NOSPACE, which comes and goes with it. */
+function sayRoom(log: Logger, directory: string, { state, limit, inUseBytes, quotaBytes }: RoomFacts): void {
+  const facts = { alarm: 'NOSPACE', directory, limit, inUseBytes, quotaBytes };
+  if (state === 'room again') log.warn('The store has room again: puts and leases are taken', facts);
+  else
+    log.warn('The store is full: puts and leases are refused; reads, deletions and compactions go on', {
+      ...facts,
+      [fields.hint]:
+        limit === 'quota'
+          ? 'Delete what is not needed and compact, or start with a larger --quota-backend-bytes'
+          : 'Make room on the file system of the data directory',
+    });
 }
 
 async function openLogOf(tables: Tables): Promise<WriteAheadLog> {

@@ -32,6 +32,7 @@ import {
   readRevision,
 } from './row-codec.ts';
 import { Room } from './room.ts';
+import type { RoomFacts } from './room-notice.ts';
 import { isOutOfSpace, keysIn, noRoomBytes } from './space.ts';
 import { Sweeper } from './sweep.ts';
 import { metaId, metaKeys, metaRevision, revisionBytes } from './meta.ts';
@@ -49,6 +50,8 @@ export interface LmdbBackendOptions {
   readonly clock?: Clock;
   /** Told of errors of work in the background, and of commits that failed. */
   readonly report?: (message: string, error: unknown) => void;
+  /** Told once that it is full, and once that it is so no longer. */
+  readonly onRoom?: (facts: RoomFacts) => void;
 }
 
 const defaultQuotaBytes = 2 * 1024 ** 3;
@@ -120,6 +123,8 @@ export class LmdbBackend implements Backend {
       unapplied: () => this.#applier.bytes,
       damaged: () => this.#damage !== undefined,
       onFull: () => this.#holds.drop(this.#compacted),
+      say: options.onRoom ?? (() => undefined),
+      clock: options.clock ?? systemClock,
     });
     this.#leaseKeys = new LeaseKeys({ tables, unapplied: (table) => this.#applier.unapplied(table) });
     this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);

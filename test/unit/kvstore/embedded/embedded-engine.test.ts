@@ -18,6 +18,7 @@ import type {
 import { type Engine, openEmbeddedEngine } from '../../../../kvstore/index.ts';
 import { MemoryEngine } from '../../../../kvstore/memory/index.ts';
 import { VirtualClock, systemClock } from '../../../../runtime/clock/index.ts';
+import { silentLogger } from '../../../../runtime/log/index.ts';
 import { randomFrom } from '../random.ts';
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -72,11 +73,13 @@ describe('the embedded engine', () => {
   });
 
   test('a full store refuses puts in etcd’s words, still deletes, and takes puts again once there is room', async () => {
+    const said: string[] = [];
     const options = {
       directory,
       clock: systemClock,
       quotaBytes: 6 * 1024 * 1024,
       autoCompaction: { mode: 'off' },
+      log: { ...silentLogger, warn: (message: string) => void said.push(message) },
     } as const;
     await using engine = await openEmbeddedEngine(options);
     expect(await engine.status()).toMatchObject({ dbSizeQuota: 6 * 1024 * 1024 });
@@ -85,13 +88,16 @@ describe('the embedded engine', () => {
       for (let i = 0; i < 200; i++) await put(engine, `big/${i}`, value);
     };
     await expect(fill()).rejects.toMatchObject({ grpcCode: 8, message: 'etcdserver: mvcc: database space exceeded' });
-    await expect(engine.leaseGrant({ id: 0n, ttl: 60 })).rejects.toMatchObject({ grpcCode: 8 });
+    for (let i = 0; i < 100; i++)
+      await expect(engine.leaseGrant({ id: 0n, ttl: 60 })).rejects.toMatchObject({ grpcCode: 8 });
     expect((await engine.status()).problem).toMatchObject({ type: 'no-space' });
+    expect(said).toEqual([expect.stringContaining('The store is full')]);
     await engine.deleteRange({ key: bytes('big/'), rangeEnd: bytes('big0') });
     await engine.compact(engine.revision);
     await untilTrue(async () => (await engine.status()).dbSizeInUse < 1024 * 1024);
     await put(engine, 'small', 'x');
     expect((await engine.status()).problem).toBeUndefined();
+    expect(said.slice(1)).toEqual([expect.stringContaining('The store has room again')]);
   });
 
   test('compaction gives the space of old versions back and stalls nobody', async () => {
