@@ -10,6 +10,10 @@ import { certificateFor, requestOf, signForPeer } from './signing.ts';
 const usersReadMs = 5000;
 /** An exchange mostly waits: for an answer, and for servers to read their users. Each of half a thousand peers after the other would take hours. */
 export const exchangesAtATime = 16;
+/** Certificates that a peer was brought and perhaps never got, beside those that it has: it asks for another one each time. */
+const maxAdmitted = 32;
+/** The oldest of them: what it still comes with is among them. */
+const keptFirst = 8;
 /** Our news and theirs, what we have asked for, what they have asked for, and that we know it. */
 const maxRounds = 4;
 
@@ -48,6 +52,11 @@ export async function exchangeWith(folder: PeerFolder, name: string, options: As
     if (brought !== undefined) await clock.sleep(usersReadMs, signal);
     if (brought === undefined && !taken.hasNews && answer.certificate === undefined) return;
   }
+}
+
+function bounded(admitted: PeerRecord['admitted']): PeerRecord['admitted'] {
+  if (admitted.length <= maxAdmitted) return admitted;
+  return [...admitted.slice(0, keptFirst), ...admitted.slice(keptFirst - maxAdmitted)];
 }
 
 async function peerNamed(folder: PeerFolder, name: string): Promise<PeerRecord> {
@@ -104,7 +113,7 @@ async function take(
     const { publicKey } = await requestOf(name, answer.request);
     const given = await signForPeer(folder, name, publicKey, nowMs);
     signed = given.certificate;
-    peer = { ...peer, admitted: [...peer.admitted, given.admitted] };
+    peer = { ...peer, admitted: bounded([...peer.admitted, given.admitted]) };
   }
   await folder.putPeer(peer, credentials);
   if (credentials) await folder.removePendingKey(name);

@@ -443,6 +443,35 @@ describe('what peers ask', () => {
     expect((await east.folder.peer('west'))?.admitted).toHaveLength(8);
   });
 
+  test('is bounded: one that wants another certificate with every answer keeps the first and the last of them', async () => {
+    await accept(await inviteWest());
+    const [first] = (await east.folder.peer('west'))?.admitted ?? [];
+    const { certFile, keyFile } = west.folder.paths.certificate('server');
+    const { name, id, maxConnectedClusters, endpoints } = west.folder.own;
+    const authorities = readFileSync(west.folder.paths.trustedFile, 'utf8');
+    const request = await createRequest('remote-west', await createKey());
+    const server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, (asked, response) => {
+      const enrolment = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const cluster = { name, id, maxConnectedClusters, endpoints, enrolment, authorities };
+      asked.resume().on('end', () => response.end(JSON.stringify({ cluster, request })));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const record = await east.folder.peer('west');
+      if (!record) throw new Error('There is no peer');
+      const enrolment = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      await east.folder.change(() => east.folder.putPeer({ ...record, enrolment }));
+      for (let i = 0; i < 10; i++) await exchangeWith(east.folder, 'west', { clock: hasty(), signal });
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+    const { admitted = [] } = (await east.folder.peer('west')) ?? {};
+    expect(admitted).toHaveLength(32);
+    // What it comes with may be the one that it had before all these.
+    expect(admitted[0]).toEqual(first);
+  });
+
   test('is refused to everybody else', async () => {
     const bundle = await inviteWest();
     await accept(bundle);
