@@ -11,11 +11,18 @@ export async function readInput(context: CommandContext, file: string): Promise<
   const source = file === '-' ? context.stdin?.() : createReadStream(file, { signal: context.signal });
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of (source ?? []) as AsyncIterable<string | Uint8Array>) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > maxBytes) throw new UsageError(`${name} has more than ${maxBytes} bytes`);
-    chunks.push(bytes);
+  try {
+    for await (const chunk of (source ?? []) as AsyncIterable<string | Uint8Array>) {
+      const bytes = Buffer.from(chunk);
+      size += bytes.length;
+      if (size > maxBytes) throw new UsageError(`${name} has more than ${maxBytes} bytes`);
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    // Node says so without the name.
+    if (error instanceof Error && 'code' in error && error.code === 'EISDIR')
+      throw new UsageError(`${name} is a directory: expected a file`);
+    throw error;
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -48,13 +48,16 @@ export const troubleshoot = defineCommand({
     const chosen = choose(configs, positionals, directory).filter(({ cluster }) => cluster !== clusterName);
     const diagnoses: Diagnosis[] = [];
     for (const config of chosen) diagnoses.push(await walk(config, { timeoutMs, ...own }, { clock }, signal));
+    for (const name of misnamed)
+      context.stderr(`isthmus: ${directory}/${name} is a configuration under no cluster name: nobody follows it\n`);
     if (options.output === 'json') context.stdout(formatJson(diagnoses));
     else {
-      for (const name of misnamed) context.stderr(`isthmus: ${directory}/${name} is no cluster name: ignored\n`);
       if (chosen.length === 0) context.stdout(`No cluster is configured in ${directory}\n`);
       context.stdout(diagnoses.map(diagnosisText).join('\n'));
     }
-    return diagnoses.every(({ ok }) => ok) ? 0 : 1;
+    // Whoever is asked for by name has a good one.
+    const overlooked = positionals.length === 0 && misnamed.length > 0;
+    return diagnoses.every(({ ok }) => ok) && !overlooked ? 0 : 1;
   },
 });
 

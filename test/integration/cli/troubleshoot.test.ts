@@ -397,6 +397,17 @@ describe('isthmus troubleshoot', () => {
     expect(findings.filter(({ state }) => state === 'broken').map(({ layer }) => layer)).toEqual(['tcp']);
   });
 
+  test('is not content with a configuration that nobody follows, since its file has no cluster’s name', async () => {
+    expect((await run()).code).toBe(0);
+    peer(at(port), 'North_1');
+    for (const words of [[], ['-o', 'json']]) {
+      const { code, err } = await run(...words);
+      expect(code).toBe(1);
+      expect(err).toContain(`${directory}/North_1 is a configuration under no cluster name: nobody follows it\n`);
+    }
+    expect((await run('west')).code).toBe(0);
+  });
+
   test('refuses names without a configuration, and says nothing secret', async () => {
     const { code, err } = await run('wets');
     expect(code).toBe(2);

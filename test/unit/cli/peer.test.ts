@@ -160,6 +160,12 @@ test('isthmus peer list says in time what nobody renews', async () => {
 });
 
 describe('isthmus apply', () => {
+  test('says of a directory that it is none of its files', async () => {
+    const { code, err } = await peer(east, ['-f', root], [], ['apply']);
+    expect(code).toBe(2);
+    expect(err).toContain(`${root} is a directory: expected a file\n`);
+  });
+
   const apply = (words: readonly string[], text: string): ReturnType<typeof peer> =>
     peer(east, ['-f', '-', ...words], [Buffer.from(text)], ['apply']);
   const declared = JSON.stringify({
