@@ -55,6 +55,8 @@ export class CopyTarget implements AsyncDisposable {
   /** Values that may have been written, where no record could tell whether they were. */
   readonly #doubtful = new Map<string, Uint8Array>();
   readonly #kept = new Set<string>();
+  /** Keys of which the target does not take what the source holds now. */
+  readonly #refused = new Set<string>();
   #overwrite: boolean;
   /** Whether we may say what we bring. */
   #recording = true;
@@ -62,7 +64,6 @@ export class CopyTarget implements AsyncDisposable {
   #listing = true;
   #written = 0;
   #deleted = 0;
-  #refused = 0;
   #extra = 0;
 
   constructor(options: CopyTargetOptions) {
@@ -79,8 +80,8 @@ export class CopyTarget implements AsyncDisposable {
     readonly extra: number;
     readonly refused: number;
   } {
-    const [written, deleted, refused] = [this.#written, this.#deleted, this.#refused];
-    return { written, deleted, kept: this.#kept.size, extra: this.#extra, refused };
+    const [written, deleted] = [this.#written, this.#deleted];
+    return { written, deleted, kept: this.#kept.size, extra: this.#extra, refused: this.#refused.size };
   }
 
   /** Learns what is there; to be called before each listing of the source. */
@@ -89,6 +90,7 @@ export class CopyTarget implements AsyncDisposable {
     const before = new Map(this.#known);
     this.#known.clear();
     this.#kept.clear();
+    this.#refused.clear();
     this.#listing = true;
     for await (const { entries } of this.#options.store.list(this.#options.prefix, { signal }))
       for (const entry of entries) {
@@ -141,6 +143,7 @@ export class CopyTarget implements AsyncDisposable {
 
   #decide(wish: Wish): Step | undefined {
     const text = keyTextOf(wish.key);
+    this.#refused.delete(text);
     const known = this.#known.get(text);
     if (known) known.seen = true;
     const step = { wish, text, expected: known?.modRevision ?? 0 };
@@ -294,7 +297,7 @@ export class CopyTarget implements AsyncDisposable {
       await this.#write(steps.slice(half), signal);
       return;
     }
-    this.#refused += 1;
+    if (steps[0]) this.#refused.add(steps[0].text);
     this.#options.log.warn('Target refuses a key', { [fields.key]: shown(steps[0]), [fields.error]: error });
   }
 

@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   EngineStore,
+  InvalidRequestError,
   MemoryEngine,
+  type MirrorProgress,
+  type Operation,
   PermissionDeniedError,
   SourceReplacedError,
   type Store,
@@ -50,6 +53,38 @@ describe('copying a store', () => {
     expect(await stores.differences()).toEqual([]);
     expect(await valueOf(b, 'stays')).toBe('2');
     expect(await stop()).toMatchObject({ phase: 'following', deleted: 1 });
+  });
+
+  test('a key that the target refuses counts once, and no more when the source has what it takes, or nothing', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    const isTooLarge = (operation: Operation): boolean =>
+      operation.type === 'put' && operation.value instanceof Uint8Array && operation.value.length > 10;
+    await a.put('shrinks', 'more than it takes');
+    await a.put('goes', 'more than it takes');
+    const seen: MirrorProgress[] = [];
+    const stop = await stores.follow({
+      to: {
+        list: (...args) => b.list(...args),
+        put: (...args) => b.put(...args),
+        grantLease: (...args) => b.grantLease(...args),
+        transact: async (transaction, options) => {
+          if (transaction.then.some(isTooLarge)) throw new InvalidRequestError('too large');
+          return await b.transact(transaction, options);
+        },
+      },
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(seen.at(-1)?.refused).toBe(2);
+    for (let i = 0; i < 3; i++) await a.put('shrinks', `again more than it takes ${i}`);
+    await a.put('mark', '1');
+    await eventually(() => valueOf(b, 'mark'));
+    expect(seen.at(-1)?.refused).toBe(2);
+    await a.put('shrinks', 'less');
+    await a.delete('goes');
+    await a.put('mark', '2');
+    expect(await stores.differences()).toEqual([]);
+    expect(await stop()).toMatchObject({ phase: 'following', kept: 0, extra: 0, refused: 0 });
   });
 
   test('a key that its owner claims in the target is neither changed nor deleted any more', async () => {

@@ -30,10 +30,11 @@ export class TwoStores implements AsyncDisposable {
   async follow(options: Partial<MirrorOptions> = {}): Promise<() => Promise<MirrorProgress>> {
     const stopping = new AbortController();
     const inStep = Promise.withResolvers<void>();
-    const onProgress = ({ phase }: MirrorProgress): void => {
-      if (phase === 'following') inStep.resolve();
+    const onProgress = (progress: MirrorProgress): void => {
+      options.onProgress?.(progress);
+      if (progress.phase === 'following') inStep.resolve();
     };
-    const settings = { ...this.#defaults(), onProgress, ...options };
+    const settings = { ...this.#defaults(), ...options, onProgress };
     const ended = mirror(settings, { clock, log: silentLogger }, stopping.signal);
     ended.catch((error: unknown) => inStep.reject(error));
     this.#running.push({ stopping, ended });
