@@ -45,6 +45,10 @@ export class IpTable implements IndexedRows {
   #generation = new Uint8Array(0);
   #rows = 0;
   #freeRow = none;
+  // Whose site was found last: where nothing of it has changed since, it is not sought again.
+  #lastScanner: IpScanner | undefined;
+  #lastSite = 0;
+  #lastScope = 0;
   readonly #wide = new WideAddresses();
   // What is sought: an IPv4 host, or what `#wide` seeks.
   #soughtWide = false;
@@ -219,9 +223,7 @@ export class IpTable implements IndexedRows {
     rest: number,
     kind: number,
   ): void {
-    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd } = scanner;
-    const siteScope = scope * 256 + encryptKey;
-    const site = this.#sites.acquire(bytes, siteScope, hostStart, hostEnd, metadataStart, metadataEnd);
+    const site = this.#siteOf(scope, scanner, bytes);
     const winner = this.#index.find(this.#soughtHash);
     const claim = this.#claimOf(winner, scope);
     if (
@@ -253,6 +255,19 @@ export class IpTable implements IndexedRows {
       this.#changed(row);
     } else if (row === winner) this.#changed(row);
     else this.#contend(row, winner, claim >= 0);
+  }
+
+  #siteOf(scope: number, scanner: IpScanner, bytes: Uint8Array): number {
+    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd } = scanner;
+    if (this.#lastScanner === scanner && this.#lastSite === scanner.site && this.#lastScope === scope) {
+      const again = this.#sites.again();
+      if (again >= 0) return again;
+    }
+    // Our own reads parts of values only, and does not notice that a site is another one.
+    this.#lastScanner = scanner === this.#scanner ? undefined : scanner;
+    this.#lastSite = scanner.site;
+    this.#lastScope = scope;
+    return this.#sites.acquire(bytes, scope * 256 + encryptKey, hostStart, hostEnd, metadataStart, metadataEnd);
   }
 
   /** A claim was made or renewed while another one wins: the own cluster's beats any other, else the later one wins. */

@@ -1,4 +1,5 @@
-import { ipFromBytes, ipToBytes, isIp } from '../../values/ip/index.ts';
+import { RepeatedHead } from './repeated-head.ts';
+import { addressEnd, bytesOf, digit, ipv4, ipv6, literal, number, numberEnd, textEnd } from './value-bytes.ts';
 
 const headText = bytesOf('{"IP":"');
 const hostText = bytesOf('","Mask":null,"HostIP":"');
@@ -17,15 +18,8 @@ const protocols = ['TCP"}', 'UDP"}', 'SCTP"}', 'ICMP"}', 'ICMPv6"}', 'ANY"}'].ma
 const quote = 0x22;
 const closing = 0x7d;
 const comma = 0x2c;
-const dot = 0x2e;
-const colon = 0x3a;
 const dash = 0x2d;
 const zero = 0x30;
-/** 1 for what stands for itself in a text: ASCII without control characters, quote and backslash. */
-const plain = new Uint8Array(256).map((_, byte) =>
-  byte >= 0x20 && byte < 0x7f && byte !== quote && byte !== 0x5c ? 1 : 0,
-);
-
 /**
  * Reads the value of an address key from its bytes, in the one form in which Go and we write it: members in their order,
  * no white space, no escapes, addresses in canonical text. On the first surprise it says "don't know" and JSON decides
@@ -55,6 +49,9 @@ export class IpScanner {
   cutEnd = 0;
   /** The part cut out, as {@link packSuffix} makes it; 0 when there is none. */
   suffix = 0;
+  /** As long as it stays the same, so do host, key and the metadata's text of the heads that were scanned. */
+  site = 0;
+  readonly #repeated = new RepeatedHead();
 
   /** Whether the value is in the known form, and says the address that its key says. */
   scan(
@@ -84,25 +81,74 @@ export class IpScanner {
     if (length > valueEnd - at) return false;
     for (let i = 0; i < length; i++) if (keyBytes[keyStart + i] !== bytes[at + i]) return false;
     if (!this.scanAddress(keyBytes, keyStart, keyEnd)) return false;
-    at = literal(bytes, at + length, valueEnd, hostText);
+    at += length;
+    if (this.#scanRepeated(bytes, at, valueEnd)) return true;
+    const start = at;
+    at = literal(bytes, start, valueEnd, hostText);
     if (at < 0) return false;
     this.hostStart = at;
     at = addressEnd(bytes, at, valueEnd);
     if (at < 0) return false;
     this.hostEnd = at;
-    at = literal(bytes, at, valueEnd, idText);
-    if (at < 0) return false;
-    let end = numberEnd(bytes, at, valueEnd, 10);
-    if (end < 0) return false;
-    this.identity = number(bytes, at, end);
+    const idStart = literal(bytes, at, valueEnd, idText);
+    if (idStart < 0) return false;
+    const idEnd = numberEnd(bytes, idStart, valueEnd, 10);
+    if (idEnd < 0) return false;
+    this.identity = number(bytes, idStart, idEnd);
     if (this.identity > 0xffff_ffff) return false;
-    at = literal(bytes, end, valueEnd, keyText);
+    at = literal(bytes, idEnd, valueEnd, keyText);
     if (at < 0) return false;
-    end = numberEnd(bytes, at, valueEnd, 3);
+    const end = numberEnd(bytes, at, valueEnd, 3);
     if (end < 0) return false;
     this.encryptKey = number(bytes, at, end);
     if (this.encryptKey > 255) return false;
-    return this.scanMetadata(bytes, end, valueEnd);
+    if (!this.scanMetadata(bytes, end, valueEnd)) return false;
+    this.#keepSite(bytes, start, idStart, idEnd);
+    return true;
+  }
+
+  /** The head's part behind the address at `start`, where it is that of the last one but for its numbers. */
+  #scanRepeated(bytes: Uint8Array, start: number, valueEnd: number): boolean {
+    const repeated = this.#repeated;
+    const idStart = repeated.identityAt(bytes, start, valueEnd);
+    if (idStart < 0) return false;
+    let identity = 0;
+    let at = idStart;
+    for (; at < valueEnd && digit(bytes[at] as number); at++) identity = identity * 10 + (bytes[at] as number) - zero;
+    if (at === idStart || at - idStart > 10 || identity > 0xffff_ffff || (bytes[idStart] === zero && at - idStart > 1))
+      return false;
+    const end = repeated.endAt(bytes, at, valueEnd);
+    if (end < 0) return false;
+    let value = 0;
+    let restStart = end;
+    if (repeated.numbered) {
+      for (; restStart < valueEnd && digit(bytes[restStart] as number); restStart++)
+        value = value * 10 + (bytes[restStart] as number) - zero;
+      if (value === 0 || value > 0xffff || bytes[end] === zero || bytes[restStart] !== quote) return false;
+      restStart += 1;
+    }
+    this.identity = identity;
+    this.encryptKey = repeated.encryptKey;
+    this.hostStart = start + repeated.hostStart;
+    this.hostEnd = start + repeated.hostEnd;
+    this.metadataStart = at + repeated.metadataStart;
+    this.metadataEnd = at + repeated.metadataEnd;
+    this.metadataNumber = value;
+    this.restStart = restStart;
+    this.restEnd = valueEnd;
+    return true;
+  }
+
+  #keepSite(bytes: Uint8Array, start: number, idStart: number, idEnd: number): void {
+    const repeated = this.#repeated;
+    repeated.numbered = this.metadataNumber !== 0;
+    repeated.keep(bytes, start, idStart, idEnd, repeated.numbered ? this.metadataEnd : this.restStart);
+    repeated.encryptKey = this.encryptKey;
+    repeated.hostStart = this.hostStart - start;
+    repeated.hostEnd = this.hostEnd - start;
+    repeated.metadataStart = this.metadataStart - idEnd;
+    repeated.metadataEnd = this.metadataEnd - idEnd;
+    this.site += 1;
   }
 
   /** The address of a key, in canonical text, without length. */
@@ -219,80 +265,6 @@ function letterOf(byte: number): number {
   return byte >= zero && byte <= 0x39 ? byte - zero + 1 : 0;
 }
 
-/** Position behind the literal, or −1. */
-function literal(bytes: Uint8Array, at: number, end: number, text: Uint8Array): number {
-  const length = text.length;
-  if (length > end - at) return -1;
-  for (let i = 0; i < length; i++) if (bytes[at + i] !== text[i]) return -1;
-  return at + length;
-}
-
-/** Position of the quote that ends a plain text; −1 when it is not plain (escapes, control characters, not ASCII). */
-function textEnd(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && plain[bytes[at] as number] === 1) at += 1;
-  return at < end && bytes[at] === quote ? at : -1;
-}
-
-function digit(byte: number): boolean {
-  return byte >= zero && byte <= 0x39;
-}
-
-/** Position behind a whole number of at most `most` digits as JSON writes it; −1 for none. */
-function numberEnd(bytes: Uint8Array, start: number, end: number, most: number): number {
-  let at = start;
-  while (at < end && digit(bytes[at] as number)) at += 1;
-  if (at === start || at - start > most || at === end) return -1;
-  return bytes[start] === zero && at - start > 1 ? -1 : at;
-}
-
-function number(bytes: Uint8Array, start: number, end: number): number {
-  let value = 0;
-  for (let at = start; at < end; at++) value = value * 10 + (bytes[at] as number) - zero;
-  return value;
-}
-
-/** An IPv4 address in canonical text as a number; −1 for anything else. */
-function ipv4(bytes: Uint8Array, start: number, end: number): number {
-  let value = 0;
-  let parts = 0;
-  for (let at = start; ; at++) {
-    let part = 0;
-    const first = at;
-    for (; at < end && digit(bytes[at] as number); at++) part = part * 10 + (bytes[at] as number) - zero;
-    const length = at - first;
-    if (length === 0 || length > 3 || part > 255 || (length > 1 && bytes[first] === zero)) return -1;
-    value = value * 256 + part;
-    parts += 1;
-    if (at === end) return parts === 4 ? value : -1;
-    if (bytes[at] !== dot || parts === 4) return -1;
-  }
-}
-
-/** The 16 bytes of an IPv6 address in canonical text. */
-function ipv6(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
-  let text = '';
-  let colons = 0;
-  if (end - start > 39) return undefined;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at] as number;
-    if (byte === colon) colons += 1;
-    text += String.fromCharCode(byte);
-  }
-  if (colons < 2 || !isIp(text)) return undefined;
-  const address = ipToBytes(text);
-  return address.length === 16 && ipFromBytes(address) === text ? address : undefined;
-}
-
-/** Position of the quote behind an address in canonical text, or behind none; −1 for anything else. */
-function addressEnd(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && bytes[at] !== quote) at += 1;
-  if (at === end) return -1;
-  if (at === start || ipv4(bytes, start, at) >= 0 || ipv6(bytes, start, at)) return at;
-  return -1;
-}
-
 /** Position behind the `]` of a list of ports; −1 when it is not in the known form. */
 function portsEnd(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; ; at++) {
@@ -312,8 +284,4 @@ function portsEnd(bytes: Uint8Array, start: number, end: number): number {
     if (bytes[at] === 0x5d) return at + 1;
     if (bytes[at] !== comma) return -1;
   }
-}
-
-function bytesOf(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'latin1'));
 }

@@ -2,6 +2,9 @@ import { mixed, roomFor, widened } from './columns.ts';
 import { type IndexedRows, RowIndex } from './row-index.ts';
 
 const firstBytes = 4096;
+/** Numbers of a record: half a line of the processor's cache. */
+const width = 8;
+const field = { start: 0, length: 1, cut: 2, scope: 3, hash: 4, references: 5 } as const;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
@@ -15,13 +18,8 @@ export class BytePool implements IndexedRows {
   #used = 0;
   /** Bytes of texts that nobody refers to any more. */
   #wasted = 0;
-  #start = new Uint32Array(0);
-  #length = new Uint32Array(0);
-  /** Length of the first slice. */
-  #cut = new Uint32Array(0);
-  #scope = new Uint32Array(0);
-  #hash = new Uint32Array(0);
-  #references = new Uint32Array(0);
+  /** A record a text, {@link width} numbers each: who looks at one of them looks at the others, too. */
+  #records = new Uint32Array(0);
   #rows = 0;
   /** Found or added last. */
   #last = -1;
@@ -50,7 +48,7 @@ export class BytePool implements IndexedRows {
     this.#inScope = scope;
     // What comes in order is often what came before.
     let known = this.#last;
-    if (known < 0 || this.#references[known] === 0 || !this.#isEqual(known)) {
+    if (known < 0 || !this.#isEqual(known)) {
       const hash = hashBytes(
         hashBytes(Math.imul(scope, 0x9e3779b1) ^ (to - from), buffer, from, to),
         buffer,
@@ -62,17 +60,25 @@ export class BytePool implements IndexedRows {
       if (known < 0) known = this.#add(this.#soughtHash);
       this.#last = known;
     }
-    this.#references[known] = (this.#references[known] as number) + 1;
+    this.#records[known * width + field.references] = (this.#records[known * width + field.references] as number) + 1;
+    return known;
+  }
+
+  /** The number that {@link acquire} gave last, and one more reference to it; −1 when nobody refers to it any more. */
+  again(): number {
+    const known = this.#last;
+    if (known < 0) return -1;
+    this.#records[known * width + field.references] = (this.#records[known * width + field.references] as number) + 1;
     return known;
   }
 
   /** One more reference to a text that has one. */
   retain(id: number): void {
-    this.#references[id] = (this.#references[id] as number) + 1;
+    this.#records[id * width + field.references] = (this.#records[id * width + field.references] as number) + 1;
   }
 
   lengthOfHead(id: number): number {
-    return this.#cut[id] as number;
+    return this.#records[id * width + field.cut] as number;
   }
 
   /**
@@ -80,11 +86,11 @@ export class BytePool implements IndexedRows {
    * second one; −1 otherwise, and for texts that nobody refers to.
    */
   startOfTail(id: number, buffer: Uint8Array, from: number, to: number): number {
-    const length = this.#length[id] as number;
-    if (length > to - from || this.#references[id] === 0) return -1;
-    const cut = this.#cut[id] as number;
+    const length = this.#records[id * width + field.length] as number;
+    if (length > to - from || this.#records[id * width + field.references] === 0) return -1;
+    const cut = this.#records[id * width + field.cut] as number;
     const bytes = this.#bytes;
-    let at = this.#start[id] as number;
+    let at = this.#records[id * width + field.start] as number;
     const headEnd = from + cut;
     for (let i = from; i < headEnd; i++) if (bytes[at++] !== buffer[i]) return -1;
     const tail = to - (length - cut);
@@ -93,49 +99,54 @@ export class BytePool implements IndexedRows {
   }
 
   release(id: number): void {
-    const references = (this.#references[id] as number) - 1;
-    this.#references[id] = references;
+    const references = (this.#records[id * width + field.references] as number) - 1;
+    this.#records[id * width + field.references] = references;
     if (references > 0) return;
-    this.#index.remove(id, this.#hash[id] as number);
+    if (id === this.#last) this.#last = -1;
+    this.#index.remove(id, this.#records[id * width + field.hash] as number);
     this.#free.push(id);
-    this.#wasted += this.#length[id] as number;
-    this.#length[id] = 0;
+    this.#wasted += this.#records[id * width + field.length] as number;
+    this.#records[id * width + field.length] = 0;
     if (this.#wasted > 65_536 && this.#wasted * 2 > this.#used) this.#compact();
   }
 
   scopeOf(id: number): number {
-    return this.#scope[id] as number;
+    return this.#records[id * width + field.scope] as number;
   }
 
   /** The first slice of a text. */
   head(id: number): string {
-    const start = this.#start[id] as number;
-    return decoder.decode(this.#bytes.subarray(start, start + (this.#cut[id] as number)));
+    const start = this.#records[id * width + field.start] as number;
+    return decoder.decode(this.#bytes.subarray(start, start + (this.#records[id * width + field.cut] as number)));
   }
 
   /** The second slice of a text. */
   tail(id: number): string {
-    const start = this.#start[id] as number;
+    const start = this.#records[id * width + field.start] as number;
     return decoder.decode(
-      this.#bytes.subarray(start + (this.#cut[id] as number), start + (this.#length[id] as number)),
+      this.#bytes.subarray(
+        start + (this.#records[id * width + field.cut] as number),
+        start + (this.#records[id * width + field.length] as number),
+      ),
     );
   }
 
   hashOf(row: number): number {
-    return this.#hash[row] as number;
+    return this.#records[row * width + field.hash] as number;
   }
 
   isSought(row: number): boolean {
-    return this.#hash[row] === this.#soughtHash && this.#isEqual(row);
+    return this.#records[row * width + field.hash] === this.#soughtHash && this.#isEqual(row);
   }
 
   #isEqual(row: number): boolean {
     const cut = this.#to - this.#from;
-    if (this.#cut[row] !== cut || this.#scope[row] !== this.#inScope) return false;
-    if (this.#length[row] !== cut + this.#to2 - this.#from2) return false;
+    if (this.#records[row * width + field.cut] !== cut || this.#records[row * width + field.scope] !== this.#inScope)
+      return false;
+    if (this.#records[row * width + field.length] !== cut + this.#to2 - this.#from2) return false;
     const bytes = this.#bytes;
     const buffer = this.#buffer;
-    let at = this.#start[row] as number;
+    let at = this.#records[row * width + field.start] as number;
     for (let i = this.#from; i < this.#to; i++) if (bytes[at++] !== buffer[i]) return false;
     for (let i = this.#from2; i < this.#to2; i++) if (bytes[at++] !== buffer[i]) return false;
     return true;
@@ -145,29 +156,20 @@ export class BytePool implements IndexedRows {
     const cut = this.#to - this.#from;
     const length = cut + this.#to2 - this.#from2;
     const id = this.#free.pop() ?? this.#rows++;
-    if (id >= this.#start.length) this.#widen(roomFor(id + 1));
+    if (id * width >= this.#records.length) this.#records = widened(this.#records, roomFor(id + 1) * width);
     if (this.#used + length > this.#bytes.length)
       this.#bytes = widened(this.#bytes, Math.ceil((this.#used + length) * 1.25) + firstBytes);
     this.#bytes.set(this.#buffer.subarray(this.#from, this.#to), this.#used);
     this.#bytes.set(this.#buffer.subarray(this.#from2, this.#to2), this.#used + cut);
-    this.#start[id] = this.#used;
-    this.#length[id] = length;
-    this.#cut[id] = cut;
-    this.#scope[id] = this.#inScope;
-    this.#hash[id] = hash;
-    this.#references[id] = 0;
+    this.#records[id * width + field.start] = this.#used;
+    this.#records[id * width + field.length] = length;
+    this.#records[id * width + field.cut] = cut;
+    this.#records[id * width + field.scope] = this.#inScope;
+    this.#records[id * width + field.hash] = hash;
+    this.#records[id * width + field.references] = 0;
     this.#used += length;
     this.#index.add(id, hash);
     return id;
-  }
-
-  #widen(rows: number): void {
-    this.#start = widened(this.#start, rows);
-    this.#length = widened(this.#length, rows);
-    this.#cut = widened(this.#cut, rows);
-    this.#scope = widened(this.#scope, rows);
-    this.#hash = widened(this.#hash, rows);
-    this.#references = widened(this.#references, rows);
   }
 
   /** Moves the texts that are referred to together. */
@@ -175,10 +177,10 @@ export class BytePool implements IndexedRows {
     const bytes = new Uint8Array(Math.ceil((this.#used - this.#wasted) * 1.25) + firstBytes);
     let used = 0;
     for (let id = 0; id < this.#rows; id++) {
-      const length = this.#length[id] as number;
-      const start = this.#start[id] as number;
+      const length = this.#records[id * width + field.length] as number;
+      const start = this.#records[id * width + field.start] as number;
       bytes.set(this.#bytes.subarray(start, start + length), used);
-      this.#start[id] = used;
+      this.#records[id * width + field.start] = used;
       used += length;
     }
     this.#bytes = bytes;

@@ -15,13 +15,15 @@ const firstBlockBytes = 4096;
 /** 16 MiB, a page of a listing, twice: one is read while the other one is worked on. */
 const maxFree = 128;
 
-const free: Buffer[] = [];
+let free: Buffer[] = [];
+/** Those that were left when the last room was given up: who comes before the collector finds them still. */
+let left: WeakRef<Buffer[]> | undefined;
 let users = 0;
 
 /**
  * Blocks that are used again: what is thrown away by the megabyte keeps the collector busy with a heap that has nothing to
- * do with it. Disposing of a room gives its blocks to the next one; nobody may look at what they held any more. While
- * nobody has a room there are no blocks.
+ * do with it, and memory that nobody has touched yet costs more than all that is done with it. Disposing of a room gives its
+ * blocks to the next one; nobody may look at what they held any more. While nobody has a room, blocks are the collector's.
  */
 export class PageRoom implements Room, Disposable {
   readonly #blocks: Buffer[] = [];
@@ -29,6 +31,7 @@ export class PageRoom implements Room, Disposable {
   #disposed = false;
 
   constructor() {
+    if (users === 0) free = left?.deref() ?? [];
     users += 1;
   }
 
@@ -47,9 +50,11 @@ export class PageRoom implements Room, Disposable {
     if (this.#disposed) return;
     this.#disposed = true;
     users -= 1;
-    if (users === 0) free.length = 0;
-    else for (const block of this.#blocks) if (free.length < maxFree) free.push(block);
+    for (const block of this.#blocks) if (free.length < maxFree) free.push(block);
     this.#blocks.length = 0;
+    if (users > 0) return;
+    left = new WeakRef(free);
+    free = [];
   }
 }
 

@@ -58,3 +58,41 @@ test('a row is taken from bytes only where the JSON says the same', () => {
   }
   expect(taken).toBeGreaterThan(5000);
 });
+
+/** What one cluster says must not be read into what another one says, whatever came and went in between. */
+test('rows of clusters that take turns, change and leave are what each of them said last', () => {
+  const random = new Random(7);
+  const view = createMeshView({ ownCluster: 'east' });
+  const clusterOf = (cluster: string, clusterId: number) => {
+    const writer = view.writer({ cluster, clusterId });
+    return { cluster, writer, rows: writer.ipRows(), said: new Map<string, string>() };
+  };
+  const clusters = [clusterOf('west', 2), clusterOf('north', 3), clusterOf('south', 4)] as const;
+  const hosts = ['172.16.0.1', '172.16.0.2', 'fd00::1', ''] as const;
+  for (let step = 0; step < 4000; step++) {
+    const { rows, said, writer } = random.pick(clusters);
+    const host = random.pick(hosts);
+    const metadata: string = random.pick(['', 'cilium-global:west:n1:', 'n:0', '12']);
+    // Mostly neighbours of one node, as in a listing.
+    for (let left = random.int(8); left >= 0; left--) {
+      const ip = `10.0.${random.int(2)}.${random.int(20)}`;
+      const key = Buffer.from(ip);
+      if (random.chance(0.25)) {
+        expect(rows.delete(key, 0, key.length)).toBe(said.delete(ip));
+        continue;
+      }
+      const number = metadata.endsWith(':') ? 1 + random.int(70_000) : '';
+      const head = `"Mask":null,"HostIP":"${host}","ID":${random.int(300)},"Key":${random.int(2)}`;
+      const value = Buffer.from(`{"IP":"${ip}",${head},"Metadata":"${metadata}${number}"}`);
+      expect(rows.put(key, 0, key.length, value, 0, value.length)).toBe(true);
+      said.set(ip, encodeIp(decodeIp(ip, value)));
+    }
+    if (random.chance(0.01)) {
+      writer.drain();
+      said.clear();
+    }
+    if (step % 400 > 0) continue;
+    for (const each of clusters)
+      expect([...view.saidBy(each.cluster).ips].map(encodeIp).toSorted()).toEqual([...each.said.values()].toSorted());
+  }
+});

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { type IpRecord, decodeIp, encodeIp, suffixOfIp } from '../../../../clustermesh/wire/index.ts';
+import { type IpRecord, IpScanner, decodeIp, encodeIp, suffixOfIp } from '../../../../clustermesh/wire/index.ts';
 import { createMeshView } from '../../../../clustermesh/view/index.ts';
 // The oracle: the plain table of objects that nodes and identities lie in.
+import { IpTable } from '../../../../clustermesh/view/ip-table.ts';
 import { MergedTable } from '../../../../clustermesh/view/merged-table.ts';
 import { VersionSource } from '../../../../clustermesh/view/version-source.ts';
 import { isDeepStrictEqual } from 'node:util';
@@ -157,3 +158,16 @@ function winnerOf(oracle: MergedTable<string, IpRecord>, key: string) {
   const winner = oracle.get(key);
   return winner && { record: winner.record, origin: winner.origin };
 }
+
+test('what a scanner has read for one cluster is not taken for what it reads for another one', () => {
+  const table = new IpTable('east', new VersionSource(), 16);
+  const scanner = new IpScanner();
+  const key = Buffer.from('10.0.0.7');
+  const value = Buffer.from('{"IP":"10.0.0.7","Mask":null,"HostIP":"172.16.0.1","ID":300,"Key":0,"Metadata":""}');
+  for (const cluster of ['west', 'north', 'west']) {
+    scanner.scanHead(key, 0, key.length, value, 0, value.length);
+    const scope = table.scopeOf({ cluster, clusterId: 2 });
+    expect(table.upsertScanned(scope, scanner, value, 300)).toBe(true);
+    expect([...table.saidBy(cluster)]).toEqual([decodeIp('10.0.0.7', value)]);
+  }
+});

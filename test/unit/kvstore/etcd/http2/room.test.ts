@@ -37,3 +37,13 @@ test('a page of a few keys takes no block that is used again', () => {
   using room = new PageRoom();
   expect([room.next().length, room.next().length]).toEqual([4096, 262_144]);
 });
+
+test('the next listing has the blocks of the last one, unless they were collected in between', () => {
+  const takeTwo = (): Buffer => {
+    using room = new PageRoom();
+    room.next();
+    return room.next();
+  };
+  const block = takeTwo();
+  expect(takeTwo()).toBe(block);
+});
