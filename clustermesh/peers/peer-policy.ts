@@ -62,7 +62,8 @@ export function parsePeerPolicy(text: string, fileName: string): PeerPolicy {
     throw new PeerPolicyError(fileName, 'clusterID: expected a whole number from 1 to 511');
   const bound = clusterId === undefined ? {} : { clusterId: Number(clusterId) };
   const listed = document['allowedCIDRs'];
-  if (listed === undefined || listed === null) return bound;
+  // Not null: it is what stands there while the list has not been written yet, or was commented out, and would lift the limits.
+  if (listed === undefined) return bound;
   if (!Array.isArray(listed) || !listed.every((item) => typeof item === 'string'))
     throw new PeerPolicyError(fileName, 'allowedCIDRs: expected a list of blocks, as "10.2.0.0/16"');
   return {

@@ -55,6 +55,11 @@ export class DocumentReader {
     return this.#get(field) !== undefined;
   }
 
+  /** Written down, and nothing behind it: what a list is whose members were commented out. */
+  isNull(field: string): boolean {
+    return Object.hasOwn(this.#fields, field) && this.#fields[field] === null;
+  }
+
   isFalse(field: string): boolean {
     return this.#get(field) === false;
   }
@@ -129,7 +134,8 @@ export class DocumentReader {
       throw this.error(field, 'one to eight certificates of authorities (PEM)');
     // It would be kept where whoever follows that cluster reads it.
     if (text.includes('PRIVATE KEY')) throw this.error(field, 'certificates alone: a private key stands beside them');
-    return text;
+    // What else stands there, words of whoever presents them, is kept nowhere.
+    return found.map((one) => one.toString()).join('');
   }
 
   certificates(field: string): readonly X509Certificate[] {

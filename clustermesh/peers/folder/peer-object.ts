@@ -55,6 +55,9 @@ function peerObjectOf(reader: DocumentReader, place: string): PeerObject {
   reader.exactly('kind', 'Peer');
   const metadata = reader.object('metadata');
   const spec = reader.optionalObject('spec') ?? new DocumentReader(place, {}, 'spec');
+  // Without the member every address is allowed: that is said by leaving it out.
+  if (spec.isNull('allowedCIDRs'))
+    throw spec.error('allowedCIDRs', 'a list of blocks, as [10.2.0.0/16]; [] allows none');
   const object = {
     name: metadata.clusterName('name'),
     id: spec.has('id') ? spec.whole('id', 1, 511) : undefined,

@@ -152,7 +152,7 @@ describe('the addresses that a kvstoremesh copies', () => {
     expect(await addresses()).toEqual(['10.2.1.6']);
   });
 
-  test.each(['', 'allowedCIDRs: 10.2.0.0/16\n', 'allowed: []\n', '['])(
+  test.each(['', 'allowedCIDRs:\n', 'allowedCIDRs: 10.2.0.0/16\n', 'allowed: []\n', '['])(
     'stay within the last limits while these cannot be read: %j',
     async (text) => {
       const remote = rig.remote();

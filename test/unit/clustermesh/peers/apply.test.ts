@@ -120,6 +120,13 @@ describe('a file of peers', () => {
     expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'create', fields: [] }]);
   });
 
+  test('keeps nothing of what stands between certificates', async () => {
+    // It would lie in the directory of configurations, where this word makes one.
+    await apply(object('west', { ...westSpec, authorities: `endpoints: x\n${west.cert}endpoints: y\n` }));
+    expect(readFileSync(configFiles(folder.paths.configFolder, 'west').ca, 'utf8')).toBe(west.cert);
+    expect(await apply(object('west', westSpec))).toEqual([{ name: 'west', action: 'none', fields: [] }]);
+  });
+
   test('changes what it says otherwise, and only says so when told to', async () => {
     await apply(object('west', westSpec));
     const before = stateHash(root);
@@ -243,6 +250,11 @@ describe('a file of peers', () => {
       what: 'a block that is none',
       text: object('west', { ...westSpec, allowedCIDRs: ['10.2.0.0/33'] }),
       says: 'spec.allowedCIDRs[0]',
+    },
+    {
+      what: 'limits whose blocks were commented out',
+      text: object('west', { ...westSpec, allowedCIDRs: null }),
+      says: 'spec.allowedCIDRs: expected a list of blocks',
     },
     { what: 'cleartext', text: object('west', { ...westSpec, endpoints: ['http://w:1'] }), says: 'spec.endpoints[0]' },
     {
