@@ -3,6 +3,9 @@ import { watchPrefix } from '../wire/index.ts';
 import type { KvstoreMesh } from './kvstore-mesh.ts';
 import type { Reflector } from './reflector.ts';
 
+/** Why a record is not copied: its address is outside `allowedCIDRs`; the own store cannot take it. As in the status. */
+const notCopied = ['not-allowed', 'store'] as const;
+
 /** Metrics of a kvstoremesh, named as Cilium names them (clustermesh-behaviour §14) where it has the same. */
 export function kvstoreMeshMetrics(metrics: Metrics, mesh: KvstoreMesh): Disposable {
   const gauge = (name: string, help: string) =>
@@ -16,6 +19,11 @@ export function kvstoreMeshMetrics(metrics: Metrics, mesh: KvstoreMesh): Disposa
     heartbeatAge: gauge('heartbeat_age_seconds', 'Seconds since the last heartbeat of a remote cluster'),
     held: gauge('held_removals', 'Records that went with a lease of a remote cluster and are kept for now'),
   };
+  const refused = metrics.gauge({
+    name: 'remote_cluster_refused_records',
+    help: 'Records of a remote cluster that are not copied, by reason',
+    labels: ['target_cluster', 'reason'],
+  });
   const leader = metrics.gauge({
     name: 'leader_election_master_status',
     help: '1 while this process leads',
@@ -48,6 +56,7 @@ export function kvstoreMeshMetrics(metrics: Metrics, mesh: KvstoreMesh): Disposa
     for (const [name, reflectors] of shown) {
       if (present.has(name)) continue;
       for (const metric of Object.values(perCluster)) metric.remove({ target_cluster: name });
+      for (const reason of notCopied) refused.remove({ target_cluster: name, reason });
       for (const reflector of reflectors) {
         const labels = labelsOf(name, reflector);
         queue.remove(labels);
@@ -61,6 +70,7 @@ export function kvstoreMeshMetrics(metrics: Metrics, mesh: KvstoreMesh): Disposa
       perCluster.failures.set(cluster['num-failures'], labels);
       perCluster.lastFailure.set(Math.max(0, Math.floor(Date.parse(cluster['last-failure']) / 1000)), labels);
       perCluster.revocations.set(cluster['cache-revocations'], labels);
+      for (const reason of notCopied) refused.set(cluster.refused.reasons[reason] ?? 0, { ...labels, reason });
       perCluster.held.set(cluster['held-removals'], labels);
       const age = cluster['heartbeat-age-seconds'];
       if (age !== undefined) perCluster.heartbeatAge.set(age, labels);

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { AddressLimit } from '../../../../clustermesh/kvstoremesh/address-limit.ts';
-import type { CachedClusterStatus, KvstoreMesh } from '../../../../clustermesh/index.ts';
+import { type CachedClusterStatus, type KvstoreMesh, kvstoreMeshMetrics } from '../../../../clustermesh/index.ts';
 import { toBytes } from '../../../../kvstore/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
+import { createMetrics } from '../../../../runtime/metrics/index.ts';
 import { parsePrefix } from '../../../../values/ip/index.ts';
 import { Rig } from './support.ts';
 
@@ -72,6 +73,26 @@ describe('the addresses that a kvstoremesh copies', () => {
       key: 'cilium/cache/ip/v1/west/10.3.0.1',
       reason: 'IP must be within the allowedCIDRs of the peer (10.2.0.0/16, fd00:10:2::/48), found 10.3.0.1',
     });
+  });
+
+  test('and those that are refused are a metric by remote and reason, which goes with the remote', async () => {
+    const remote = rig.remote();
+    await remote.everything();
+    await remote.put('ip', '10.3.0.1', 'outside');
+    const { mesh, peers, change } = await started(limited('10.2.0.0/16'));
+    const metrics = createMetrics({ prefix: 'isthmus_' });
+    using _refresh = kvstoreMeshMetrics(metrics, mesh);
+    const refused = async (): Promise<string[]> =>
+      (await metrics.text()).split('\n').filter((line) => line.startsWith('isthmus_remote_cluster_refused_records{'));
+    expect(await refused()).toEqual([
+      'isthmus_remote_cluster_refused_records{target_cluster="west",reason="not-allowed"} 1',
+      'isthmus_remote_cluster_refused_records{target_cluster="west",reason="store"} 0',
+    ]);
+    await change('wide', limited('10.0.0.0/8'));
+    expect((await refused())[0]).toMatch(/"not-allowed"} 0$/);
+    peers.remove('west');
+    await rig.until(() => mesh.clusters().length === 0, 1_000);
+    expect(await refused()).toEqual([]);
   });
 
   test('are judged as they come, and forgotten as they go', async () => {
