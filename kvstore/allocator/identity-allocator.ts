@@ -7,7 +7,7 @@ import { Holders } from './holders.ts';
 import type { NumberConflict } from './number-holder.ts';
 import { NumberKeys } from './number-keys.ts';
 import type { IdentityAllocatorOptions } from './options.ts';
-import { lookAt, putBack } from './put-back.ts';
+import { type Place, type PutBack, lookAt, partsOf, putBack } from './put-back.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
 import { type Reference, listReferences } from './references.ts';
 import { RestingNumbers } from './resting-numbers.ts';
@@ -143,7 +143,7 @@ export class IdentityAllocator {
       );
       if (succeeded) entry.revision = revision;
       // Somebody has deleted or overwritten it just now.
-      else await this.#repair(entry.id, signal);
+      else await this.#repair([entry.id], signal);
     } catch (error) {
       entry.hidden = !hidden;
       throw error;
@@ -361,7 +361,7 @@ export class IdentityAllocator {
     for await (const batch of this.#options.store.listAndWatch(prefix, { signal })) {
       if (batch.type === 'restart') seen.clear();
       if (batch.type === 'restart' && batch.reason === 'store-replaced') this.#close();
-      for (const id of this.#touched(batch, hidden, seen)) await this.#repair(id, signal);
+      await this.#repair(this.#touched(batch, hidden, seen), signal);
     }
   }
 
@@ -384,32 +384,53 @@ export class IdentityAllocator {
     return touched;
   }
 
-  /** Somebody deleted or overwrote a key. The meaning that was published first stays, if anybody still refers to it. */
-  async #repair(id: number, signal: AbortSignal): Promise<void> {
-    const { store, log } = this.#options;
-    for (;;) {
-      const seen = await lookAt(store, this.#keys, id, signal);
-      const entry = this.#byId.get(id);
-      if (!entry) return;
-      const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
-      const elsewhere = seen.find(({ hidden }) => hidden !== entry.hidden)?.stored;
-      if (entry.references === 0) {
-        this.#forget(entry);
-        if (here) this.#learn(here, entry.hidden);
-        else await this.#resting.keep(entry.id, entry.text, signal);
+  /** Somebody deleted or overwrote keys. The meanings that were published first stay, if anybody still refers to them. */
+  async #repair(ids: readonly number[], signal: AbortSignal): Promise<void> {
+    for (const part of partsOf(ids, (id) => this.#byId.get(id)?.text)) await this.#repairPart(part, signal);
+  }
+
+  async #repairPart(ids: readonly number[], signal: AbortSignal): Promise<void> {
+    const { store } = this.#options;
+    let seen: ReadonlyMap<number, readonly Place[]> = new Map();
+    for (let round = 1; ; round++) {
+      for (const id of ids) if (this.#byId.get(id)?.references === 0) await this.#letGo(id, signal);
+      const held = ids.flatMap((id) => this.#byId.get(id) ?? []).filter(({ references }) => references > 0);
+      if (held.length === 0) return;
+      // One that changes all the time keeps no other waiting.
+      if (round > 3 && held.length > 1) {
+        for (const { id } of held) await this.#repairPart([id], signal);
         return;
       }
-      const result = await putBack(store, entry, seen, signal);
-      if (result === 'in place') return;
-      if (result === 'changed') continue;
-      entry.revision = result.revision;
-      log.warn('An identity was changed by somebody else and put back', {
+      const result = await putBack(store, this.#keys, held, seen, signal);
+      if ('found' in result) seen = result.found;
+      else return this.#sayPutBack(held, result);
+    }
+  }
+
+  /** Nobody refers to it: what the store says now counts. */
+  async #letGo(id: number, signal: AbortSignal): Promise<void> {
+    const seen = await lookAt(this.#options.store, this.#keys, id, signal);
+    const entry = this.#byId.get(id);
+    if (!entry || entry.references > 0) return;
+    const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
+    this.#forget(entry);
+    if (here) this.#learn(here, entry.hidden);
+    else await this.#resting.keep(entry.id, entry.text, signal);
+  }
+
+  #sayPutBack(entries: readonly Entry[], { changed, revision }: PutBack): void {
+    for (const entry of entries) {
+      const seen = changed.get(entry.id);
+      if (!seen) continue;
+      entry.revision = revision;
+      const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
+      const elsewhere = seen.find(({ hidden }) => hidden !== entry.hidden)?.stored;
+      this.#options.log.warn('An identity was changed by somebody else and put back', {
         [fields.key]: this.#keys.of(entry),
         ...(here ? { stored: toText(here.value) } : {}),
         held: entry.text,
         ...(elsewhere ? { elsewhere: toText(elsewhere.value) } : {}),
       });
-      return;
     }
   }
 

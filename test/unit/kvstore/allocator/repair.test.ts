@@ -161,3 +161,60 @@ test('A number that somebody took while its text is hidden is his no more, and b
   expect(await content()).toEqual({ [`${hiddenPrefix}${id}`]: 'a' });
   expect(said).toMatch(/put back.*held=a.*elsewhere=taken/);
 });
+
+describe('Many numbers at once', () => {
+  /** A hundred numbers, and the requests that were made since they were there. */
+  const hundred = async () => {
+    const requests: Transaction[] = [];
+    const here = await running({
+      store: interrupted((transaction) => {
+        requests.push(transaction);
+        return undefined;
+      }),
+    });
+    for (let i = 0; i < 100; i++) await here.allocator.allocate(`text ${i}`, stop.signal, { hidden: i % 10 === 0 });
+    await clock.advance(1);
+    requests.length = 0;
+    return { here, requests, before: await content() };
+  };
+
+  test('are put back thirty to a request when the store has lost them', async () => {
+    const { here, requests, before } = await hundred();
+    await using _here = here;
+    await store.deletePrefix(prefix);
+    await store.deletePrefix(hiddenPrefix);
+    await clock.advance(1);
+    expect(await content()).toEqual(before);
+    // 90 and 10 of them.
+    expect(requests).toHaveLength(4);
+    for (const { when, then } of requests) expect(when.length + then.length).toBeLessThan(126);
+    expect(said.match(/put back/g)).toHaveLength(100);
+  });
+
+  test('are put back in two requests for thirty where some mean something else by now, which is named', async () => {
+    const { here, requests, before } = await hundred();
+    await using _here = here;
+    const keys = Object.keys(before).filter((key) => key.startsWith(prefix));
+    await store.transact({
+      when: [],
+      then: keys.map((key, i) =>
+        i % 3 === 0 ? { type: 'put', key, value: `taken ${i}` } : ({ type: 'delete', key } as const),
+      ),
+    });
+    await clock.advance(1);
+    expect(await content()).toEqual(before);
+    expect(requests).toHaveLength(6);
+    expect(said.match(/stored="?taken/g)).toHaveLength(30);
+  });
+});
+
+test('A text of many kilobytes does not make the request of others too large', async () => {
+  await using here = await running();
+  const texts = Array.from({ length: 20 }, (_, i) => `${i}`.padEnd(100_000, 'x'));
+  for (const text of texts) await here.allocator.allocate(text, stop.signal);
+  await clock.advance(1);
+  const before = await content();
+  await store.deletePrefix(prefix);
+  await clock.advance(1);
+  expect(await content()).toEqual(before);
+});
