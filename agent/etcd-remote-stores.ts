@@ -10,6 +10,7 @@ import {
   measureStore,
   openEtcdStore,
   parseEtcdConfig,
+  warnIfUnverified,
 } from '../kvstore/index.ts';
 
 /** Opens remote stores as their configurations say: remote clusters are always read over the etcd API. */
@@ -20,13 +21,14 @@ export function etcdRemoteStores(deps: {
   /** How each of them is used; without limits unless told. */
   readonly tuning?: EtcdTuning;
 }): (config: PeerConfig) => Store {
+  /** By cluster: each connection opens it anew. */
+  const told = new Map<string, string>();
   return (config) => {
-    const store = openEtcdStore({
-      ...parseEtcdConfig(config.text, config.path),
-      ...deps.tuning,
-      clock: deps.clock,
-      log: deps.log.child({ [fields.cluster]: config.cluster }),
-    });
+    const log = deps.log.child({ [fields.cluster]: config.cluster });
+    const target = parseEtcdConfig(config.text, config.path);
+    if (told.get(config.cluster) !== config.hash) warnIfUnverified(config.path, target.tls, log);
+    told.set(config.cluster, config.hash);
+    const store = openEtcdStore({ ...target, ...deps.tuning, clock: deps.clock, log });
     return deps.metrics ? measureStore(store, deps.clock, deps.metrics) : store;
   };
 }

@@ -59,6 +59,8 @@ export {
   openEtcdAdmin,
   openEtcdStore,
   parseEtcdConfig,
+  unverifiedMeans,
+  warnIfUnverified,
   parseEtcdTuning,
   takeAccessStep,
 } from './etcd/index.ts';

@@ -3,7 +3,7 @@ import { silentLogger } from '../../runtime/log/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
 import { type TlsMaterial, inWords, readTlsFiles } from '../../runtime/tls/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
-import { type EtcdConfig, openEtcdStore, parseEtcdConfig } from '../../kvstore/index.ts';
+import { type EtcdConfig, openEtcdStore, parseEtcdConfig, unverifiedMeans } from '../../kvstore/index.ts';
 import { type PeerConfig, type PeerPolicy, policyOf } from '../peers/index.ts';
 import {
   type EndpointDeps,
@@ -105,6 +105,7 @@ class Walk {
       this.#findings.push(
         { layer: 'configuration', state: 'ok', detail: `${countOf(etcd.endpoints.length, 'endpoint')}${who}`, facts },
         ...ownCertificate(material, this.#deps.clock.now()),
+        ...unverified(etcd),
         ...etcd.ignored.map((field): Finding => {
           return { layer: 'configuration', state: 'warning', detail: `${field} means nothing to isthmus` };
         }),
@@ -187,4 +188,10 @@ function depthOf({ finding }: BrokenLayer): number {
 
 function countOf(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+function unverified({ tls }: EtcdConfig): readonly Finding[] {
+  return tls?.insecureSkipVerify === true
+    ? [{ layer: 'configuration', state: 'warning', detail: `insecure-skip-tls-verify: ${unverifiedMeans}` }]
+    : [];
 }

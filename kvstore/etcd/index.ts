@@ -1,4 +1,5 @@
 export { type EtcdConfig, EtcdConfigError, parseEtcdConfig } from './config.ts';
+export { unverifiedMeans, warnIfUnverified } from './unverified.ts';
 export { EtcdStore, type EtcdStoreOptions, openEtcdStore } from './etcd-store.ts';
 export type { TlsFiles } from '../../runtime/tls/index.ts';
 export type { EtcdTarget, RequestLimits } from './session/index.ts';

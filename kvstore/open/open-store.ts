@@ -13,6 +13,7 @@ import {
   openEtcdAdmin,
   openEtcdStore,
   parseEtcdConfig,
+  warnIfUnverified,
 } from '../etcd/index.ts';
 import {
   type Administration,
@@ -64,6 +65,7 @@ export async function openStore(
   if (address.kind === 'consul') {
     const { ignored, ...config } = parseConsulConfig(await readConfig(address.configFile), address.configFile);
     warnOfIgnored(address.configFile, ignored, deps.log);
+    warnIfUnverified(address.configFile, config.tls, deps.log);
     const store = openConsulStore({ ...config, clock: deps.clock, log: deps.log });
     return opened(address, store, consulAdministration(store), () => store[Symbol.asyncDispose]());
   }
@@ -154,6 +156,7 @@ async function etcdTarget(
   const { configFile } = address;
   const { ignored, ...target } = parseEtcdConfig(await readConfig(configFile), configFile);
   warnOfIgnored(configFile, ignored, log);
+  warnIfUnverified(configFile, target.tls, log);
   if (target.password === undefined) return target;
   return { ...target, rereadPassword: () => passwordIn(configFile, target.username) };
 }

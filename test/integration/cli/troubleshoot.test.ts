@@ -250,6 +250,16 @@ describe('isthmus troubleshoot', () => {
     });
   });
 
+  test('a server that is not verified, which is a warning whatever certificate it shows', async () => {
+    peer(`${at(port)}${client('remote-verified-not')}insecure-skip-tls-verify: true\n`);
+    const { findings } = await diagnose();
+    expect(findings.filter(({ layer }) => layer === 'configuration')).toContainEqual({
+      layer: 'configuration',
+      state: 'warning',
+      detail: expect.stringContaining('insecure-skip-tls-verify: whoever answers is believed'),
+    });
+  });
+
   test('a server whose time is over', async () => {
     const old = { notBeforeMs: Date.now() - 2 * day, notAfterMs: Date.now() - day };
     const { cert, key } = ours.issue({ commonName: 'store', names: ['127.0.0.1'], ...old });

@@ -29,3 +29,28 @@ describe('an embedded store that somebody wants to read', () => {
     await expect(openStore({ kind: 'embedded', directory }, { clock, log })).rejects.toThrow(StoreAddressError);
   });
 });
+
+test.each([
+  { kind: 'etcd', text: 'endpoints: ["https://127.0.0.1:1"]\n' },
+  { kind: 'consul', text: 'addresses: ["https://127.0.0.1:1"]\n' },
+] as const)(
+  'An $kind whose certificate is not verified is warned of once, by file and field',
+  async ({ kind, text }) => {
+    const said: unknown[] = [];
+    const noting = { ...log, warn: (message: string, also: unknown) => void said.push([message, also]) };
+    const configFile = join(folder, 'store.yaml');
+    const open = async (content: string): Promise<void> => {
+      await writeFile(configFile, content);
+      await using _opened = await openStore({ kind, configFile }, { clock, log: noting });
+    };
+    await open(text);
+    expect(said).toEqual([]);
+    await open(`${text}insecure-skip-tls-verify: true\n`);
+    expect(said).toEqual([
+      [
+        expect.stringContaining('The certificate of the store is not verified'),
+        expect.objectContaining({ file: configFile, field: 'insecure-skip-tls-verify' }),
+      ],
+    ]);
+  },
+);
