@@ -281,6 +281,7 @@ export class Agent implements RunningAgent {
       registration: {
         keys: keys.size,
         queued: keys.queued,
+        ...(keys.failure === undefined ? {} : { unwritten: keys.failure }),
         refused: [...keys.refusals].slice(0, namedRefusals).map(([key, reason]) => ({ key, reason })),
       },
       process: { residentBytes: rss, heapBytes: heapUsed, cpuSeconds: (user + system) / 1e6 },

@@ -38,6 +38,7 @@ function agentText(status: AgentStatus): string {
     `  Own cluster:   ${counts.nodes} nodes, ${counts.endpoints} endpoints (${counts.localEndpoints} here), ${counts.identities} identities, ${counts.services} services`,
     `  Kernel:        ${status.tables.map(tableText).join(', ')}; ${status.routes} routes; services at the socket level: ${status.socketLevel ? 'yes' : 'no'}`,
     `  Published:     ${status.registration.keys} keys, ${status.registration.queued} queued`,
+    ...unwrittenLines(status.registration),
     // An agent of the version before does not say so.
     ...(status.registration.refused ?? []).map(({ key, reason }) => `  Refused:       ${key}: ${reason}`),
     `  ClusterMesh:   ${ready}/${status.clusters.length} remote clusters ready`,
@@ -59,6 +60,7 @@ function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerSer
     `  Heartbeat:     ${status.lastHeartbeat === '' ? 'none yet' : status.lastHeartbeat}`,
     ...(status.certificates ? certificateLines(status.certificates) : []),
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
+    ...unwrittenLines(isStandby(status) ? {} : status),
     ...unread.map(({ object, reason }) => `  Not read:      ${object}: ${reason}`),
     ...errors
       .filter(({ object }) => !isUnread(object))
@@ -72,6 +74,7 @@ function kvstoreMeshText(status: KvstoreMeshStatus): string {
   return lines([
     `kvstoremesh ${status.kvstoremesh}: ${readiness(status)}, ${status.leader ? 'leading' : 'standing by'}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
+    ...unwrittenLines(status),
     `  KVStoreMesh:   ${ready}/${clusters.length} remote clusters ready`,
     ...clusters.flatMap(cachedLines),
     ...draining.map(
@@ -99,16 +102,22 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
 }
 
 function isStandby({ election }: ReplicaStatus): boolean {
-  return election !== undefined && !election.leading && election.leader !== undefined;
+  if (election === undefined || election.leading || election.leader === undefined) return false;
+  return election.leader !== election.identity;
 }
 
 function electionText({ identity, leading, leader, error }: NonNullable<ReplicaStatus['election']>): string {
-  const who = leading ? `this one leads (${identity})` : `${leader ?? 'nobody'} leads, this is ${identity}`;
+  const other = leader === identity ? 'nobody that is known' : (leader ?? 'nobody');
+  const who = leading ? `this one leads (${identity})` : `${other} leads, this is ${identity}`;
   return error === undefined ? who : `${who}; ${error}`;
 }
 
 function remoteLines(remote: RemoteClusterStatus): string[] {
   return remoteClusterLines(remote);
+}
+
+function unwrittenLines({ unwritten }: { readonly unwritten?: string }): string[] {
+  return unwritten === undefined ? [] : [`  Not written:   ${unwritten}`];
 }
 
 function connectionText(store: ReplicaStatus['store']): string {

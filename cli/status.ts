@@ -79,6 +79,8 @@ function isReady(answer: unknown): boolean {
   if ('store' in answer && !isConnected(answer.store)) return false;
   // Nor does whoever cannot read its source.
   if ('unread' in answer && !waits && isFilled(answer.unread)) return false;
+  // What is published, or copied, is from before, however complete it is.
+  if ('unwritten' in answer && !waits) return false;
   // What the store refuses of a node's registration nobody else knows.
   if ('registration' in answer && hasRefused(answer.registration)) return false;
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
@@ -87,7 +89,12 @@ function isReady(answer: unknown): boolean {
 /** Another replica publishes: nothing is wrong with one that waits for its turn. */
 function isWaiting(election: unknown): boolean {
   if (typeof election !== 'object' || election === null || !('leading' in election)) return false;
-  return election.leading === false && 'leader' in election;
+  // Who has lost the office, and cannot ask for it again, still names himself.
+  return election.leading === false && 'leader' in election && election.leader !== memberOf(election, 'identity');
+}
+
+function memberOf(value: object, name: string): unknown {
+  return (value as Readonly<Record<string, unknown>>)[name];
 }
 
 function isConnected(store: unknown): boolean {
@@ -96,7 +103,7 @@ function isConnected(store: unknown): boolean {
 
 function hasRefused(registration: unknown): boolean {
   if (typeof registration !== 'object' || registration === null || !('refused' in registration)) return false;
-  return isFilled(registration.refused);
+  return isFilled(registration.refused) || 'unwritten' in registration;
 }
 
 function isFilled(list: unknown): boolean {

@@ -34,6 +34,8 @@ export interface AgentStatus {
   readonly registration: {
     readonly keys: number;
     readonly queued: number;
+    /** Why nothing of it can be written at present; absent while it can. */
+    readonly unwritten?: string;
     readonly refused: readonly { readonly key: string; readonly reason: string }[];
   };
   readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number };

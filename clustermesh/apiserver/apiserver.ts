@@ -190,6 +190,7 @@ export class Apiserver implements AsyncDisposable {
 
   status(): ApiserverStatus {
     const { clusterName, clusterId, source, store } = this.#options;
+    const unwritten = this.#channels.all.find(({ failure }) => failure !== undefined)?.failure;
     const health = store.health();
     const cilium = followsCilium(source.kinds);
     const { written } = this.#canaries;
@@ -217,6 +218,7 @@ export class Apiserver implements AsyncDisposable {
       silentNodes: this.#gate.silent(),
       lastHeartbeat: this.#lastHeartbeat,
       queued: this.#channels.all.reduce((sum, sync) => sum + sync.queued, 0),
+      ...(unwritten === undefined ? {} : { unwritten }),
       unread: (this.#options.source.unread?.() ?? []).map(({ object, reason }) => ({ object, reason })),
       errors: [
         ...this.#problems().map(({ object, reason }) => ({ object, reason })),

@@ -61,7 +61,7 @@ export class ApiserverReplica {
     if (!election) return status;
     const waitingFor = election.leading
       ? status.waitingFor
-      : [election.leader === undefined ? 'an election' : `${election.leader}, who leads`];
+      : [this.standby ? `${election.leader}, who leads` : 'an election'];
     return { ...status, waitingFor, election };
   }
 

@@ -31,6 +31,8 @@ export interface ApiserverStatus {
   /** RFC 3339; empty before the first one. */
   readonly lastHeartbeat: string;
   readonly queued: number;
+  /** Why nothing can be written into the store at present: what is published is from before. Absent while it can. */
+  readonly unwritten?: string;
   /** What of the source cannot be read at present: what is published of it is from before. */
   readonly unread: readonly { readonly object: string; readonly reason: string }[];
   /** Objects that were left out, with the reason. */

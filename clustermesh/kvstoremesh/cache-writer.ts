@@ -39,6 +39,8 @@ const maxBytes = 1 << 20;
  */
 const whileSmall = 2;
 const backoff = exponential({ firstMs: 50, maxMs: 5_000 });
+/** Attempts that fail in a row before anybody is told. */
+const newsAfter = 3;
 
 /** One call of {@link CacheWriter.write}. */
 interface Job {
@@ -66,11 +68,17 @@ export class CacheWriter {
   #queue: Queued[] = [];
   #next = 0;
   #inFlight = 0;
+  #failure: string | undefined;
 
   /** @param signal ends everything, writes under way included */
   constructor(options: CacheWriterOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
+  }
+
+  /** Why nothing can be written at present, as the store says it; undefined while writing goes on, or has only just failed. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /**
@@ -170,6 +178,8 @@ export class CacheWriter {
     await retry(
       async () => {
         const { succeeded } = await store.transact({ when: [fence], then: operations }, { signal });
+        // To be asked whether one leads is no write: a full store says yes.
+        if (operations.length > 0) this.#failure = undefined;
         if (!succeeded) throw new LeadershipLostError();
       },
       {
@@ -179,8 +189,9 @@ export class CacheWriter {
         retryable: mayPass,
         onFailure: (error, failures, delayMs) => {
           onError?.();
+          if (failures >= newsAfter) this.#failure = error instanceof Error ? error.message : String(error);
           // A short interruption is no news for an operator.
-          log[failures < 3 ? 'debug' : 'warn']('Writing to the local store failed and is repeated', {
+          log[failures < newsAfter ? 'debug' : 'warn']('Writing to the local store failed and is repeated', {
             [fields.key]: toText(keyOf(operations[0])),
             [fields.error]: error,
             [fields.attempt]: failures,

@@ -83,6 +83,7 @@ export class KvstoreMesh {
   status(): KvstoreMeshStatus {
     const waitingFor = this.waitingFor();
     const { connected, endpoint, error } = this.#deps.store.health();
+    const unwritten = this.#session?.unwritten;
     return {
       kvstoremesh: this.#options.clusterName,
       leader: this.leader,
@@ -90,6 +91,7 @@ export class KvstoreMesh {
       waitingFor,
       clusters: this.clusters(),
       draining: this.#session?.draining ?? [],
+      ...(unwritten === undefined ? {} : { unwritten }),
       store: { connected, endpoint, ...(error === undefined ? {} : { error }) },
     };
   }

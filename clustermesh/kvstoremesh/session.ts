@@ -62,6 +62,11 @@ export class Session {
     };
   }
 
+  /** Why nothing can be written into the local store at present. */
+  get unwritten(): string | undefined {
+    return this.#writer.failure;
+  }
+
   /** Each that is being copied, in no order. */
   *copied(): Generator<MirroredCluster, void, void> {
     for (const { cluster } of this.#members.values()) if (cluster) yield cluster;

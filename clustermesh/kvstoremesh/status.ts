@@ -46,6 +46,8 @@ export interface KvstoreMeshStatus {
   readonly waitingFor: readonly string[];
   readonly clusters: readonly CachedClusterStatus[];
   readonly draining: readonly DrainStatus[];
+  /** Why nothing can be written into the local store at present: copies are from before. Absent while it can. */
+  readonly unwritten?: string;
   readonly store: {
     readonly connected: boolean;
     readonly endpoint: string;

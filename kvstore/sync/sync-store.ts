@@ -41,6 +41,8 @@ export interface SyncStoreOptions {
 
 const batchSize = 120;
 const backoff = exponential({ firstMs: 50, maxMs: 10_000 });
+/** Attempts that fail in a row before anybody is told. */
+const newsAfter = 3;
 /** What is refused for want of a right is tried again this often: nobody tells that it was given. */
 const rightsMs = 15_000;
 
@@ -60,6 +62,7 @@ export class SyncStore implements AsyncDisposable {
   readonly #pool: LeasePool;
   /** Keys of which something was refused, until another value of theirs is in the store. */
   readonly #refused = new Set<OwnKey>();
+  #failure: string | undefined;
   #wishes = 0;
   #running = false;
   #closed = false;
@@ -85,6 +88,11 @@ export class SyncStore implements AsyncDisposable {
   /** Keys that wait to be written, deleted or compared. */
   get queued(): number {
     return this.#queue.size;
+  }
+
+  /** Why nothing can be written at present, as the store says it; undefined while writing goes on, or has only just failed. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** Keys that the store refuses, with what it says: a right is missing, or it will never take the value, and the one before stays. */
@@ -225,8 +233,8 @@ export class SyncStore implements AsyncDisposable {
         this.#options.metrics?.error?.();
         const facts = { [fields.error]: error, [fields.attempt]: failures, [fields.delayMs]: Math.round(delayMs) };
         // A short interruption is no news for an operator.
-        if (failures < 3) this.#log.debug('Writing failed, will be repeated', facts);
-        else this.#log.warn('Writing failed, will be repeated', facts);
+        if (failures >= newsAfter) this.#failure = error instanceof Error ? error.message : String(error);
+        this.#log[failures < newsAfter ? 'debug' : 'warn']('Writing failed, will be repeated', facts);
       },
       ...(random ? { random } : {}),
     });
@@ -250,6 +258,7 @@ export class SyncStore implements AsyncDisposable {
       const open = taken.filter((own) => !settled(own));
       for (const part of transactionsOf(open, this.#options.store.limits)) await this.#flushPart(part, signal);
       if (toCompare.length > 0) await this.#compare(toCompare, signal);
+      this.#failure = undefined;
     } catch (error) {
       for (const own of taken) if (!settled(own)) this.#enqueue(own);
       throw error;

@@ -207,6 +207,16 @@ describe('isthmus status --wait', () => {
     expect((await run('--api-socket', path)).code).toBe(0);
   });
 
+  test.each([
+    ['an apiserver', { unwritten: 'database space exceeded' }],
+    ['an agent', { registration: { keys: 1, queued: 1, refused: [], unwritten: 'database space exceeded' } }],
+  ])('is not content with %s that can write nothing, however complete what it wrote is', async (_, said) => {
+    const path = join(folder, 'api.sock');
+    const routes = { 'GET /v1/status': () => ({ ready: true, store: { connected: true }, ...said }) };
+    server = await serveUnixApi({ path, routes, log: silentLogger });
+    expect((await run('--api-socket', path)).code).toBe(1);
+  });
+
   test('is content with an apiserver that waits for its turn, while it reaches its store', async () => {
     const path = join(folder, 'api.sock');
     const answer = {
@@ -221,6 +231,9 @@ describe('isthmus status --wait', () => {
     expect((await run('--api-socket', path)).code).toBe(1);
     answer.store.connected = true;
     answer.election.leader = undefined;
+    expect((await run('--api-socket', path)).code).toBe(1);
+    // It has lost the office, and cannot ask for it: the last leader that it knows of is itself.
+    answer.election.leader = 'second';
     expect((await run('--api-socket', path)).code).toBe(1);
   });
 

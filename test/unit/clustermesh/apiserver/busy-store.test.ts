@@ -1,7 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { Apiserver, clusterConfigKey } from '../../../../clustermesh/index.ts';
 import { MemorySource } from '../../../../kubernetes/index.ts';
-import { StoreElection, openEtcdStore, urgentStore } from '../../../../kvstore/index.ts';
+import {
+  EngineStore,
+  MemoryEngine,
+  NoSpaceError,
+  StoreElection,
+  openEtcdStore,
+  urgentStore,
+} from '../../../../kvstore/index.ts';
 import { systemClock as clock } from '../../../../runtime/clock/index.ts';
 import { silentLogger as log } from '../../../../runtime/log/index.ts';
 import { serveEngine } from '../../../support/served-engine.ts';
@@ -67,6 +74,38 @@ describe('While more is to be written than the limit on requests lets through', 
       for (const object of slice('s', 'web')) source.set(object);
       await until(async () => (await direct.get('cilium/state/endpointslices/v1/east/shop/s')) !== undefined);
       expect(apiserver.status().counts.identities).toBeLessThan(60);
+    } finally {
+      stop.abort();
+      await running;
+    }
+  });
+
+  test('is said as the reason why nothing is written when the store is full, and not any more once there is room', async () => {
+    await using engine = new MemoryEngine({ clock });
+    const store = new EngineStore(engine, { clock, endpoint: 'memory' });
+    let full = false;
+    const transact = store.transact.bind(store);
+    Object.assign(store, {
+      transact: async (...asked: Parameters<typeof transact>) => {
+        if (full) throw new NoSpaceError('database space exceeded');
+        return await transact(...asked);
+      },
+    });
+    const source = new MemorySource();
+    source.markSynced();
+    const options = { clusterName: 'east', clusterId: 1, identityOpeningMs: 0, store, source, clock, log };
+    await using apiserver = new Apiserver(options);
+    const stop = new AbortController();
+    const running = apiserver.run(stop.signal).catch(() => undefined);
+    try {
+      await until(() => apiserver.ready);
+      expect(apiserver.status()).not.toHaveProperty('unwritten');
+      full = true;
+      for (const object of namespace('shop')) source.set(object);
+      await until(() => apiserver.status().unwritten === 'database space exceeded');
+      expect(apiserver.ready).toBe(true);
+      full = false;
+      await until(() => apiserver.status().unwritten === undefined);
     } finally {
       stop.abort();
       await running;

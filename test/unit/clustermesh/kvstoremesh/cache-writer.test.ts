@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type Transaction, type TransactionResult, toBytes } from '../../../../kvstore/index.ts';
+import { NoSpaceError, type Transaction, type TransactionResult, toBytes } from '../../../../kvstore/index.ts';
 import { CacheWriter } from '../../../../clustermesh/kvstoremesh/cache-writer.ts';
 import { VirtualClock } from '../../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../../runtime/log/index.ts';
@@ -41,6 +41,28 @@ test('what comes while a slow store works goes together with the next one', asyn
   await store.answer();
   await Promise.all(writes);
   expect(store.asked).toEqual([1, 1, 48]);
+});
+
+test('says why nothing can be written, until it can again; that one still leads is no write', async () => {
+  const clock = new VirtualClock();
+  let full = true;
+  const store = {
+    transact: ({ then }: Transaction): Promise<TransactionResult> =>
+      full && then.length > 0
+        ? Promise.reject(new NoSpaceError('database space exceeded'))
+        : Promise.resolve({ succeeded: true, revision: 1, results: [] }),
+  };
+  const fence = { key: toBytes('lock'), target: 'create', result: 'equal', value: 1 } as const;
+  const writer = new CacheWriter({ store, fence, clock, log: silentLogger }, signal);
+  const written = writer.write([step(1)], signal);
+  for (let i = 0; i < 10; i++) await clock.advance(1000);
+  expect(writer.failure).toBe('database space exceeded');
+  await writer.apply([], signal);
+  expect(writer.failure).toBe('database space exceeded');
+  full = false;
+  for (let i = 0; i < 10; i++) await clock.advance(1000);
+  await written;
+  expect(writer.failure).toBeUndefined();
 });
 
 test('many keys go in full transactions, several at a time', async () => {

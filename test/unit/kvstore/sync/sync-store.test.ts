@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type SyncableStore, UnavailableError } from '../../../../kvstore/index.ts';
+import { type SyncableStore, NoSpaceError, UnavailableError } from '../../../../kvstore/index.ts';
 import { randomFrom } from '../random.ts';
 import { Rig, watched } from './support.ts';
 
@@ -123,6 +123,23 @@ describe('a sync store', () => {
     await rig.clock.advance(100);
     await synced;
     expect(await rig.contents()).toEqual({});
+  });
+
+  test('says why nothing can be written, until it can again', async () => {
+    await using rig = new Rig();
+    let full = true;
+    const store = watched(rig.store, () => {
+      if (full) throw new NoSpaceError('database space exceeded');
+    });
+    const sync = rig.sync({ store });
+    sync.set('a', '1');
+    rig.run(sync);
+    for (let i = 0; i < 10; i++) await rig.clock.advance(1000);
+    expect(sync.failure).toBe('database space exceeded');
+    full = false;
+    for (let i = 0; i < 20; i++) await rig.clock.advance(1000);
+    await sync.synced();
+    expect(sync.failure).toBeUndefined();
   });
 
   test('withdraws all that is ours and its leases when it leaves', async () => {
