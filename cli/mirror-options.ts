@@ -1,3 +1,4 @@
+import { clusterConfigKey } from '../clustermesh/index.ts';
 import { ReadMirror, type Store } from '../kvstore/index.ts';
 import { type HostPort, UsageError, defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { type ServeSecurityValues, serveSecurity } from './serve-security.ts';
@@ -14,6 +15,8 @@ export const mirrorOptions = defineOptions({
 /** What peers read of a cluster (kvstore schema of Cilium). */
 const mirroredPrefix = 'cilium/';
 
+type MirrorServing = ServeEngineOptions & { readonly clusterName: string };
+
 /** How the mirror is served; none unless asked for. @throws {UsageError} for a mirror of a store that serves itself. */
 export function requireMirrored(
   options: ServeSecurityValues & {
@@ -21,7 +24,7 @@ export function requireMirrored(
     readonly clusterName: string;
     readonly mirrorListen: HostPort | undefined;
   },
-): ServeEngineOptions | undefined {
+): MirrorServing | undefined {
   const { store, clusterName, mirrorListen } = options;
   if (mirrorListen === undefined) return undefined;
   if (store !== 'etcd' && store !== 'consul')
@@ -35,7 +38,7 @@ export function requireMirrored(
 /** The mirror that was asked for; it serves once it is in step. */
 export function mirrorOf(
   store: Pick<Store, 'listAndWatch'>,
-  serving: ServeEngineOptions | undefined,
+  serving: MirrorServing | undefined,
   deps: ServeDependencies,
 ): ReadMirror | undefined {
   if (!serving) return undefined;
@@ -43,6 +46,7 @@ export function mirrorOf(
   return new ReadMirror({
     from: store,
     prefix: mirroredPrefix,
+    vouching: clusterConfigKey(serving.clusterName),
     clock,
     log,
     serve: async (engine) => {

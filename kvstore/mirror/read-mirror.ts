@@ -5,12 +5,18 @@ import { TaskGroup } from '../../runtime/tasks/index.ts';
 import { type Engine, KvStoreError, PermissionDeniedError, type Store, type WatchEvent } from '../contract/index.ts';
 import { compactAutomatically } from '../engine/index.ts';
 import { MemoryEngine } from '../memory/index.ts';
+import { HeldRemovals } from './held-removals.ts';
 import { ReadOnlyEngine } from './read-only-engine.ts';
 
 export interface ReadMirrorOptions {
   readonly from: Pick<Store, 'listAndWatch'>;
   /** Only keys that begin so are mirrored. */
   readonly prefix: string;
+  /**
+   * The key without which no removal is believed, since whoever writes the others never deletes it: where it goes, a lease or a store was
+   * lost, and everything is written again. Without one every removal counts.
+   */
+  readonly vouching?: string;
   readonly clock: Clock;
   readonly log: Logger;
   /** Opens the doors, once the first listing is complete: serves the engine until what it gives is disposed of. */
@@ -23,11 +29,15 @@ export interface ReadMirrorStatus {
   readonly synced: boolean;
   readonly keys: number;
   readonly revision: number;
+  /** Keys among them that the source lacks, and that are expected to come back. */
+  readonly held: number;
 }
 
 const transactionKeys = 128;
 /** Readers that were cut off for longer list anew. */
 const history = { mode: 'age', retentionMs: 5 * 60_000 } as const;
+/** How often removals that were held are looked at. */
+const releaseMs = 10_000;
 const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
 
 /**
@@ -37,22 +47,27 @@ const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
  * It lives in memory, so each life is another store: it has another cluster id, and revisions that begin beyond those of
  * all lives before (the wall clock in milliseconds), with everything older compacted. Whoever comes back and asks where it
  * left off is told so, also a client that does not look at cluster ids, and lists again. When the store it copies is
- * replaced, it takes over the difference, once the listing is complete: readers see ordinary changes.
+ * replaced, it takes over the difference, once the listing is complete: readers see ordinary changes. What such a store lacks is kept
+ * until its writer has had time to write it again ({@link HeldRemovals}).
  */
 export class ReadMirror {
   readonly #options: ReadMirrorOptions;
   readonly #engine: MemoryEngine;
   readonly #keys = new Set<string>();
+  readonly #held: HeldRemovals;
+  readonly #vouching: string | undefined;
   #synced = false;
 
   constructor(options: ReadMirrorOptions) {
     this.#options = options;
-    const { clock, log } = options;
+    const { clock, log, vouching } = options;
+    this.#held = new HeldRemovals(clock);
+    this.#vouching = vouching === undefined ? undefined : textOf(Buffer.from(vouching));
     this.#engine = new MemoryEngine({ clock, log, firstRevision: Math.max(2, clock.now()) });
   }
 
   status(): ReadMirrorStatus {
-    return { synced: this.#synced, keys: this.#keys.size, revision: this.#engine.revision };
+    return { synced: this.#synced, keys: this.#keys.size, revision: this.#engine.revision, held: this.#held.size };
   }
 
   /** Mirrors and serves until `signal` aborts. @throws what repeating does not cure */
@@ -66,6 +81,7 @@ export class ReadMirror {
     try {
       await using tasks = new TaskGroup(signal);
       tasks.run((running) => compactAutomatically(this.#engine, history, { clock, log }, running));
+      if (this.#vouching !== undefined) tasks.run((running) => this.#release(running));
       tasks.run((running) =>
         retry((attempt) => this.#follow(attempt, open), {
           clock,
@@ -98,12 +114,13 @@ export class ReadMirror {
       if (batch.type === 'restart') {
         listed = new Set();
         this.#synced = false;
+        if (batch.reason === 'store-replaced' && this.#vouching !== undefined) this.#doubt();
       } else if (batch.type === 'changes') {
         await this.#apply(batch.events, listed);
       } else {
         const seen = listed ?? new Set();
         listed = undefined;
-        await this.#remove([...this.#keys].filter((key) => !seen.has(key)));
+        await this.#removeUnseen([...this.#keys].filter((key) => !seen.has(key)));
         this.#synced = true;
         await open();
       }
@@ -114,31 +131,83 @@ export class ReadMirror {
   async #apply(events: readonly WatchEvent[], listed: Set<string> | undefined): Promise<void> {
     const last = new Map<string, WatchEvent>();
     for (const event of events) last.set(textOf(event.type === 'put' ? event.entry.key : event.key), event);
+    const vouching = this.#vouching === undefined ? undefined : last.get(this.#vouching);
+    // What goes with it may stand before it.
+    if (vouching?.type === 'delete') this.#doubt();
+    else if (vouching) this.#held.vouch();
     const changed = [...last];
     for (let from = 0; from < changed.length; from += transactionKeys) {
       const part = changed.slice(from, from + transactionKeys);
       const writes = [];
+      const removed: string[] = [];
+      // First of all: what has been held for too long is removed beside this, and must not be what is there again.
+      const returned = new Set(
+        part.flatMap(([text, { type }]) => (type === 'put' && this.#held.has(text) ? [text] : [])),
+      );
+      for (const text of returned) this.#held.forget(text);
       for (const [text, event] of part) {
         const key = bytesOf(text);
-        if (event.type === 'delete') writes.push({ type: 'delete', request: { key } } as const);
-        else if (!listed || !(await this.#holds(text, event.entry.value)))
+        if (event.type === 'delete') {
+          if (!this.#mayHold(text)) {
+            removed.push(text);
+            writes.push({ type: 'delete', request: { key } } as const);
+          }
+        } else if (!(listed || returned.has(text)) || !(await this.#holds(text, event.entry.value)))
           writes.push({ type: 'put', request: { key, value: new Uint8Array(event.entry.value) } } as const);
         if (event.type === 'put') listed?.add(text);
       }
       if (writes.length > 0) await this.#engine.txn({ compare: [], success: writes, failure: [] });
-      for (const [text, event] of part) {
-        if (event.type === 'put') this.#keys.add(text);
-        else this.#keys.delete(text);
+      for (const [text, event] of part) if (event.type === 'put') this.#keys.add(text);
+      for (const text of removed) {
+        this.#keys.delete(text);
+        this.#held.forget(text);
       }
     }
   }
 
-  async #remove(keys: readonly string[]): Promise<void> {
+  async #removeUnseen(unseen: readonly string[]): Promise<void> {
+    if (this.#vouching !== undefined && unseen.includes(this.#vouching)) this.#doubt();
+    await this.#remove(unseen.filter((text) => !this.#mayHold(text)));
+  }
+
+  /** Holds the removal of a key, if removals are held. */
+  #mayHold(text: string): boolean {
+    if (!this.#held.holding || !this.#keys.has(text)) return false;
+    this.#held.hold(text);
+    return true;
+  }
+
+  #doubt(): void {
+    const { log, vouching } = this.#options;
+    if (!this.#held.holding)
+      log.warn('What the mirrored store lacks is kept until its writer is back', { [fields.key]: vouching });
+    this.#held.doubt();
+  }
+
+  /** Removes what did not come back, in time. */
+  async #release(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    for (;;) {
+      await clock.sleep(releaseMs, signal);
+      // A listing under way may be about to show them.
+      const due = this.#synced ? this.#held.due() : [];
+      if (due.length === 0) continue;
+      log.info('Removing from the mirror what did not come back', { [fields.count]: due.length });
+      await this.#remove(due, (text) => this.#held.has(text));
+    }
+  }
+
+  /** @param stillMeant asked right before a key is removed, where it may have come back meanwhile */
+  async #remove(keys: readonly string[], stillMeant: (key: string) => boolean = () => true): Promise<void> {
     for (let from = 0; from < keys.length; from += transactionKeys) {
-      const part = keys.slice(from, from + transactionKeys);
+      const part = keys.slice(from, from + transactionKeys).filter(stillMeant);
+      if (part.length === 0) continue;
+      for (const text of part) {
+        this.#keys.delete(text);
+        this.#held.forget(text);
+      }
       const success = part.map((text) => ({ type: 'delete', request: { key: bytesOf(text) } }) as const);
       await this.#engine.txn({ compare: [], success, failure: [] });
-      for (const text of part) this.#keys.delete(text);
     }
   }
 
