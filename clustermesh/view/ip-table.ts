@@ -1,4 +1,4 @@
-import { BytePool, type IndexedRows, RowIndex, roomFor, widened } from '../../kvstore/index.ts';
+import { type IndexedRows, RowIndex, roomFor, widened } from '../../kvstore/index.ts';
 import { type Prefix, ipToBytes, ipv4HostNumber, numberToIpv4, parsePrefix } from '../../values/ip/index.ts';
 import type { AddressRules } from '../acceptance/index.ts';
 import { IpScanner } from '../wire/ip-scanner.ts';
@@ -11,6 +11,7 @@ import { beaten, cidr, raw, used, wide } from './ip-row-bits.ts';
 import type { IpRow, RefusedIp } from './mesh-view.ts';
 import type { Origin, Sourced } from './origin.ts';
 import { RestPool } from './rest-pool.ts';
+import { SitePool } from './site-pool.ts';
 import type { VersionSource } from './version-source.ts';
 import { WideAddresses } from './wide-addresses.ts';
 
@@ -28,7 +29,7 @@ export class IpTable implements IndexedRows {
   readonly #versions: VersionSource;
   readonly #log: AddressLog;
   readonly #index = new RowIndex(this);
-  readonly #sites = new BytePool();
+  readonly #sites = new SitePool();
   readonly #rests = new RestPool();
   readonly #ownCluster: string;
   readonly #claims = new ClusterClaims();
@@ -45,10 +46,6 @@ export class IpTable implements IndexedRows {
   #generation = new Uint8Array(0);
   #rows = 0;
   #freeRow = none;
-  // Whose site was found last: where nothing of it has changed since, it is not sought again.
-  #lastScanner: IpScanner | undefined;
-  #lastSite = 0;
-  #lastScope = 0;
   readonly #wide = new WideAddresses();
   // What is sought: an IPv4 host, or what `#wide` seeks.
   #soughtWide = false;
@@ -102,6 +99,8 @@ export class IpTable implements IndexedRows {
     scanner.hostStart = 0;
     scanner.hostEnd = host.length;
     scanner.encryptKey = record.encryptKey;
+    // It is not told that the host is another one.
+    scanner.site += 1;
     let kind = record.cidr ? cidr : 0;
     if (!scanner.scanMetadata(bytes, host.length, bytes.length) || !scanner.scanRest(bytes)) {
       kind |= raw;
@@ -195,7 +194,7 @@ export class IpTable implements IndexedRows {
     const hosts = new Map<number, ReturnType<AddressRules['hostProblem']>>();
     for (const row of this.#rowsOf(scope)) {
       const site = this.#site[row] as number;
-      if (!hosts.has(site)) hosts.set(site, rules.hostProblem(this.#sites.head(site)));
+      if (!hosts.has(site)) hosts.set(site, rules.hostProblem(this.#sites.host(site)));
       const host = ((this.#kind[row] as number) & wide) === 0;
       const address = host ? rules.problem4(this.#address[row] as number) : rules.problem(this.#rowAt(row).prefix);
       const problem = address ?? hosts.get(site);
@@ -223,7 +222,7 @@ export class IpTable implements IndexedRows {
     rest: number,
     kind: number,
   ): void {
-    const site = this.#siteOf(scope, scanner, bytes);
+    const site = this.#sites.acquire(scope, scanner, bytes);
     const winner = this.#index.find(this.#soughtHash);
     const claim = this.#claimOf(winner, scope);
     if (
@@ -255,19 +254,6 @@ export class IpTable implements IndexedRows {
       this.#changed(row);
     } else if (row === winner) this.#changed(row);
     else this.#contend(row, winner, claim >= 0);
-  }
-
-  #siteOf(scope: number, scanner: IpScanner, bytes: Uint8Array): number {
-    const { encryptKey, hostStart, hostEnd, metadataStart, metadataEnd } = scanner;
-    if (this.#lastScanner === scanner && this.#lastSite === scanner.site && this.#lastScope === scope) {
-      const again = this.#sites.again();
-      if (again >= 0) return again;
-    }
-    // Our own reads parts of values only, and does not notice that a site is another one.
-    this.#lastScanner = scanner === this.#scanner ? undefined : scanner;
-    this.#lastSite = scanner.site;
-    this.#lastScope = scope;
-    return this.#sites.acquire(bytes, scope * 256 + encryptKey, hostStart, hostEnd, metadataStart, metadataEnd);
   }
 
   /** A claim was made or renewed while another one wins: the own cluster's beats any other, else the later one wins. */
@@ -454,7 +440,7 @@ export class IpTable implements IndexedRows {
   }
 
   #scopeAt(row: number): number {
-    return this.#sites.scopeOf(this.#site[row] as number) >>> 8;
+    return this.#sites.scopeOf(this.#site[row] as number);
   }
 
   #originAt(row: number): Origin {
@@ -482,9 +468,9 @@ export class IpTable implements IndexedRows {
     const site = this.#site[row] as number;
     return {
       prefix: { address: this.#addressText(row), length: length & 255, family: length < 256 ? 4 : 6 },
-      hostIp: this.#sites.head(site),
+      hostIp: this.#sites.host(site),
       identity: this.#identity[row] as number,
-      encryptKey: this.#sites.scopeOf(site) & 255,
+      encryptKey: this.#sites.encryptKey(site),
       origin: this.#originAt(row),
     };
   }
@@ -504,7 +490,7 @@ export class IpTable implements IndexedRows {
   #detailsText(row: number): string {
     const rest = this.#rests.text(this.#rest[row] as number, this.#suffix[row] as number);
     if (((this.#kind[row] as number) & raw) !== 0) return rest;
-    const metadata = this.#sites.tail(this.#site[row] as number);
+    const metadata = this.#sites.metadata(this.#site[row] as number);
     const number = this.#number[row] === 0 ? '' : String(this.#number[row]);
     return `,"Metadata":"${metadata}${number}"${rest}`;
   }
