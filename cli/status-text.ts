@@ -52,7 +52,7 @@ function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerSer
   const unread = isStandby(status) ? [] : (status.unread ?? []);
   const isUnread = (object: string): boolean => unread.some((one) => one.object === object);
   return lines([
-    `apiserver ${status.clusterName} (id ${status.clusterId}): ${isStandby(status) ? 'standing by' : readiness(status)}${unread.length === 0 ? '' : ', and does not learn what changes'}`,
+    `apiserver ${status.clusterName} (id ${status.clusterId}): ${isStandby(status) ? standby(status) : readiness(status)}${unread.length === 0 ? '' : ', and does not learn what changes'}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
     ...(election ? [`  Election:      ${electionText(election)}`] : []),
     `  Source:        ${status.source}${status.mode === 'cilium' ? ', a cluster of Cilium' : ''}`,
@@ -104,6 +104,10 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
 function isStandby({ election }: ReplicaStatus): boolean {
   if (election === undefined || election.leading || election.leader === undefined) return false;
   return election.leader !== election.identity;
+}
+
+function standby({ election }: ReplicaStatus): string {
+  return election?.error === undefined ? 'standing by' : 'standing by, and cannot stand for election';
 }
 
 function electionText({ identity, leading, leader, error }: NonNullable<ReplicaStatus['election']>): string {

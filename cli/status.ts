@@ -86,9 +86,10 @@ function isReady(answer: unknown): boolean {
   return !('clusters' in answer) || !Array.isArray(answer.clusters) || answer.clusters.every(isReady);
 }
 
-/** Another replica publishes: nothing is wrong with one that waits for its turn. */
+/** Another replica publishes: nothing is wrong with one that waits for its turn, as long as it can ask for it. */
 function isWaiting(election: unknown): boolean {
-  if (typeof election !== 'object' || election === null || !('leading' in election)) return false;
+  if (typeof election !== 'object' || election === null || !('leading' in election) || 'error' in election)
+    return false;
   // Who has lost the office, and cannot ask for it again, still names himself.
   return election.leading === false && 'leader' in election && election.leader !== memberOf(election, 'identity');
 }

@@ -223,7 +223,10 @@ describe('isthmus status --wait', () => {
       ready: false,
       waitingFor: ['first, who leads'],
       store: { connected: true },
-      election: { identity: 'second', leading: false, leader: 'first' as string | undefined },
+      election: { identity: 'second', leading: false, leader: 'first' as string | undefined } as object & {
+        leader: string | undefined;
+        error?: string;
+      },
     };
     server = await serveUnixApi({ path, routes: { 'GET /v1/status': () => answer }, log: silentLogger });
     expect((await run('--api-socket', path)).code).toBe(0);
@@ -232,6 +235,12 @@ describe('isthmus status --wait', () => {
     answer.store.connected = true;
     answer.election.leader = undefined;
     expect((await run('--api-socket', path)).code).toBe(1);
+    // The leader that it read of may be gone, and it could not take over.
+    answer.election.leader = 'first';
+    answer.election.error = 'database space exceeded';
+    expect((await run('--api-socket', path)).code).toBe(1);
+    delete answer.election.error;
+    expect((await run('--api-socket', path)).code).toBe(0);
     // It has lost the office, and cannot ask for it: the last leader that it knows of is itself.
     answer.election.leader = 'second';
     expect((await run('--api-socket', path)).code).toBe(1);
