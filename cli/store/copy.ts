@@ -45,7 +45,7 @@ export const storeCopy = defineCommand({
     const isEmpty = async (of: OpenStore, { keys }: StoreStatus): Promise<boolean> => {
       if (keys === undefined || !copiesPrefix.startsWith(options.prefix)) return keys === 0;
       // What copiers say of copying is not copied.
-      const { keys: records = 0 } = await of.status({ signal, prefix: copiesPrefix });
+      const { keys: records = 0 } = await of.status({ signal, prefix: copiesPrefix, exact: true });
       return keys <= records;
     };
     // What an earlier copier brought would go, too, when A was lost or is another one than was meant.

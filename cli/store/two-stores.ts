@@ -24,7 +24,9 @@ export async function openTwo(
   const a = stack.use(await openNamed(context, addressA));
   if (textA === textB) throw same();
   const b = stack.use(await openNamed(context, addressB, { create: createB }));
-  const [statusOfA, statusOfB] = await Promise.all([a.status({ signal, prefix }), b.status({ signal, prefix })]);
+  // Whether one of them holds nothing decides what may be deleted in the other.
+  const asked = { signal, prefix, exact: true };
+  const [statusOfA, statusOfB] = await Promise.all([a.status(asked), b.status(asked)]);
   // The id alone does not tell: etcd derives it from its configuration.
   if (statusOfA.storeId === statusOfB.storeId) {
     const one = statusOfA.endpoint === statusOfB.endpoint || (await areOne(a.store, b.store, signal));

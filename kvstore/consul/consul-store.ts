@@ -236,11 +236,14 @@ export class ConsulStore implements Store {
     );
   }
 
-  /** How many keys there are. Any server may answer: a number that is a moment old does, and need not cost the leader. */
-  async count(prefix: Bytes, options: CallOptions = {}): Promise<number> {
+  /**
+   * How many keys there are. Unless it has to be exact any server may answer: a number that is a moment old does, and need not cost the
+   * leader. A server that has just come up may answer with none.
+   */
+  async count(prefix: Bytes, options: CallOptions & { readonly exact?: boolean } = {}): Promise<number> {
     const name = prefixText(prefix);
     const settings = await this.#begin(`count the keys of ${JSON.stringify(name)}`, options);
-    const { keys, index } = await keysUnder(this.#http, name, settings, 'stale');
+    const { keys, index } = await keysUnder(this.#http, name, settings, options.exact ? 'consistent' : 'stale');
     this.#http.saw(index);
     return keys.length;
   }

@@ -58,8 +58,8 @@ export function etcdAdministration(store: EtcdStore): Administration {
 
 export function consulAdministration(store: ConsulStore): Administration {
   return {
-    status: async ({ prefix = '', ...options }) => {
-      const counted = await countIfAllowed(store.count(prefix, options));
+    status: async ({ prefix = '', exact = false, ...options }) => {
+      const counted = await countIfAllowed(store.count(prefix, { ...options, exact }));
       const leader = await store.admin.leader();
       return {
         // Not everybody may ask an agent what it is.

@@ -4,6 +4,8 @@ import type { StoreKind } from './store-address.ts';
 export interface StatusOptions extends CallOptions {
   /** Only keys that begin with this are counted. */
   readonly prefix?: string;
+  /** Counts what is there now, whatever that costs; else a number that lags behind does, where it is cheaper. */
+  readonly exact?: boolean;
 }
 
 /** What a store says of itself when it is asked. */

@@ -6,7 +6,8 @@ import { parseDocument } from 'yaml';
  * @throws {SyntaxError}
  */
 export function parseQuietYaml(text: string): unknown {
-  const document = parseDocument(text);
+  // It also warns of keys that are no texts, as `{{password}}` has one, by repeating them on standard error.
+  const document = parseDocument(text, { logLevel: 'error' });
   // A warning too: a value whose tag is not known would be read as something else than was meant.
   const mistake = document.errors[0] ?? document.warnings[0];
   if (mistake) {

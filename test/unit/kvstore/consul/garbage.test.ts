@@ -158,6 +158,20 @@ test('A token that another call has replaced meanwhile is no reason to refuse a 
   }
 });
 
+test('Keys are counted by whichever server answers, or by the leader where the number has to be exact', async () => {
+  const modes: string[] = [];
+  await using talking = await talkingTo((request, response) => {
+    const url = request.url ?? '';
+    if (url.startsWith('/v1/connect')) response.writeHead(500).end('Connect must be enabled');
+    else {
+      modes.push(...['stale', 'consistent'].filter((mode) => url.includes(mode)));
+      response.writeHead(200, { 'x-consul-index': '7' }).end('["a/x"]');
+    }
+  });
+  expect([await talking.store.count('a/'), await talking.store.count('a/', { exact: true })]).toEqual([1, 1]);
+  expect(modes).toEqual(['stale', 'consistent']);
+});
+
 test('A server that is silent is waited for no longer than a call may take, its repetitions included', async () => {
   const clock = new VirtualClock();
   await using it = await talkingTo(() => undefined, { clock, callTimeoutMs: 15_000, random: () => 0 });

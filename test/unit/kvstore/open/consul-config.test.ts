@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { ConsulConfigError, parseConsulConfig } from '../../../../kvstore/index.ts';
 
 describe('the configuration of a Consul', () => {
@@ -23,6 +23,18 @@ datacenter: dc1
       callTimeoutMs: 2000,
       ignored: ['datacenter'],
     });
+  });
+
+  test('is refused without a warning that repeats what stands in it', () => {
+    const warned: unknown[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((warning) => void warned.push(warning));
+    try {
+      const text = 'addresses: ["http://h:1"]\ntoken-file: {{s3cret}}';
+      expect(() => parseConsulConfig(text, 'consul.yaml')).toThrow('consul.yaml: token-file: expected a text');
+      expect(warned).toEqual([]);
+    } finally {
+      warn.mockRestore();
+    }
   });
 
   test.each([
