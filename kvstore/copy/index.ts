@@ -12,4 +12,4 @@ export {
   type DifferenceKind,
   compareStores,
 } from './differences.ts';
-export { copiesPrefix } from './copier-leases.ts';
+export { copiesPrefix, isCopyRecord } from './copier-leases.ts';

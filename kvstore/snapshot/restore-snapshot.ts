@@ -5,6 +5,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { makeDirectory } from '../../runtime/files/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { Engine, RequestOp } from '../contract/index.ts';
+import { isCopyRecord } from '../copy/index.ts';
 import { openEmbeddedEngine, raiseRevision } from '../embedded/index.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import type { SnapshotEntry, SnapshotHeader } from './snapshot-format.ts';
@@ -93,6 +94,7 @@ async function fill(work: string, { header, ttlOf }: ReadBefore, options: Restor
   let keys = 0;
   let batch: SnapshotEntry[] = [];
   let bytes = 0;
+  let ofRecords = false;
   const flush = async (): Promise<void> => {
     await putAll(engine, batch);
     keys += batch.length;
@@ -103,6 +105,10 @@ async function fill(work: string, { header, ttlOf }: ReadBefore, options: Restor
   for await (const line of readSnapshot(file, signal)) {
     if (line.type !== 'entry') continue;
     const size = line.entry.key.length + line.entry.value.length + 64;
+    const isRecord = isCopyRecord(line.entry.key);
+    // A copier's record tells of keys that have its revision. Owners may have claimed them since: here none has it.
+    if (isRecord !== ofRecords) await flush();
+    ofRecords = isRecord;
     if (batch.length >= maxOperations || (batch.length > 0 && bytes + size > maxBytes)) await flush();
     batch.push(line.entry);
     bytes += size;

@@ -14,8 +14,10 @@ import {
   type RestoredStore,
   SnapshotFileError,
   type WrittenSnapshot,
+  mirror,
   openEmbeddedEngine,
   restoreSnapshot,
+  toText,
   writeSnapshot,
 } from '../../../../kvstore/index.ts';
 import { sealed, streamSnapshot } from '../../../../kvstore/snapshot/index.ts';
@@ -120,6 +122,24 @@ describe('a snapshot', () => {
       [Buffer.from(binary), Buffer.from(''), 0n],
     ]);
     expect(await engine.leaseTimeToLive(lease, false)).toMatchObject({ grantedTtl: 77 });
+  });
+
+  test('what an owner had claimed of a copier is not the copier’s in the restored store', async () => {
+    await using source = new MemoryEngine({ clock });
+    await using a = new EngineStore(source, { clock, endpoint: 'a' });
+    await a.put('claimed', 'of the source');
+    await using target = new MemoryEngine({ clock });
+    await using b = new EngineStore(target, { clock, endpoint: 'b' });
+    const options = { from: a, prefix: '', leaseTtlSeconds: 60, once: true };
+    await mirror({ ...options, to: b }, { clock, log }, signal);
+    await b.put('claimed', 'of its owner');
+    const leaseTtl = async (id: bigint): Promise<number> => (await target.leaseTimeToLive(id, false)).grantedTtl;
+    await writeSnapshot({ store: b, leaseTtl, file: file(), clock, signal });
+    await restore();
+    await using engine = await openEmbeddedEngine({ directory: join(folder, 'new'), clock, log });
+    await using restored = new EngineStore(engine, { clock, endpoint: 'restored' });
+    expect(await mirror({ ...options, to: restored }, { clock, log }, signal)).toMatchObject({ kept: 1, written: 0 });
+    expect(toText((await restored.get('claimed'))?.value ?? new Uint8Array())).toBe('of its owner');
   });
 
   test('the restored store is above every revision of the old one, and has none of its history', async () => {
