@@ -24,6 +24,12 @@ export class ConsulConfigError extends Error {
   }
 }
 
+/**
+ * Consul answers after ten minutes, however long it is asked to wait (its manual, "Blocking queries"): who waits for more
+ * takes that much longer to notice that it hangs.
+ */
+const longestWaitSeconds = 600;
+
 type Document = Readonly<Record<string, unknown>>;
 type Fail = (field: string | undefined, problem: string) => ConsulConfigError;
 
@@ -67,8 +73,8 @@ export function parseConsulConfig(yamlText: string, fileName: string): ConsulCon
   const unverified = document['insecure-skip-tls-verify'] ?? false;
   if (typeof unverified !== 'boolean') throw fail('insecure-skip-tls-verify', 'expected true or false');
   const tls = { ...files, ...(unverified ? { insecureSkipVerify: true } : {}) };
-  const waitSeconds = numberOf(document, 'wait-seconds', fail);
-  const callTimeoutMs = numberOf(document, 'call-timeout-ms', fail);
+  const waitSeconds = numberOf(document, 'wait-seconds', longestWaitSeconds, fail);
+  const callTimeoutMs = numberOf(document, 'call-timeout-ms', longestWaitSeconds * 1000, fail);
   return {
     addresses: addressesOf(document['addresses'], fail),
     ...(Object.keys(tls).length === 0 ? {} : { tls }),
@@ -112,9 +118,10 @@ function addressesOf(value: unknown, fail: Fail): readonly string[] {
   return value;
 }
 
-function numberOf(document: Document, field: string, fail: Fail): number | undefined {
+function numberOf(document: Document, field: string, most: number, fail: Fail): number | undefined {
   const value = document[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'number' || !(value > 0)) throw fail(field, 'expected a number above 0');
+  if (typeof value !== 'number' || !(value > 0) || value > most)
+    throw fail(field, `expected a number above 0, at most ${most}`);
   return value;
 }

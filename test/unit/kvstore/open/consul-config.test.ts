@@ -52,6 +52,8 @@ datacenter: dc1
     { text: 'addresses: ["http://h:1"]\ncert-file: /c', field: 'key-file' },
     { text: 'addresses: ["http://h:1"]\nkey-file: /k', field: 'cert-file' },
     { text: 'addresses: ["http://h:1"]\nwait-seconds: -1', field: 'wait-seconds' },
+    { text: 'addresses: ["http://h:1"]\nwait-seconds: 601', field: 'wait-seconds' },
+    { text: 'addresses: ["http://h:1"]\ncall-timeout-ms: .inf', field: 'call-timeout-ms' },
     { text: 'addresses: ["http://h:1"]\ninsecure-skip-tls-verify: "no"', field: 'insecure-skip-tls-verify' },
     { text: 'addresses: ["http://h:1"]\ntoken-file: /t\ntoken-environment: T', field: 'token-environment' },
     { text: '- s3cret', field: undefined },
