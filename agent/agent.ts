@@ -55,6 +55,7 @@ export class Agent implements RunningAgent {
   readonly #copies: CopyReports;
   readonly #remotes: RemoteClusters;
   readonly #registration: Registration;
+  #peersUnread: { readonly object: string; readonly reason: string } | undefined;
   readonly #held: HeldNumbers;
   readonly #remembered: RememberedNumbers;
   readonly #manager: EndpointManager;
@@ -202,7 +203,16 @@ export class Agent implements RunningAgent {
         directory === undefined
           ? noPeers()
           : watchPeers(
-              { directory, ownCluster: clusterName, clock, log, ...(rescanMs === undefined ? {} : { rescanMs }) },
+              {
+                directory,
+                ownCluster: clusterName,
+                clock,
+                log,
+                onLook: (failure) =>
+                  (this.#peersUnread =
+                    failure === undefined ? undefined : { object: `directory ${directory}`, reason: failure }),
+                ...(rescanMs === undefined ? {} : { rescanMs }),
+              },
               running,
             );
       return this.#remotes.run(events, running);
@@ -274,6 +284,7 @@ export class Agent implements RunningAgent {
         localEndpoints: endpoints.size,
       },
       refused: this.#local.refused,
+      ...(this.#peersUnread ? { unread: [this.#peersUnread] } : {}),
       clusters,
       tables: Object.values(this.#tables).map((table) => table.status()),
       routes: this.#routes.count,

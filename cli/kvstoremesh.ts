@@ -1,5 +1,6 @@
 import {
   KvstoreMesh,
+  type KvstoreMeshStatus,
   inAlphabeticalOrder,
   kvstoreMeshMetrics,
   serviceModes,
@@ -124,6 +125,11 @@ export const kvstoremesh = defineCommand({
       { ...deps, tuning },
     );
     const kvstoreMetrics = storeMetrics(metrics);
+    let unread: KvstoreMeshStatus['unread'];
+    const onLook = (failure: string | undefined): void => {
+      const object = `directory ${options.clustermeshConfig}`;
+      unread = failure === undefined ? undefined : [{ object, reason: failure }];
+    };
     const mesh = new KvstoreMesh(
       {
         ...cluster,
@@ -140,7 +146,10 @@ export const kvstoremesh = defineCommand({
         store: measureStore(own.store, clock, kvstoreMetrics),
         openStore: etcdRemoteStores({ clock, log, metrics: kvstoreMetrics, tuning: steady(tuning) }),
         peers: (running) =>
-          watchPeers({ directory: options.clustermeshConfig, ownCluster: cluster.clusterName, clock, log }, running),
+          watchPeers(
+            { directory: options.clustermeshConfig, ownCluster: cluster.clusterName, clock, log, onLook },
+            running,
+          ),
         clock,
         log,
       },
@@ -153,7 +162,7 @@ export const kvstoremesh = defineCommand({
         ? undefined
         : await serveUnixApi({
             path: options.apiSocket,
-            routes: { ...routes, 'GET /v1/status': () => mesh.status() },
+            routes: { ...routes, 'GET /v1/status': () => ({ ...mesh.status(), ...(unread ? { unread } : {}) }) },
             checkPeer: checkPeerUid,
             log,
           });

@@ -41,6 +41,7 @@ function agentText(status: AgentStatus): string {
     ...unwrittenLines(status.registration),
     // An agent of the version before does not say so.
     ...(status.registration.refused ?? []).map(({ key, reason }) => `  Refused:       ${key}: ${reason}`),
+    ...unreadLines(status.unread),
     `  ClusterMesh:   ${ready}/${status.clusters.length} remote clusters ready`,
     ...status.clusters.flatMap(remoteLines),
   ]);
@@ -61,7 +62,7 @@ function apiserverText(status: ReplicaStatus & { readonly certificates?: PeerSer
     ...(status.certificates ? certificateLines(status.certificates) : []),
     ...status.silentNodes.map((node) => `  Silent node:   ${node}`),
     ...unwrittenLines(isStandby(status) ? {} : status),
-    ...unread.map(({ object, reason }) => `  Not read:      ${object}: ${reason}`),
+    ...unreadLines(unread),
     ...errors
       .filter(({ object }) => !isUnread(object))
       .map(({ object, reason }) => `  Left out:      ${object}: ${reason}`),
@@ -75,6 +76,7 @@ function kvstoreMeshText(status: KvstoreMeshStatus): string {
     `kvstoremesh ${status.kvstoremesh}: ${readiness(status)}, ${status.leader ? 'leading' : 'standing by'}`,
     `  Store:         ${store.endpoint}: ${connectionText(store)}`,
     ...unwrittenLines(status),
+    ...unreadLines(status.unread),
     `  KVStoreMesh:   ${ready}/${clusters.length} remote clusters ready`,
     ...clusters.flatMap(cachedLines),
     ...draining.map(
@@ -118,6 +120,10 @@ function electionText({ identity, leading, leader, error }: NonNullable<ReplicaS
 
 function remoteLines(remote: RemoteClusterStatus): string[] {
   return remoteClusterLines(remote);
+}
+
+function unreadLines(unread: readonly { readonly object: string; readonly reason: string }[] = []): string[] {
+  return unread.map(({ object, reason }) => `  Not read:      ${object}: ${reason}`);
 }
 
 function unwrittenLines({ unwritten }: { readonly unwritten?: string }): string[] {

@@ -24,6 +24,8 @@ export interface AgentStatus {
     readonly localEndpoints: number;
   };
   readonly refused: number;
+  /** What cannot be read at present, the directory of remote clusters: who is added or removed there is not noticed. Absent while it can. */
+  readonly unread?: readonly { readonly object: string; readonly reason: string }[];
   /** Remote clusters, by name. */
   readonly clusters: readonly RemoteClusterStatus[];
   readonly tables: readonly TableStatus[];

@@ -46,6 +46,8 @@ export interface KvstoreMeshStatus {
   readonly waitingFor: readonly string[];
   readonly clusters: readonly CachedClusterStatus[];
   readonly draining: readonly DrainStatus[];
+  /** What cannot be read at present, the directory of remote clusters: who is added or removed there is not noticed. Absent while it can. */
+  readonly unread?: readonly { readonly object: string; readonly reason: string }[];
   /** Why nothing can be written into the local store at present: copies are from before. Absent while it can. */
   readonly unwritten?: string;
   readonly store: {

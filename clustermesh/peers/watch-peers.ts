@@ -13,6 +13,8 @@ export interface PeerWatchOptions {
   readonly log: Logger;
   /** How often the directory is read without a reason, since not every file system reports changes; 30 s unless told. */
   readonly rescanMs?: number;
+  /** Called after each look: why the directory could not be read, undefined where it could; undefined at the end, too. */
+  readonly onLook?: (failure: string | undefined) => void;
 }
 
 /**
@@ -23,18 +25,21 @@ export async function* watchPeers(
   options: PeerWatchOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PeerEvent, void, void> {
-  const { directory, ownCluster, clock, log, rescanMs = 30_000 } = options;
+  const { directory, ownCluster, clock, log, rescanMs = 30_000, onLook } = options;
   const known = new KnownPeers(ownCluster, log);
   const named = new Set<string>();
   let first = true;
   using look = new Doorbell(clock, signal);
+  using _end = { [Symbol.dispose]: () => onLook?.(undefined) };
   for (; !signal.aborted; await look.rung(Math.min(known.lookAgainMs ?? rescanMs, rescanMs))) {
     look.follow(directory, log);
     const scan = await scanDirectory(directory).catch((error: unknown) => {
       log.warn('Cannot read the directory of remote clusters', { directory, [fields.error]: error });
+      onLook?.(error instanceof Error ? error.message : String(error));
       return undefined;
     });
     if (!scan) continue;
+    onLook?.(undefined);
     for (const name of scan.misnamed.filter((name) => !named.has(name))) {
       named.add(name);
       log.error('A configuration is ignored: its file name is no cluster name', {

@@ -158,6 +158,37 @@ describe('the directory of remote clusters', () => {
     await following;
   });
 
+  test('takes nothing away while it cannot be read, and says so', async () => {
+    await writeFile(join(directory, 'west'), yaml('west'));
+    const controller = new AbortController();
+    const clock = new VirtualClock();
+    const shown: string[] = [];
+    let failure: string | undefined;
+    const onLook = (one: string | undefined): void => void (failure = one);
+    const following = (async () => {
+      const options = { directory, ownCluster: 'east', clock, log: silentLogger, onLook };
+      for await (const event of watchPeers(options, controller.signal)) shown.push(event.type);
+    })();
+    await until(() => shown.includes('listed'));
+    expect(failure).toBeUndefined();
+    await rename(directory, `${directory}-away`);
+    await writeFile(directory, 'no directory');
+    await until(
+      () => failure !== undefined,
+      () => clock.advance(30_000),
+    );
+    expect(failure).toContain('ENOTDIR');
+    expect(shown).not.toContain('remove');
+    await rm(directory);
+    await rename(`${directory}-away`, directory);
+    await until(
+      () => failure === undefined,
+      () => clock.advance(30_000),
+    );
+    controller.abort();
+    await following;
+  });
+
   test('does not lose a cluster whose file is written in place, however often it is looked at meanwhile', async () => {
     const path = join(directory, 'west');
     await writeFile(path, yaml('west'));
