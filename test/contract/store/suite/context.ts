@@ -1,6 +1,7 @@
 import { expect } from '@jest/globals';
 import { type KeyValue, KvStoreError, type Store } from '../../../../kvstore/index.ts';
 import {
+  type Breakable,
   type Disturb,
   type Guarded,
   type OpenStore,
@@ -83,6 +84,20 @@ export class StoreContext {
     } finally {
       this.#wrap = (store) => store;
     }
+  }
+
+  /** One more client, as the suite shall see it, whose connections can be broken. */
+  async breakable(): Promise<Breakable> {
+    const line = await this.disturbance('breakable')();
+    return {
+      store: this.#wrap(line.store),
+      cut: () => line.cut(),
+      cutAtByte: (count) => line.cutAtByte(count),
+      cutOff: () => line.cutOff(),
+      hang: () => line.hang(),
+      mend: () => line.mend(),
+      [Symbol.asyncDispose]: async () => line[Symbol.asyncDispose](),
+    };
   }
 
   /** The store with rights that all may use who leave the rights as they are. */

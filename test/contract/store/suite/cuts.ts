@@ -12,7 +12,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
 
   eachOnce('F3', 'cut again and again while others write, a watch sees each change once and in order', async () => {
     const prefix = context.prefix();
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     await using follower = await new Follower(line.store, prefix).whenSynced();
     const revisions: number[] = [];
     for (let round = 0; round < 12; round++) {
@@ -31,7 +31,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
     async () => {
       const prefix = context.prefix();
       await context.fill(prefix, 100);
-      await using line = await context.disturbance('breakable')();
+      await using line = await context.breakable();
       await using follower = await new Follower(line.store, prefix).whenSynced();
       for (let round = 0; round < 12; round++) {
         for (let i = 0; i < 5; i++) await context.store.put(prefix + digits(i * 20), `${round}`);
@@ -57,7 +57,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
         })),
       });
     for (const bytes of [100, 20_000, 90_000]) {
-      await using line = await context.disturbance('breakable')();
+      await using line = await context.breakable();
       line.cutAtByte(bytes);
       await using follower = await new Follower(line.store, prefix, { pageSize: 50 }).whenSynced();
       expect(follower.state.size).toBe(500);
@@ -67,7 +67,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
   owes('F3', 'cut off for a while, a watch keeps what it knows, and then hears what was deleted', async () => {
     const prefix = context.prefix();
     await context.fill(prefix, 50);
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     await using follower = await new Follower(line.store, prefix).whenSynced();
     await line.cutOff();
     await context.store.delete(prefix + digits(7));
@@ -84,7 +84,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
   owes('F4', 'cut off while history is compacted, a watch finds out what was deleted', async () => {
     const prefix = context.prefix();
     await context.fill(prefix, 60);
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     await using follower = await new Follower(line.store, prefix).whenSynced();
     await line.cutOff();
     for (let i = 0; i < 20; i++) await context.store.delete(prefix + digits(i));
@@ -102,7 +102,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
     async () => {
       const prefix = context.prefix();
       await context.fill(prefix, 200);
-      await using line = await context.disturbance('breakable')();
+      await using line = await context.breakable();
       let right = 0;
       for (let round = 0; right < 5 && round < 60; round++) {
         line.cutAtByte(round * 400);
@@ -121,7 +121,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
 
   owes('F3', 'a write over a line that is cut took place or did not, and an acknowledged one did', async () => {
     const prefix = context.prefix();
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     for (let round = 0; round < 12; round++) {
       const key = prefix + digits(round);
       line.cutAtByte(round * 40);
@@ -143,7 +143,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
 
   owes('F8', 'a call over a line that hangs fails in time and says that it may be tried again', async () => {
     const prefix = context.prefix();
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     await line.store.put(`${prefix}a`, 'x');
     await using follower = await new Follower(line.store, prefix).whenSynced();
     await line.hang();
@@ -160,7 +160,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
 
   patiently('E6', 'an owner that hears nothing for the whole time of its lease is told, and not before', async () => {
     const prefix = context.prefix();
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     const asked = performance.now();
     const lease = await line.store.grantLease({ ttlSeconds: 4 });
     await line.store.put(`${prefix}a`, 'x', { lease: lease.id });
@@ -175,7 +175,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
 
   patiently('E7', 'a lease outlives cuts as long as a renewal passes in time', async () => {
     const key = `${context.prefix()}a`;
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     const asked = performance.now();
     const lease = await line.store.grantLease({ ttlSeconds: 6 });
     await context.store.put(key, 'x', { lease: lease.id });
@@ -191,7 +191,7 @@ export function cutCases(context: StoreContext, owes: Owes, patiently: Owes): vo
   });
 
   patiently('E8', 'a lease whose renewal hangs can be left, and nobody is told', async () => {
-    await using line = await context.disturbance('breakable')();
+    await using line = await context.breakable();
     const lease = await line.store.grantLease({ ttlSeconds: 6 });
     await line.hang();
     // A renewal is under way by now, and gets no answer.

@@ -10,6 +10,8 @@ export interface Defect {
   readonly finder?: RegExp;
   /** It is found by something that does not come, which takes a while. */
   readonly waits?: boolean;
+  /** How long its cases wait for what does not come, where a store without the defect needs longer than two seconds. */
+  readonly patienceMs?: number;
   /** Only where the store makes this promise, or the harness can do this. */
   readonly where?: (promises: StorePromises, disturbances: readonly Disturbance[]) => boolean;
   readonly wrap: (store: Store) => Store;

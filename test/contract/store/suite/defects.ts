@@ -5,6 +5,7 @@ import type { ContractCase } from './cases.ts';
 import type { StoreContext } from './context.ts';
 import { type Defect, leaseLike } from './defect.ts';
 import { defectsOfData } from './defects-of-data.ts';
+import { defectsOfFaults } from './defects-of-faults.ts';
 import { defectsOfHolders } from './defects-of-holders.ts';
 import type { Disturbance, StorePromises } from './ports.ts';
 import { withPatience } from './waiting.ts';
@@ -353,7 +354,7 @@ const defects: readonly Defect[] = [
 
 /** The defects that a store of these promises can have. */
 export function defectsFor(promises: StorePromises, disturbances: readonly Disturbance[]): readonly Defect[] {
-  const all = [...defects, ...defectsOfData, ...defectsOfHolders];
+  const all = [...defects, ...defectsOfData, ...defectsOfHolders, ...defectsOfFaults];
   return all.filter(({ where }) => where === undefined || where(promises, disturbances));
 }
 
@@ -363,7 +364,7 @@ export async function whatFinds(
   cases: readonly ContractCase[],
   context: StoreContext,
 ): Promise<string> {
-  const { promise, finder = /./, wrap } = defect;
+  const { promise, finder = /./, wrap, patienceMs = defectPatienceMs } = defect;
   const wrapped = new WeakMap<Store, Store>();
   const leftOver: (() => Promise<void>)[] = [];
   const once = (store: Store): Store => {
@@ -375,7 +376,7 @@ export async function whatFinds(
   expect(tried).not.toEqual([]);
   for (const { title, run } of tried) {
     // Where a case waits for what never comes, this is how long: it fails the sooner, and that is what is asked for.
-    const failed = await context.wrapped(once, () => withPatience(defectPatienceMs, () => run().then(nothing, reason)));
+    const failed = await context.wrapped(once, () => withPatience(patienceMs, () => run().then(nothing, reason)));
     // A case that fails does not clean up, and a lease that ends later would disturb whoever comes next.
     for (const clear of leftOver.splice(0)) await clear().catch(nothing);
     if (failed !== undefined) return title;
