@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { silentLogger } from '../../runtime/log/index.ts';
 import { linkedController } from '../../runtime/tasks/index.ts';
-import { type TlsMaterial, inWords, readTlsFiles } from '../../runtime/tls/index.ts';
+import { TlsFileError, type TlsMaterial, inWords, readTlsFiles } from '../../runtime/tls/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import { type EtcdConfig, openEtcdStore, parseEtcdConfig, unverifiedMeans } from '../../kvstore/index.ts';
 import { type PeerConfig, type PeerPolicy, policyOf } from '../peers/index.ts';
@@ -112,7 +112,8 @@ class Walk {
       );
       return { etcd, material, policy };
     } catch (error) {
-      throw new BrokenLayer({ layer: 'configuration', detail: reasonOf(error), next: `ls -lL ${path}` });
+      const file = error instanceof TlsFileError ? error.file : path;
+      throw new BrokenLayer({ layer: 'configuration', detail: reasonOf(error), next: `ls -lL ${file}` });
     }
   }
 

@@ -168,15 +168,17 @@ describe('isthmus troubleshoot', () => {
   });
 
   test.each([
-    { when: 'is no YAML', text: () => 'endpoints: [', cause: 'not YAML' },
+    { when: 'is no YAML', text: () => 'endpoints: [', cause: 'not YAML', look: join(directory, 'west') },
     {
       when: 'names a file that is not there',
       text: () => `${at(1)}trusted-ca-file: /nowhere/ca.crt\n`,
       cause: '/nowhere/ca.crt cannot be read',
+      look: '/nowhere/ca.crt',
     },
-  ])('a configuration that $when', async ({ text, cause }) => {
+  ])('a configuration that $when', async ({ text, cause, look }) => {
     peer(text());
-    expect(await diagnose()).toMatchObject({ broken: 'configuration', cause: expect.stringContaining(cause) });
+    const next = `ls -lL ${look}`;
+    expect(await diagnose()).toMatchObject({ broken: 'configuration', cause: expect.stringContaining(cause), next });
   });
 
   test('a certificate whose key is another one', async () => {
