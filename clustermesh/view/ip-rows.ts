@@ -71,7 +71,7 @@ export class IpRows implements RowObserver {
       if (rules.problem({ address: ipFromBytes(wide), length: 128, family: 6 })) return true;
     } else if (rules.problem4(address)) return true;
     if (this.#hostRules === rules && sameBytes(this.#host, bytes, hostStart, hostEnd)) return this.#hostRefused;
-    this.#host = bytes.slice(hostStart, hostEnd);
+    this.#host = new Uint8Array(bytes.subarray(hostStart, hostEnd));
     this.#hostRules = rules;
     this.#hostRefused = rules.hostProblem(Buffer.from(this.#host).toString('latin1')) !== undefined;
     return this.#hostRefused;

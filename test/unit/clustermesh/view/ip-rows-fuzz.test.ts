@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { AddressRules, OwnSpace } from '../../../../clustermesh/acceptance/index.ts';
 import { decodeIp, encodeIp } from '../../../../clustermesh/wire/index.ts';
 import { createMeshView } from '../../../../clustermesh/view/index.ts';
 import { Random } from '../../../../runtime/random/index.ts';
@@ -95,4 +96,21 @@ test('rows of clusters that take turns, change and leave are what each of them s
     for (const each of clusters)
       expect([...view.saidBy(each.cluster).ips].map(encodeIp).toSorted()).toEqual([...each.said.values()].toSorted());
   }
+});
+
+test('a host is asked for anew when it lies where that of an earlier value lay', () => {
+  const view = createMeshView({ ownCluster: 'east' });
+  const own = new OwnSpace();
+  own.set('node/e1', { blocks: [], hosts: ['172.16.0.2'] });
+  const rules = new AddressRules(own.content());
+  const rows = view.writer({ cluster: 'west', clusterId: 2 }).ipRows({ addresses: () => rules });
+  const key = Buffer.from('10.0.0.1');
+  // A page of a listing lies where the page before it lay.
+  const block = Buffer.alloc(256);
+  const put = (host: string): boolean => {
+    const value = `{"IP":"10.0.0.1","Mask":null,"HostIP":"${host}","ID":513,"Key":0,"Metadata":""}`;
+    const length = block.write(value);
+    return rows.put(key, 0, key.length, block, 0, length);
+  };
+  expect([put('172.16.0.1'), put('172.16.0.2'), put('172.16.0.1')]).toEqual([true, false, true]);
 });
