@@ -89,8 +89,10 @@ export class Apiserver implements AsyncDisposable {
     this.#allocator = followsCilium(source.kinds) ? undefined : this.#openAllocator();
     const objects = this.#objects;
     const problems = (): readonly SourceProblem[] => this.#problems();
-    const stored = async (key: string, signal: AbortSignal): Promise<Uint8Array | undefined> =>
-      (await store.get(key, { signal }))?.value.slice();
+    const stored = async (key: string, signal: AbortSignal): Promise<Uint8Array | undefined> => {
+      const entry = await store.get(key, { signal });
+      return entry && new Uint8Array(entry.value);
+    };
     const unread = new Unread(objects, problems);
     const awaitsNamespace = (name: string): boolean =>
       source.namesNamespaces === true && !objects.get('Namespace', '', name) && !unread.hidesNamespace(name);

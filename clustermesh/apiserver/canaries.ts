@@ -161,7 +161,8 @@ export class Canaries {
     await this.#sweep(set, signal);
     const before = await store.get(canary, { signal });
     // Meanwhile it may have been completed.
-    if (before && this.#isDoubtful(set) && !this.#written.has(canary)) channels.meta.set(canary, before.value.slice());
+    if (before && this.#isDoubtful(set) && !this.#written.has(canary))
+      channels.meta.set(canary, new Uint8Array(before.value));
   }
 
   /** Takes away what an earlier life left, and takes over what may not be taken away. Nobody else writes under the prefix. */
@@ -176,7 +177,7 @@ export class Canaries {
       (key, { value }) => {
         const unit = kind && unitOfKey(kind, key.slice(prefix.length), value);
         if (!unit || !publisher.isUncertain(unit)) return true;
-        publisher.keep(unit, { key, value: value.slice() });
+        publisher.keep(unit, { key, value: new Uint8Array(value) });
         return false;
       },
       signal,

@@ -115,7 +115,7 @@ export class Caretaker implements AsyncDisposable {
     for await (const { entries } of store.list(prefix, { signal }))
       for (const { key, value, lease, modRevision: revision } of entries)
         if (lease !== 0n && !this.#pool.renews(lease) && renews?.(lease) !== true)
-          found.push({ key: key.slice(), text: toText(key), value: value.slice(), revision });
+          found.push({ key: new Uint8Array(key), text: toText(key), value: new Uint8Array(value), revision });
     return found;
   }
 

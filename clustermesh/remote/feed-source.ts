@@ -54,7 +54,7 @@ function* goneIn(batch: WatchBatch & { readonly type: 'changes' }): Generator<We
   const { length, buffers, spans, revisions } = packed;
   for (let i = 0; i < length; i++) {
     if ((spans[4 * i + 2] as number) >= 0) continue;
-    const key = (buffers[i] as Uint8Array).slice(spans[4 * i], spans[4 * i + 1]);
+    const key = new Uint8Array((buffers[i] as Uint8Array).subarray(spans[4 * i], spans[4 * i + 1]));
     yield { key, revision: revisions[i] as number };
   }
 }

@@ -44,7 +44,12 @@ export async function findClusterConfig(
       const entry = await store.get(key, { signal: limit.signal });
       if (!entry) throw new ClusterConfigMissingError(cluster);
       const { value, createRevision, lease } = entry;
-      return { config: decodeClusterConfig(key, value), value: value.slice(), createRevision, leased: lease !== 0n };
+      return {
+        config: decodeClusterConfig(key, value),
+        value: new Uint8Array(value),
+        createRevision,
+        leased: lease !== 0n,
+      };
     },
     {
       clock,

@@ -16,7 +16,7 @@ export async function keepFormer(
   const [found] = results;
   const entry = found?.type === 'get' ? found.entry : undefined;
   if (!entry || pool.renews(entry.lease)) return;
-  const value = entry.value.slice();
+  const value = new Uint8Array(entry.value);
   const { succeeded, revision } = await store.transact(
     {
       when: [{ key, target: 'mod', result: 'equal', value: entry.modRevision }],

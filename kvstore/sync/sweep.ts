@@ -18,7 +18,7 @@ export async function sweepLeftovers(
   for await (const page of store.list(prefix, options)) {
     for (const entry of page.entries) {
       const text = toText(entry.key);
-      if (isLeftover(text, entry)) found.push({ key: entry.key.slice(), text, revision: entry.modRevision });
+      if (isLeftover(text, entry)) found.push({ key: new Uint8Array(entry.key), text, revision: entry.modRevision });
     }
   }
   let deleted = 0;

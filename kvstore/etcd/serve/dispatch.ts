@@ -67,7 +67,7 @@ function answerUnary(call: GrpcCall, path: string, unary: UnaryCall): void {
     try {
       client.demandRoom();
       // The engine may keep what it gets; the chunk that the message came in is larger and shared.
-      await unary(call, payload.slice());
+      await unary(call, new Uint8Array(payload));
       client.server.count(path, grpcStatus.ok);
     } catch (error) {
       fail(call, path, error);
@@ -91,7 +91,7 @@ function answerStream(call: GrpcCall, path: string, handler: StreamHandler): voi
   let taken = 0;
   readMessages(call, path, (payload) => {
     taken += 1;
-    turns.spend(() => handled.message(payload.slice()));
+    turns.spend(() => handled.message(new Uint8Array(payload)));
   });
   call.stream.on('data', () => {
     if (taken < messagesOfTurn || !call.open) return;
