@@ -1,19 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:http2';
 import { Agent, request as httpsRequest } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
-import { Users } from '../../../../../kvstore/auth/index.ts';
 import type { Engine } from '../../../../../kvstore/contract/index.ts';
 import { encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
-import { systemClock } from '../../../../../runtime/clock/index.ts';
-import { silentLogger } from '../../../../../runtime/log/index.ts';
 import { createMetrics } from '../../../../../runtime/metrics/index.ts';
 import { changed } from '../../../../support/changed-engine.ts';
-import { TestAuthority, writeCertificate } from '../../../../support/certificates.ts';
 import { RawEtcd } from '../../../../support/raw-etcd.ts';
 import {
   RudeClient,
@@ -26,30 +19,8 @@ import {
   wholeCall,
 } from '../../../../support/raw-frames.ts';
 import { until } from '../../../../support/until.ts';
-import { type Rig, Told, of, openRig, put, textOf } from './rig.ts';
-
-const mebibyte = 1024 * 1024;
-const putOf = (key: string, value: Uint8Array): Buffer => encodeFrame(methods.put.request, { key: of(key), value });
-const rangeOf = (key: string, rangeEnd: string): Buffer =>
-  encodeFrame(methods.range.request, { key: of(key), rangeEnd: of(rangeEnd) });
-const everything = rangeOf('k', 'l');
-
-/** A metric of the server as it is now. */
-async function metric(metrics: ReturnType<typeof createMetrics>, name: string): Promise<number> {
-  const line = (await metrics.text()).split('\n').find((one) => one.startsWith(`isthmus_etcd_server_${name} `));
-  return Number(line?.split(' ')[1] ?? NaN);
-}
-
-/** Another client is served as ever. */
-async function othersAreUnhurt(rig: Rig): Promise<void> {
-  await using other = new RawEtcd(rig.port);
-  const told = new Told(other);
-  told.watch.send({ create: { key: of('unhurt') } });
-  await told.until(1);
-  const { response } = await other.call(methods.put, { key: of('unhurt'), value: of('1') });
-  expect((await told.until(2))[1]).toContain(`put unhurt=1@${response?.header?.revision}`);
-  expect((await other.call(methods.range, { key: of('unhurt') })).response?.count).toBe(1);
-}
+import { Told, of, openRig, put } from './rig.ts';
+import { everything, mebibyte, metric, othersAreUnhurt, putOf, repeated, withUsers } from './bad-client.ts';
 
 describe('a bad client', () => {
   test('that opens 10,000 streams has as many as it may, and the rest refused', async () => {
@@ -95,54 +66,6 @@ describe('a bad client', () => {
     expect(await put(rig, 'a', '1')).toBe(2);
   });
 
-  test('that never reads gets a few answers made, and is then refused', async () => {
-    const metrics = createMetrics({ prefix: 'isthmus_' });
-    const limits = { maxUnsentPerConnection: 8 * mebibyte };
-    await using rig = await openRig({ metrics, limits });
-    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
-    await using rude = new RudeClient(rig.port, { reads: false });
-    for (let stream = 1; stream < 1000; stream += 2)
-      await rude.write(wholeCall(stream, methods.range.path, everything));
-    await until(async () => (await metric(metrics, 'unsent_bytes')) > 8 * mebibyte);
-    await othersAreUnhurt(rig);
-    // Beyond the limit there are the answers of the few reads that were under way.
-    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(8 * mebibyte + 5 * 4 * mebibyte);
-    expect(rude.socket.destroyed).toBe(false);
-  });
-
-  test('that never reads its watches is cut off when they have piled up on many streams', async () => {
-    const metrics = createMetrics({ prefix: 'isthmus_' });
-    const limits = { maxUnsentPerConnection: 16 * mebibyte };
-    await using rig = await openRig({ metrics, limits });
-    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
-    await using rude = new RudeClient(rig.port, { reads: false });
-    const create = encodeFrame(methods.watch.request, {
-      create: { key: of('k'), rangeEnd: of('l'), startRevision: 2 },
-    });
-    for (let stream = 1; stream < 200; stream += 2)
-      await rude.write(
-        Buffer.concat([beginCall(stream, methods.watch.path), frame(frameType.data, 0, stream, create)]),
-      );
-    await until(async () => (await metric(metrics, 'cut_connections_total')) > 0);
-    await until(async () => (await metric(metrics, 'watchers')) === 0);
-    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(mebibyte);
-    await othersAreUnhurt(rig);
-  });
-
-  test('is the one that is cut off when all together do not read', async () => {
-    const metrics = createMetrics({ prefix: 'isthmus_' });
-    await using rig = await openRig({ metrics, limits: { maxUnsentTotal: 24 * mebibyte } });
-    for (let i = 0; i < 4; i += 1) await rig.engine.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
-    await using modest = new RudeClient(rig.port, { reads: false });
-    await modest.write(wholeCall(1, methods.range.path, rangeOf('k0', 'k1')));
-    await using rude = new RudeClient(rig.port, { reads: false });
-    for (let stream = 1; stream < 200; stream += 2) await rude.write(wholeCall(stream, methods.range.path, everything));
-    await othersAreUnhurt(rig);
-    await until(async () => (await metric(metrics, 'cut_connections_total')) > 0);
-    expect(await metric(metrics, 'unsent_bytes')).toBeLessThan(24 * mebibyte);
-    expect(modest.socket.destroyed).toBe(false);
-  });
-
   test('that sends much and never ends it is refused beyond what a connection may have under way', async () => {
     await using rig = await openRig({ limits: { maxRequestBytes: 4 * mebibyte } });
     const body = putOf('a', new Uint8Array(mebibyte));
@@ -157,26 +80,6 @@ describe('a bad client', () => {
     await othersAreUnhurt(rig);
     // What was under way is forgotten with its streams.
     expect(await put(rig, 'b', 'x'.repeat(mebibyte))).toBeGreaterThan(1);
-  });
-
-  test('that reads no answers on many connections loses one of those, and not another user who has more on one', async () => {
-    let engine: Engine | undefined;
-    const wrap = (one: Engine): Engine => (engine = one);
-    await withUsers({ wrap, limits: { maxUnsentTotal: 12 * mebibyte } }, async ({ port, as }) => {
-      for (let i = 0; i < 4; i += 1) await engine?.put({ key: of(`k${i}`), value: new Uint8Array(mebibyte) });
-      const asked = (client: RawEtcd, count: number): void => {
-        const stream = client.open(methods.range.path);
-        stream.on('error', () => undefined);
-        stream.end(rangeOf('k0', `k${count}`));
-      };
-      await using client = new RawEtcd(port, { ...as('root'), windowBytes: 1000 });
-      asked(client, 3);
-      const many = Array.from({ length: 6 }, () => new RawEtcd(port, { ...as('other'), windowBytes: 1000 }));
-      for (const one of many) asked(one, 2);
-      await until(() => many.some(({ session }) => session.destroyed));
-      expect(client.session.destroyed).toBe(false);
-      await Promise.all(many.map((one) => one[Symbol.asyncDispose]()));
-    });
   });
 
   test('that begins requests on many connections and ends none loses one of those, and who ends them none', async () => {
@@ -390,41 +293,6 @@ describe('a bad client', () => {
     expect((await Promise.all(all)).map(({ code }) => code)).toEqual(all.map(() => 0));
   });
 
-  test('that takes no small message is counted with what each of them makes us hold', async () => {
-    const metrics = createMetrics({ prefix: 'isthmus_' });
-    await using rig = await openRig({ metrics });
-    await using rude = new RudeClient(rig.port, { windowBytes: 0 });
-    const create = encodeFrame(methods.watch.request, { create: { key: of('k') } });
-    await rude.write(Buffer.concat([beginCall(1, methods.watch.path), frame(frameType.data, 0, 1, create)]));
-    await until(async () => (await metric(metrics, 'watchers')) === 1);
-    for (let i = 0; i < 1000; i += 1) await put(rig, 'k', '1');
-    await until(async () => (await metric(metrics, 'unsent_bytes')) > 350 * 1000);
-    for (let stream = 3; stream < 203; stream += 2)
-      await rude.write(wholeCall(stream, methods.range.path, rangeOf('a', 'b')));
-    await until(async () => (await metric(metrics, 'unsent_bytes')) > 350 * 1000 + 100 * 8000);
-  });
-
-  test('that sends on and on without reading has those calls broken off, and no other', async () => {
-    await using rig = await openRig({ limits: { maxUnsentBytes: 16, maxRequestBytes: 4 * mebibyte } });
-    await using rude = new RudeClient(rig.port, { windowBytes: 0 });
-    const came: Buffer[] = [];
-    rude.socket.on('data', (bytes: Buffer) => came.push(bytes));
-    const refused = encodeFrame(methods.watch.request, { create: { key: of('k'), rangeEnd: of('a') } });
-    const many = Buffer.concat(Array.from({ length: 1000 }, () => refused)).subarray(0, 16_000);
-    const streams = Array.from({ length: 10 }, (_, i) => 2 * i + 1);
-    for (const stream of streams)
-      await rude.write(
-        Buffer.concat([beginCall(stream, methods.watch.path), frame(frameType.data, 0, stream, refused)]),
-      );
-    // Nothing is read any more, since the answers wait; each may still send what its window holds.
-    for (let i = 0; i < 60; i += 1)
-      for (const stream of streams) await rude.write(frame(frameType.data, 0, stream, many));
-    const calm = (stream: number): Buffer => frame(frameType.reset, 0, stream, Buffer.from([0, 0, 0, 0xb]));
-    await until(() => streams.some((stream) => Buffer.concat(came).includes(calm(stream))));
-    expect(rude.socket.destroyed).toBe(false);
-    await othersAreUnhurt(rig);
-  });
-
   test('that is a user has so many connections and watches, over all of them', async () => {
     const limits = { maxConnectionsPerUser: 2, maxWatchesPerUser: 3 };
     await withUsers({ limits }, async ({ port, as }) => {
@@ -478,62 +346,4 @@ describe('a bad client', () => {
       for (const agent of agents) agent.destroy();
     });
   });
-
-  test('that reads much over many connections leaves others a place', async () => {
-    const gate = Promise.withResolvers<void>();
-    const wrap = (engine: Engine): Engine =>
-      changed(engine, {
-        range: async (request, reader) => {
-          if (request.rangeEnd && textOf(request.key) === 'slow') await gate.promise;
-          return await engine.range(request, reader);
-        },
-      });
-    await withUsers({ wrap }, async ({ port, as }) => {
-      const many = Array.from({ length: 10 }, () => new RawEtcd(port, as('root')));
-      const slow = many.flatMap((client) =>
-        Array.from({ length: 8 }, () => client.call(methods.range, { key: of('slow'), rangeEnd: of('t') })),
-      );
-      await using other = new RawEtcd(port, as('other'));
-      // 80 of the 32 places are wanted by one user.
-      expect((await other.call(methods.range, { key: of('a'), rangeEnd: of('b') })).code).toBe(0);
-      gate.resolve();
-      expect((await Promise.all(slow)).map(({ code }) => code)).toEqual(slow.map(() => 0));
-      await Promise.all(many.map((client) => client[Symbol.asyncDispose]()));
-    });
-  });
 });
-
-interface Served {
-  readonly port: number;
-  /** Options of a client with a certificate of this name; there are the users "root" and "other". */
-  as(commonName: string): { readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } };
-}
-
-async function withUsers(
-  options: Parameters<typeof openRig>[0],
-  work: (served: Served) => Promise<void>,
-): Promise<void> {
-  const authority = new TestAuthority('limits');
-  const folder = mkdtempSync(join(tmpdir(), 'isthmus-serve-limits-'));
-  try {
-    writeFileSync(join(folder, 'ca.crt'), authority.cert);
-    const deps = { clock: systemClock, log: silentLogger };
-    const trustedCaFile = join(folder, 'ca.crt');
-    const usersFile = join(folder, 'users.yaml');
-    writeFileSync(usersFile, 'users: [{name: other, role: root}]');
-    await using users = await Users.open({ trustedCaFile, usersFile }, deps);
-    const certificate = writeCertificate(folder, 'server', authority.issue({ commonName: 'server' }));
-    const as = (commonName: string) => ({ tls: { ca: authority.cert, ...authority.issue({ commonName, names: [] }) } });
-    // The rig's own client is nobody, and goes away before it can count.
-    const rig = await openRig({ ...options, tls: { ...certificate, clientCertAuth: true }, users }, as('monitor'));
-    await using _ = rig;
-    await rig.client[Symbol.asyncDispose]();
-    await work({ port: rig.port, as });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function repeated(bytes: Buffer, times: number): Buffer {
-  return Buffer.concat(Array.from({ length: times }, () => bytes));
-}
