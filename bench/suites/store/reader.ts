@@ -170,6 +170,8 @@ interface Sizes {
 /** Reads a prefix and keeps it; says what that takes beyond a process that has read and forgotten another one. */
 async function hold(endpoint: string, warm: string, prefix: string): Promise<object> {
   await (await read(endpoint, warm, createMeshView({ ownCluster: 'own' })))[Symbol.asyncDispose]();
+  // Blocks that the next listing may use again can be collected only in a later turn than the one that left them.
+  await observed();
   const before = sizes();
   // The collections that were asked for are none of those that the listing causes.
   await observed();
