@@ -1,27 +1,16 @@
 import { fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
-import { type KeyValue, type WatchBatch, toText } from '../contract/index.ts';
 import { hash } from './hash.ts';
 import { Holders } from './holders.ts';
+import { type KnownNumber, KnownNumbers } from './known-numbers.ts';
 import type { NumberConflict } from './number-holder.ts';
 import { NumberKeys } from './number-keys.ts';
 import type { IdentityAllocatorOptions } from './options.ts';
-import { type Place, type PutBack, lookAt, partsOf, putBack } from './put-back.ts';
 import { RangeExhaustedError } from './range-exhausted.ts';
 import { type Reference, listReferences } from './references.ts';
+import { Repair } from './repair.ts';
 import { RestingNumbers } from './resting-numbers.ts';
-
-interface Entry {
-  readonly id: number;
-  readonly text: string;
-  /** Under which of the prefixes its key is. */
-  hidden: boolean;
-  references: number;
-  /** Monotonic time since when nobody refers to it. */
-  freeSince: number;
-  revision: number;
-}
 
 /**
  * Numbers for texts, kept in a store so that a number means the same to everybody and for ever: it is created only where
@@ -34,10 +23,10 @@ export class IdentityAllocator {
   readonly #options: IdentityAllocatorOptions;
   readonly #keys: NumberKeys;
   readonly #graceMs: number;
-  readonly #byText = new Map<string, Entry>();
-  readonly #byId = new Map<number, Entry>();
+  readonly #known: KnownNumbers;
   readonly #resting: RestingNumbers;
-  readonly #pending = new Map<string, Promise<Entry>>();
+  readonly #repair: Repair;
+  readonly #pending = new Map<string, Promise<KnownNumber>>();
   /** Deletions under way: whoever asks for such a text waits, and creates the key anew. */
   readonly #deleting = new Map<string, Promise<void>>();
   /** Numbers that mean one thing in the store and another to somebody who refers to them; given to nobody. */
@@ -55,18 +44,20 @@ export class IdentityAllocator {
     this.#graceMs = options.graceMs ?? 600_000;
     const { store, clock, log, restPrefix } = options;
     this.#resting = new RestingNumbers({ store, clock, log, restMs: this.#graceMs, prefix: restPrefix });
+    this.#known = new KnownNumbers({ keys: this.#keys, clock, usable: (entry) => this.#isUsable(entry) });
+    this.#repair = new Repair({ store, keys: this.#keys, known: this.#known, resting: this.#resting, log });
     this.#holders = options.holders && new Holders(options.holders, store, log);
   }
 
   /** Numbers in the store, referenced or not. */
   get size(): number {
-    return this.#byId.size;
+    return this.#known.size;
   }
 
   /** Numbers that somebody refers to. */
   get referenced(): number {
     let count = 0;
-    for (const entry of this.#byId.values()) if (entry.references > 0) count += 1;
+    for (const entry of this.#known.all()) if (entry.references > 0) count += 1;
     return count;
   }
 
@@ -81,14 +72,14 @@ export class IdentityAllocator {
   }
 
   idOf(text: string): number | undefined {
-    return this.#byText.get(text)?.id;
+    return this.#known.ofText(text)?.id;
   }
 
   /** Reads what is in the store; to be done once, before the first {@link allocate}. */
   async load(signal: AbortSignal): Promise<void> {
     for (const [prefix, hidden] of this.#keys.prefixes)
       for await (const page of this.#options.store.list(prefix, { signal }))
-        for (const entry of page.entries) this.#learn(entry, hidden);
+        for (const entry of page.entries) this.#known.learn(entry, hidden);
     await this.#resting.load(signal);
     await this.#holders?.load(signal);
     await this.#learnReferences(signal);
@@ -125,7 +116,7 @@ export class IdentityAllocator {
 
   /** Moves the key of a text that has a number to where it is hidden, or back. The number stays. */
   async setHidden(text: string, hidden: boolean, signal: AbortSignal): Promise<void> {
-    const entry = this.#byText.get(text);
+    const entry = this.#known.ofText(text);
     if (!entry || entry.hidden === hidden) return;
     const from = this.#keys.of(entry);
     // First here: whoever sees the deletion meanwhile knows that it is no loss.
@@ -143,7 +134,7 @@ export class IdentityAllocator {
       );
       if (succeeded) entry.revision = revision;
       // Somebody has deleted or overwritten it just now.
-      else await this.#repair([entry.id], signal);
+      else await this.#repair.run([entry.id], signal);
     } catch (error) {
       entry.hidden = !hidden;
       throw error;
@@ -152,7 +143,7 @@ export class IdentityAllocator {
 
   /** Gives one reference back. */
   release(text: string): void {
-    const entry = this.#byText.get(text);
+    const entry = this.#known.ofText(text);
     if (!entry || entry.references === 0) return;
     entry.references -= 1;
     if (entry.references === 0) entry.freeSince = this.#options.clock.monotonicMs();
@@ -163,7 +154,7 @@ export class IdentityAllocator {
     if (this.#collecting) return;
     this.#collecting = true;
     const now = this.#options.clock.monotonicMs();
-    for (const entry of this.#byId.values()) if (entry.references === 0) entry.freeSince = now;
+    for (const entry of this.#known.all()) if (entry.references === 0) entry.freeSince = now;
   }
 
   /** Follows what others do to the keys, repairs them and collects, until `signal` aborts. */
@@ -245,7 +236,7 @@ export class IdentityAllocator {
   async #learnReference({ id, text, holder, hidden = false }: Reference, signal: AbortSignal): Promise<boolean> {
     const { log } = this.#options;
     if (!this.#keys.has(id)) return false;
-    const known = this.#byId.get(id) ?? (await this.#restore(id, text, hidden, signal));
+    const known = this.#known.at(id) ?? (await this.#restore(id, text, hidden, signal));
     if (known.text === text || this.#conflicts.has(id)) return false;
     this.#conflicts.set(id, { id, ours: known.text, theirs: text, holder });
     log.warn('A number means one thing in the store and another to somebody who refers to it', {
@@ -258,30 +249,30 @@ export class IdentityAllocator {
   }
 
   /** Puts the key of a number back, whose meaning somebody has kept. Where another one was put first, that one counts. */
-  async #restore(id: number, text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
+  async #restore(id: number, text: string, hidden: boolean, signal: AbortSignal): Promise<KnownNumber> {
     const created = await this.#createKey(id, text, hidden && this.#options.hiddenPrefix !== undefined, signal);
-    return 'revision' in created ? this.#add(id, text, hidden, created.revision) : created.learnt;
+    return 'revision' in created ? this.#known.add(id, text, hidden, created.revision) : created.learnt;
   }
 
   /** What a text has, where that may be given. */
-  #usable(text: string): Entry | undefined {
-    const entry = this.#byText.get(text);
+  #usable(text: string): KnownNumber | undefined {
+    const entry = this.#known.ofText(text);
     return entry && this.#isUsable(entry) ? entry : undefined;
   }
 
   /** A number that means something else to somebody is given no more, unless others have it in the store's meaning. */
-  #isUsable(entry: Entry): boolean {
+  #isUsable(entry: KnownNumber): boolean {
     const contested = this.#conflicts.has(entry.id) || this.#resting.contradicts(entry.id, entry.text);
     return !contested || entry.references > 0 || this.#holders?.refersTo(entry) === true;
   }
 
-  async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<Entry> {
+  async #create(text: string, hidden: boolean, signal: AbortSignal): Promise<KnownNumber> {
     await this.#deleting.get(text)?.catch(() => undefined);
     const known = this.#usable(text);
     if (known) return known;
     for (const id of this.#candidates(text)) {
       const created = await this.#createKey(id, text, hidden, signal);
-      if ('revision' in created) return this.#add(id, text, hidden, created.revision);
+      if ('revision' in created) return this.#known.add(id, text, hidden, created.revision);
       if (created.learnt.text === text && this.#isUsable(created.learnt)) return created.learnt;
     }
     throw new RangeExhaustedError(this.#options.range.min, this.#options.range.max);
@@ -293,7 +284,7 @@ export class IdentityAllocator {
     text: string,
     hidden: boolean,
     signal: AbortSignal,
-  ): Promise<{ readonly revision: number } | { readonly learnt: Entry }> {
+  ): Promise<{ readonly revision: number } | { readonly learnt: KnownNumber }> {
     const prefixes = this.#keys.prefixes;
     for (;;) {
       const result = await this.#options.store.transact(
@@ -308,7 +299,7 @@ export class IdentityAllocator {
       for (const [i, [, isHidden]] of prefixes.entries()) {
         const found = result.results[i];
         if (found?.type !== 'get' || !found.entry) continue;
-        const learnt = this.#learn(found.entry, isHidden) ?? this.#byId.get(id);
+        const learnt = this.#known.learn(found.entry, isHidden) ?? this.#known.at(id);
         if (learnt) return { learnt };
       }
     }
@@ -321,39 +312,8 @@ export class IdentityAllocator {
     const first = hash(text) % size;
     for (let i = 0; i < size; i++) {
       const id = min + ((first + i) % size);
-      if (!this.#byId.has(id) && !this.#resting.bars(id, text)) yield id;
+      if (!this.#known.at(id) && !this.#resting.bars(id, text)) yield id;
     }
-  }
-
-  #add(id: number, text: string, hidden: boolean, revision: number): Entry {
-    // The watch may have told of what we have just written before its answer came: one number, one entry.
-    const known = this.#byId.get(id);
-    if (known?.text === text) return Object.assign(known, { hidden, revision });
-    const entry: Entry = { id, text, hidden, references: 0, freeSince: this.#options.clock.monotonicMs(), revision };
-    this.#byId.set(id, entry);
-    // A text that two numbers stand for keeps the lower one, whoever reads it when.
-    const other = this.#byText.get(text);
-    if (!other || (other.references === 0 && (other.id > id || !this.#isUsable(other)))) this.#byText.set(text, entry);
-    return entry;
-  }
-
-  #learn(stored: KeyValue, hidden: boolean): Entry | undefined {
-    const id = this.#keys.idIn(stored.key, hidden);
-    if (id === undefined) return undefined;
-    const text = toText(stored.value);
-    const known = this.#byId.get(id);
-    if (known?.text === text && known.hidden === hidden) {
-      known.revision = stored.modRevision;
-      return known;
-    }
-    if (known) return undefined;
-    return this.#add(id, text, hidden, stored.modRevision);
-  }
-
-  #forget(entry: Entry): void {
-    this.#byId.delete(entry.id);
-    if (this.#byText.get(entry.text) === entry) this.#byText.delete(entry.text);
-    this.#resting.rest(entry.id, entry.text);
   }
 
   async #follow(prefix: string, hidden: boolean, signal: AbortSignal): Promise<void> {
@@ -361,76 +321,7 @@ export class IdentityAllocator {
     for await (const batch of this.#options.store.listAndWatch(prefix, { signal })) {
       if (batch.type === 'restart') seen.clear();
       if (batch.type === 'restart' && batch.reason === 'store-replaced') this.#close();
-      await this.#repair(this.#touched(batch, hidden, seen), signal);
-    }
-  }
-
-  /** Numbers whose key is not what we know it to be. */
-  #touched(batch: WatchBatch, hidden: boolean, seen: Set<number>): number[] {
-    const touched: number[] = [];
-    if (batch.type === 'synced') {
-      for (const [id, entry] of this.#byId) if (entry.hidden === hidden && !seen.has(id)) touched.push(id);
-      seen.clear();
-    } else if (batch.type === 'changes') {
-      for (const event of batch.events) {
-        const id = this.#keys.idIn(event.type === 'put' ? event.entry.key : event.key, hidden);
-        if (id === undefined) continue;
-        seen.add(id);
-        // Of a number that is kept under the other prefix, this one says nothing.
-        if ((this.#byId.get(id)?.hidden ?? hidden) !== hidden) continue;
-        if (event.type === 'delete' || !this.#learn(event.entry, hidden)) touched.push(id);
-      }
-    }
-    return touched;
-  }
-
-  /** Somebody deleted or overwrote keys. The meanings that were published first stay, if anybody still refers to them. */
-  async #repair(ids: readonly number[], signal: AbortSignal): Promise<void> {
-    for (const part of partsOf(ids, (id) => this.#byId.get(id)?.text)) await this.#repairPart(part, signal);
-  }
-
-  async #repairPart(ids: readonly number[], signal: AbortSignal): Promise<void> {
-    const { store } = this.#options;
-    let seen: ReadonlyMap<number, readonly Place[]> = new Map();
-    for (let round = 1; ; round++) {
-      for (const id of ids) if (this.#byId.get(id)?.references === 0) await this.#letGo(id, signal);
-      const held = ids.flatMap((id) => this.#byId.get(id) ?? []).filter(({ references }) => references > 0);
-      if (held.length === 0) return;
-      // One that changes all the time keeps no other waiting.
-      if (round > 3 && held.length > 1) {
-        for (const { id } of held) await this.#repairPart([id], signal);
-        return;
-      }
-      const result = await putBack(store, this.#keys, held, seen, signal);
-      if ('found' in result) seen = result.found;
-      else return this.#sayPutBack(held, result);
-    }
-  }
-
-  /** Nobody refers to it: what the store says now counts. */
-  async #letGo(id: number, signal: AbortSignal): Promise<void> {
-    const seen = await lookAt(this.#options.store, this.#keys, id, signal);
-    const entry = this.#byId.get(id);
-    if (!entry || entry.references > 0) return;
-    const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
-    this.#forget(entry);
-    if (here) this.#learn(here, entry.hidden);
-    else await this.#resting.keep(entry.id, entry.text, signal);
-  }
-
-  #sayPutBack(entries: readonly Entry[], { changed, revision }: PutBack): void {
-    for (const entry of entries) {
-      const seen = changed.get(entry.id);
-      if (!seen) continue;
-      entry.revision = revision;
-      const here = seen.find(({ hidden }) => hidden === entry.hidden)?.stored;
-      const elsewhere = seen.find(({ hidden }) => hidden !== entry.hidden)?.stored;
-      this.#options.log.warn('An identity was changed by somebody else and put back', {
-        [fields.key]: this.#keys.of(entry),
-        ...(here ? { stored: toText(here.value) } : {}),
-        held: entry.text,
-        ...(elsewhere ? { elsewhere: toText(elsewhere.value) } : {}),
-      });
+      await this.#repair.run(this.#repair.touched(batch, hidden, seen), signal);
     }
   }
 
@@ -443,7 +334,7 @@ export class IdentityAllocator {
 
   async #collect(signal: AbortSignal): Promise<void> {
     const before = this.#options.clock.monotonicMs() - this.#graceMs;
-    for (const entry of this.#byId.values()) {
+    for (const entry of this.#known.all()) {
       if (entry.references > 0 || entry.freeSince > before) continue;
       if (await this.#isReferenced(entry, signal)) {
         entry.freeSince = this.#options.clock.monotonicMs();
@@ -451,7 +342,8 @@ export class IdentityAllocator {
       }
       // Whoever asked for it meanwhile has it.
       if (entry.references > 0) continue;
-      this.#forget(entry);
+      this.#known.forget(entry);
+      this.#resting.rest(entry.id, entry.text);
       const deletion = this.#deleteLocked(entry, signal).finally(() => this.#deleting.delete(entry.text));
       this.#deleting.set(entry.text, deletion);
       await deletion;
@@ -459,7 +351,7 @@ export class IdentityAllocator {
     await this.#resting.sweep(signal);
   }
 
-  async #isReferenced(entry: Entry, signal: AbortSignal): Promise<boolean> {
+  async #isReferenced(entry: KnownNumber, signal: AbortSignal): Promise<boolean> {
     const { store, referencePrefix } = this.#options;
     if (this.#holders?.refersTo(entry)) return true;
     if (referencePrefix === undefined) return false;
@@ -468,7 +360,7 @@ export class IdentityAllocator {
     return false;
   }
 
-  async #deleteLocked(entry: Entry, signal: AbortSignal): Promise<void> {
+  async #deleteLocked(entry: KnownNumber, signal: AbortSignal): Promise<void> {
     const { store, lockPrefix } = this.#options;
     const lock = lockPrefix === undefined ? undefined : await store.lock?.(`${lockPrefix}${entry.id}`, { signal });
     try {
@@ -480,7 +372,7 @@ export class IdentityAllocator {
     if (await this.#isReferenced(entry, signal)) await this.#restore(entry.id, entry.text, entry.hidden, signal);
   }
 
-  async #delete(entry: Entry, signal: AbortSignal): Promise<void> {
+  async #delete(entry: KnownNumber, signal: AbortSignal): Promise<void> {
     const key = this.#keys.of(entry);
     try {
       await this.#options.store.transact(
@@ -492,7 +384,7 @@ export class IdentityAllocator {
       );
     } catch (error) {
       // Whether it is gone is unknown: it counts as there until the watch says otherwise.
-      this.#add(entry.id, entry.text, entry.hidden, entry.revision);
+      this.#known.add(entry.id, entry.text, entry.hidden, entry.revision);
       throw error;
     }
   }
