@@ -213,8 +213,7 @@ export class IdentityAllocator {
     const { store, referencePrefix } = this.#options;
     await this.#learnHeld(signal);
     if (referencePrefix === undefined) return;
-    for await (const reference of listReferences(store, referencePrefix, signal))
-      await this.#learnReference(reference, signal);
+    await this.#learnFrom(listReferences(store, referencePrefix, signal), signal);
   }
 
   /** @param holder who alone has said something new, where that is known */
@@ -225,21 +224,36 @@ export class IdentityAllocator {
     for (const [id, { theirs }] of this.#conflicts)
       if (this.#heldOtherwise.has(id) && !held.some((each) => each.id === id && each.text === theirs))
         this.#conflicts.delete(id);
-    for (const reference of held)
-      if (await this.#learnReference(reference, signal)) this.#heldOtherwise.add(reference.id);
+    for (const id of await this.#learnFrom(held, signal)) this.#heldOtherwise.add(id);
     // Behind what is held: what somebody has in use counts more than what is remembered.
     for (const [id, digest] of this.#holders.remembered(holder))
       if (this.#keys.has(id)) this.#resting.remember(id, digest);
   }
 
-  /** True when it contests what the store says. */
-  async #learnReference({ id, text, holder, hidden = false }: Reference, signal: AbortSignal): Promise<boolean> {
-    const { log } = this.#options;
-    if (!this.#keys.has(id)) return false;
-    const known = this.#known.at(id) ?? (await this.#restore(id, text, hidden, signal));
-    if (known.text === text || this.#conflicts.has(id)) return false;
+  /** Puts back what the store has lost of what is referred to. Gives the numbers by which something else is meant than the store says. */
+  async #learnFrom(
+    references: Iterable<Reference> | AsyncIterable<Reference>,
+    signal: AbortSignal,
+  ): Promise<readonly number[]> {
+    const contested: number[] = [];
+    const lost = new Map<string, Reference>();
+    for await (const reference of references) {
+      const { id, text } = reference;
+      if (!this.#keys.has(id)) continue;
+      const said = `${id} ${text}`;
+      if (!this.#known.at(id)) lost.set(said, lost.get(said) ?? reference);
+      else if (this.#contests(reference)) contested.push(id);
+    }
+    await this.#restore(lost.values(), signal);
+    for (const reference of lost.values()) if (this.#contests(reference)) contested.push(reference.id);
+    return contested;
+  }
+
+  #contests({ id, text, holder }: Reference): boolean {
+    const known = this.#known.at(id);
+    if (!known || known.text === text || this.#conflicts.has(id)) return false;
     this.#conflicts.set(id, { id, ours: known.text, theirs: text, holder });
-    log.warn('A number means one thing in the store and another to somebody who refers to it', {
+    this.#options.log.warn('A number means one thing in the store and another to somebody who refers to it', {
       number: id,
       stored: known.text,
       held: text,
@@ -248,10 +262,10 @@ export class IdentityAllocator {
     return true;
   }
 
-  /** Puts the key of a number back, whose meaning somebody has kept. Where another one was put first, that one counts. */
-  async #restore(id: number, text: string, hidden: boolean, signal: AbortSignal): Promise<KnownNumber> {
-    const created = await this.#createKey(id, text, hidden && this.#options.hiddenPrefix !== undefined, signal);
-    return 'revision' in created ? this.#known.add(id, text, hidden, created.revision) : created.learnt;
+  async #restore(kept: Iterable<Omit<Reference, 'holder'>>, signal: AbortSignal): Promise<void> {
+    const canHide = this.#options.hiddenPrefix !== undefined;
+    const meanings = [...kept].map(({ id, text, hidden }) => ({ id, text, hidden: canHide && hidden === true }));
+    await this.#repair.restore(meanings, signal);
   }
 
   /** What a text has, where that may be given. */
@@ -369,7 +383,7 @@ export class IdentityAllocator {
       await lock?.release();
     }
     // Somebody may have referred to it at that very moment. It rests, so that nobody else has got it.
-    if (await this.#isReferenced(entry, signal)) await this.#restore(entry.id, entry.text, entry.hidden, signal);
+    if (await this.#isReferenced(entry, signal)) await this.#restore([entry], signal);
   }
 
   async #delete(entry: KnownNumber, signal: AbortSignal): Promise<void> {

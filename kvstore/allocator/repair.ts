@@ -2,7 +2,7 @@ import { type Logger, fields } from '../../runtime/log/index.ts';
 import { type Store, type WatchBatch, toText } from '../contract/index.ts';
 import type { KnownNumber, KnownNumbers } from './known-numbers.ts';
 import type { NumberKeys } from './number-keys.ts';
-import { type Place, type PutBack, lookAt, partsOf, putBack } from './put-back.ts';
+import { type Meaning, type Place, type PutBack, lookAt, partsOf, putBack } from './put-back.ts';
 import type { RestingNumbers } from './resting-numbers.ts';
 
 export interface RepairOptions {
@@ -13,7 +13,7 @@ export interface RepairOptions {
   readonly log: Logger;
 }
 
-/** Keys that somebody deleted or overwrote. The meanings that were published first stay, if anybody still refers to them. */
+/** Keys that somebody deleted or overwrote, or that the store has lost. The meanings that were published first stay, if anybody still refers to them. */
 export class Repair {
   readonly #options: RepairOptions;
 
@@ -44,6 +44,34 @@ export class Repair {
   /** Puts the keys of these numbers back where somebody refers to them; of the others, takes over what the store says now. */
   async run(ids: readonly number[], signal: AbortSignal): Promise<void> {
     for (const part of partsOf(ids, (id) => this.#options.known.at(id)?.text)) await this.#runPart(part, signal);
+  }
+
+  /**
+   * Puts keys back that the store has lost, where somebody has kept the meanings of their numbers; of several meanings of one number the first
+   * counts. Where another one was put meanwhile, that one counts and becomes known.
+   */
+  async restore(kept: Iterable<Meaning>, signal: AbortSignal): Promise<void> {
+    const meanings = new Map<number, Meaning>();
+    for (const meaning of kept) if (!meanings.has(meaning.id)) meanings.set(meaning.id, meaning);
+    for (const part of partsOf(meanings.keys(), (id) => meanings.get(id)?.text))
+      await this.#restorePart(
+        part.flatMap((id) => meanings.get(id) ?? []),
+        signal,
+      );
+  }
+
+  async #restorePart(meanings: readonly Meaning[], signal: AbortSignal): Promise<void> {
+    const { store, keys, known } = this.#options;
+    for (;;) {
+      const lost = meanings.filter(({ id }) => !known.at(id));
+      // Nothing was looked at: none of them is written where any of their keys is there.
+      const result = await putBack(store, keys, lost, new Map(), signal);
+      if ('changed' in result) {
+        for (const { id, text, hidden } of lost) known.add(id, text, hidden, result.revision);
+        return;
+      }
+      for (const { hidden, stored } of [...result.found.values()].flat()) if (stored) known.learn(stored, hidden);
+    }
   }
 
   async #runPart(ids: readonly number[], signal: AbortSignal): Promise<void> {

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
+  type AllocatorStore,
+  type HoldersOptions,
   IdentityAllocator,
   type IdentityAllocatorOptions,
-  type AllocatorStore,
+  type Said,
 } from '../../../../kvstore/allocator/index.ts';
 import { type Store, type Transaction, toText } from '../../../../kvstore/contract/index.ts';
 import { EngineStore } from '../../../../kvstore/engine/index.ts';
@@ -205,6 +207,61 @@ describe('Many numbers at once', () => {
     expect(await content()).toEqual(before);
     expect(requests).toHaveLength(6);
     expect(said.match(/stored="?taken/g)).toHaveLength(30);
+  });
+});
+
+describe('Many numbers that a store has lost before an allocator begins, and that nodes hold', () => {
+  const held = Array.from({ length: 100 }, (_, i) => ({ id: 100 + i, text: `text ${i}`, hidden: i % 10 === 0 }));
+  const before = Object.fromEntries(
+    held.map(({ id, text, hidden }) => [`${hidden ? hiddenPrefix : prefix}${id}`, text] as const),
+  );
+  const holders: HoldersOptions = {
+    prefix: 'held/',
+    read: (_holder, { value }) => JSON.parse(toText(value)) as Said,
+  };
+  beforeEach(async () => {
+    await store.put('held/n1', JSON.stringify({ references: held.slice(0, 60) }));
+    await store.put('held/n2', JSON.stringify({ references: held.slice(40) }));
+  });
+
+  test('are put back thirty to a request', async () => {
+    const requests: Transaction[] = [];
+    await using here = await running({
+      holders,
+      store: interrupted((transaction) => {
+        requests.push(transaction);
+        return undefined;
+      }),
+    });
+    expect(await content()).toEqual(before);
+    expect(requests).toHaveLength(4);
+    for (const { when, then } of requests) expect(when.length + then.length).toBeLessThan(126);
+    expect(here.allocator.conflicts).toEqual([]);
+    expect(await here.allocator.allocate('text 7', stop.signal)).toBe(107);
+  });
+
+  test('stay what somebody made of them meanwhile, which is contested and named, and the others of their request come back', async () => {
+    const taken = held.filter((_, i) => i % 3 === 0).map(({ id }) => id);
+    const requests: Transaction[] = [];
+    await using here = await running({
+      holders,
+      store: interrupted(async (transaction) => {
+        requests.push(transaction);
+        if (requests.length === 1) for (const id of taken) await store.put(`${prefix}${id}`, `taken ${id}`);
+      }),
+    });
+    const expected = { ...before };
+    for (const id of taken) {
+      delete expected[`${hiddenPrefix}${id}`];
+      expected[`${prefix}${id}`] = `taken ${id}`;
+    }
+    expect(await content()).toEqual(expected);
+    expect(requests).toHaveLength(8);
+    const meanings = here.allocator.conflicts.map(({ id, ours, theirs }) => ({ id, ours, theirs }));
+    expect(meanings.toSorted((a, b) => a.id - b.id)).toEqual(
+      taken.map((id) => ({ id, ours: `taken ${id}`, theirs: `text ${id - 100}` })),
+    );
+    expect(said.match(/means one thing/g)).toHaveLength(taken.length);
   });
 });
 
