@@ -14,23 +14,13 @@ import {
 } from '../engine/index.ts';
 import { Applier } from './apply.ts';
 import { type Group, GroupCommit, type Writer, lmdbWriter } from './group-commit.ts';
-import { LeaseKeys } from './lease-keys.ts';
+import { LmdbLeases } from './leases.ts';
 import { LmdbView } from './lmdb-view.ts';
 import type { StoreDirectoryError } from './directory-error.ts';
 import { damageOf, isDamage } from './lmdb-error.ts';
 import { Overlay } from './overlay.ts';
 import { disownLog } from './open-log.ts';
-import {
-  type StoredRow,
-  decodeRow,
-  encodeRow,
-  idBuffer,
-  idOf,
-  keyBuffer,
-  leaseKey,
-  logKey,
-  readRevision,
-} from './row-codec.ts';
+import { type StoredRow, decodeRow, encodeRow, idOf, keyBuffer, logKey, readRevision } from './row-codec.ts';
 import { Room } from './room.ts';
 import type { RoomFacts } from './room-notice.ts';
 import { isOutOfSpace, keysIn, noRoomBytes } from './space.ts';
@@ -78,8 +68,7 @@ export class LmdbBackend implements Backend {
   readonly #room: Room;
   readonly #report: (message: string, error: unknown) => void;
   readonly #stopping = new AbortController();
-  readonly #leaseKeys: LeaseKeys;
-  readonly #leases = new Map<bigint, StoredLease>();
+  readonly #leases: LmdbLeases;
   #leftSeconds: ReadonlyMap<bigint, number> = new Map();
   /** Live ones, as of the last commit. */
   #keys: number;
@@ -126,7 +115,7 @@ export class LmdbBackend implements Backend {
       say: options.onRoom ?? (() => undefined),
       clock: options.clock ?? systemClock,
     });
-    this.#leaseKeys = new LeaseKeys({ tables, unapplied: (table) => this.#applier.unapplied(table) });
+    this.#leases = new LmdbLeases({ tables, unapplied: (table) => this.#applier.unapplied(table) });
     this.#latest = new LmdbView(tables, this.#latestState(), () => [this.#overlay, ...this.#applier.overlays]);
     this.#commits = new GroupCommit({
       write: (group) => this.#writeGroup(group),
@@ -148,7 +137,7 @@ export class LmdbBackend implements Backend {
       },
       signal: this.#stopping.signal,
     });
-    this.#loadLeases(tables.leaseTimes);
+    this.#leases.load(tables.leaseTimes);
     this.#room.begin();
     this.#sweeper.start();
   }
@@ -235,7 +224,7 @@ export class LmdbBackend implements Backend {
       group.writes.push({ table: cur, key, value: row.encoded });
       if (!replaced && row.previous.revision > 0) group.writes.push({ table: dead, key });
     }
-    this.#attach(group, row, replaced);
+    group.writes.push(...this.#leases.moveKey(row, replaced));
     group.changes.push({ row, replaced });
     this.#overlay.add(row);
     this.#appended = row.kv.modRevision;
@@ -243,24 +232,20 @@ export class LmdbBackend implements Backend {
   }
 
   leases(): readonly StoredLease[] {
-    return [...this.#leases.values()];
+    return this.#leases.all();
   }
 
   leaseKeys(id: bigint): Uint8Array[] {
-    return [...this.#leaseKeys.of(id).values()];
+    return this.#leases.keysOf(id);
   }
 
-  *leaseKeysSteps(id: bigint): Steps<Uint8Array[]> {
-    return [...(yield* this.#leaseKeys.steps(id)).values()];
+  leaseKeysSteps(id: bigint): Steps<Uint8Array[]> {
+    return this.#leases.keysOfSteps(id);
   }
 
   putLease(lease: StoredLease): void {
     this.#assertWritable();
-    this.#leases.set(lease.id, lease);
-    this.#leaseKeys.begin(lease.id);
-    const value = Buffer.alloc(8);
-    value.writeDoubleBE(lease.ttlSeconds, 0);
-    this.#commits.group.writes.push({ table: this.#tables.lease, key: idBuffer(lease.id), value });
+    this.#commits.group.writes.push(this.#leases.put(lease));
   }
 
   keepTimes(left: ReadonlyMap<bigint, number>): void {
@@ -269,9 +254,7 @@ export class LmdbBackend implements Backend {
 
   removeLease(id: bigint): void {
     this.#assertWritable();
-    this.#leases.delete(id);
-    this.#leaseKeys.delete(id);
-    this.#commits.group.writes.push({ table: this.#tables.lease, key: idBuffer(id) });
+    this.#commits.group.writes.push(this.#leases.remove(id));
   }
 
   async flush(): Promise<void> {
@@ -403,11 +386,11 @@ export class LmdbBackend implements Backend {
     this.#overlay.clear();
     this.#appended = this.#committed;
     this.#compacting = this.#compacted;
-    this.#leaseKeys.clear();
+    this.#leases.forgetKeys();
     try {
       this.#tables.root.resetReadTxn();
       this.#sweepFrom = this.#stored(this.#tables.meta, metaKeys.sweep);
-      this.#loadLeases();
+      this.#leases.load();
     } catch (error) {
       // What is on disk cannot even be read back: there is nothing left to go on from.
       this.#report('A commit failed and the tables cannot be read', error);
@@ -445,36 +428,6 @@ export class LmdbBackend implements Backend {
     this.#broken = engineErrors.stopped(cause);
     this.#onBroken(this.#broken);
     return this.#broken;
-  }
-
-  #attach(group: Group, row: StoredRow, replaced: Row | undefined): void {
-    const { lk } = this.#tables;
-    const before = replaced?.kv.lease ?? 0n;
-    const after = row.kv.lease;
-    if (before === after) return;
-    if (replaced && before !== 0n) {
-      const key = leaseKey(before, replaced);
-      this.#leaseKeys.of(before).delete(key.toString('latin1'));
-      group.writes.push({ table: lk, key });
-    }
-    if (after !== 0n) {
-      const key = leaseKey(after, row);
-      this.#leaseKeys.of(after).set(key.toString('latin1'), row.kv.key);
-      group.writes.push({ table: lk, key, value: keyBuffer(row) });
-    }
-  }
-
-  #loadLeases(times: ReadonlyMap<bigint, number> = new Map()): void {
-    this.#leases.clear();
-    const load = (key: Buffer, value: Buffer | undefined): void => {
-      const id = key.readBigInt64BE(0);
-      const leftSeconds = times.get(id);
-      const left = leftSeconds === undefined ? {} : { leftSeconds };
-      if (value) this.#leases.set(id, { id, ttlSeconds: value.readDoubleBE(0), ...left });
-      else this.#leases.delete(id);
-    };
-    for (const { key, value } of this.#tables.lease.getRange({})) load(key, value);
-    for (const { key, value } of this.#applier.unapplied(this.#tables.lease)) load(key, value);
   }
 
   /** What the table has, or will have. */
