@@ -1,32 +1,17 @@
-import { IdentityAllocator, WatchStore } from '../../kvstore/index.ts';
+import { WatchStore } from '../../kvstore/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
-import { identityRange } from '../../values/identity/index.ts';
 import type { KubernetesKind, SourceProblem } from '../../kubernetes/index.ts';
-import {
-  type RemoteOrigin,
-  clusterConfigKey,
-  encodeClusterConfig,
-  heartbeatKey,
-  heldNumbersPrefix,
-  hiddenIdentityPrefix,
-  identityQuestionKey,
-  identityReferencePrefix,
-  ownSetPrefix,
-  restingNumbersPrefix,
-  syncedKey,
-  watchPrefix,
-} from '../wire/index.ts';
+import { clusterConfigKey, encodeClusterConfig, heartbeatKey, ownSetPrefix, syncedKey } from '../wire/index.ts';
 import { beat, guardKey } from './beat.ts';
 import { Canaries } from './canaries.ts';
 import { Caretaker } from './caretaker.ts';
 import { labelFilter } from './convert/label-filter.ts';
 import { ExportTimes } from './export-times.ts';
-import { HeldAnswers } from './held-numbers.ts';
-import { IdentityOpening } from './identity-opening.ts';
 import { KnownObjects } from './known-objects.ts';
 import { type ApiserverOptions, checkApiserverOptions } from './options.ts';
+import { OwnIdentities } from './own-identities.ts';
 import { OwnSetGate } from './own-set-gate.ts';
 import { PodRecords } from './pod-records.ts';
 import { type PublishedSet, followsCilium, neededKinds, publishedSetsOf } from './published-sets.ts';
@@ -53,13 +38,8 @@ export class Apiserver implements AsyncDisposable {
   readonly #needed: ReadonlySet<KubernetesKind>;
   readonly #channels: Channels;
   /** Absent where Cilium allocates identities. */
-  readonly #allocator: IdentityAllocator | undefined;
+  readonly #identities: OwnIdentities | undefined;
   readonly #publisher: Publisher;
-  readonly #opening: IdentityOpening;
-  readonly #answers: HeldAnswers;
-  #asked = false;
-  /** The store holds the question of an earlier life: it was neither lost nor emptied since. */
-  #followsEarlier = false;
   readonly #gate: OwnSetGate;
   readonly #wake = new Wake();
   readonly #canaries: Canaries;
@@ -76,18 +56,8 @@ export class Apiserver implements AsyncDisposable {
     this.#needed = neededKinds(this.#sets);
     const leaseTtlSeconds = options.leaseTtlSeconds ?? 900;
     this.#channels = openChannels(this.#sets, { clusterName, store, clock, log, leaseTtlSeconds, ...measured });
-    this.#answers = new HeldAnswers(this.#origin());
-    this.#opening = new IdentityOpening({
-      nodes: () => (this.#objects.isSynced('Node') ? this.#nodesToHear() : undefined),
-      asked: () => this.#asked,
-      spoken: () => this.#answers.among(this.#allocator?.holders ?? new Set()),
-      wake: this.#wake,
-      clock,
-      log,
-      longestMs: options.identityOpeningMs ?? 30_000,
-    });
-    this.#allocator = followsCilium(source.kinds) ? undefined : this.#openAllocator();
     const objects = this.#objects;
+    this.#identities = followsCilium(source.kinds) ? undefined : this.#openIdentities();
     const problems = (): readonly SourceProblem[] => this.#problems();
     const stored = async (key: string, signal: AbortSignal): Promise<Uint8Array | undefined> => {
       const entry = await store.get(key, { signal });
@@ -106,13 +76,13 @@ export class Apiserver implements AsyncDisposable {
         exportCreatedMs: (unit) => exports.createdMs(unit),
       },
       keys: this.#channels.keys,
-      ...(this.#allocator
+      ...(this.#identities
         ? {
             pods: new PodRecords({
               cluster: clusterName,
               objects,
-              allocator: this.#allocator,
-              opened: () => this.#opening.isOpen,
+              allocator: this.#identities.allocator,
+              opened: () => this.#identities?.isOpen === true,
               labels: labelFilter(options.identityLabels),
               clock,
               log,
@@ -149,10 +119,10 @@ export class Apiserver implements AsyncDisposable {
   /** Publishes until `signal` aborts. @throws when the store cannot be read or was closed. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, clusterName, store } = this.#options;
-    const allocator = this.#allocator;
+    const identities = this.#identities;
     const startedMs = clock.monotonicMs();
-    if (allocator)
-      await retry((attempt) => this.#loadIdentities(allocator, attempt), {
+    if (identities)
+      await retry((attempt) => identities.load(attempt), {
         clock,
         signal,
         schedule,
@@ -162,11 +132,7 @@ export class Apiserver implements AsyncDisposable {
     using _refreshing = this.#countSkipped();
     await using tasks = new TaskGroup(signal);
     for (const sync of this.#channels.all) tasks.run((running) => sync.run(running));
-    if (allocator) {
-      tasks.run((running) => allocator.run(running));
-      tasks.run((running) => this.#askForIdentities(running));
-      tasks.run((running) => this.#openIdentities(running));
-    }
+    if (identities) tasks.run((running) => identities.run(() => this.#publisher.release(), running));
     tasks.run((running) => this.#publisher.run(running));
     // A lease that went is rarely alone: everything is looked at.
     const lost = (): void => {
@@ -208,7 +174,7 @@ export class Apiserver implements AsyncDisposable {
       counts: {
         nodes: count(cilium ? 'CiliumNode' : 'Node'),
         endpoints: cilium ? this.#ciliumEndpoints() : count('Pod'),
-        identities: this.#allocator?.referenced ?? count('CiliumIdentity'),
+        identities: this.#identities?.allocator.referenced ?? count('CiliumIdentity'),
         services: count('shared'),
         endpointSlices: count('slice'),
         serviceExports: count('export'),
@@ -228,7 +194,7 @@ export class Apiserver implements AsyncDisposable {
           .map(([object, reason]) => ({ object, reason }))
           .toSorted((a, b) => (a.object < b.object ? -1 : 1)),
         ...this.#channels.all.flatMap(({ refusals }) => refusalsToName(refusals)),
-        ...(this.#allocator?.conflicts ?? []).map(({ id, ours, theirs, holder }) => ({
+        ...(this.#identities?.allocator.conflicts ?? []).map(({ id, ours, theirs, holder }) => ({
           object: `identity ${id}`,
           reason: `means ${ours} in the store, and ${theirs} to ${holder ?? 'somebody who refers to it'}`,
         })),
@@ -246,27 +212,19 @@ export class Apiserver implements AsyncDisposable {
     for (const sync of this.#channels.all) await sync[Symbol.asyncDispose]();
   }
 
-  #openAllocator(): IdentityAllocator {
-    const { clusterName: cluster, clusterId, maxConnectedClusters, store, clock, identityGraceMs } = this.#options;
-    return new IdentityAllocator({
+  #openIdentities(): OwnIdentities {
+    const { clusterName: cluster, clusterId, maxConnectedClusters, store, clock } = this.#options;
+    return new OwnIdentities({
+      origin: { cluster, clusterId, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) },
       store,
-      prefix: watchPrefix('identities', cluster),
-      hiddenPrefix: hiddenIdentityPrefix,
-      range: identityRange(clusterId, maxConnectedClusters),
+      objects: this.#objects,
+      meta: this.#channels.meta,
+      wake: this.#wake,
       clock,
       log: this.#log,
-      referencePrefix: identityReferencePrefix,
-      holders: { prefix: heldNumbersPrefix, read: this.#answers.read },
-      opening: (signal) => this.#opening.opened(signal),
-      onReplaced: () => this.#storeReplaced(),
-      restPrefix: restingNumbersPrefix,
-      ...(identityGraceMs === undefined ? {} : { graceMs: identityGraceMs }),
+      openingMs: this.#options.identityOpeningMs,
+      graceMs: this.#options.identityGraceMs,
     });
-  }
-
-  #origin(): RemoteOrigin {
-    const { clusterName: cluster, clusterId, maxConnectedClusters } = this.#options;
-    return { cluster, clusterId, ...(maxConnectedClusters === undefined ? {} : { maxConnectedClusters }) };
   }
 
   #countSkipped(): Disposable | undefined {
@@ -296,39 +254,6 @@ export class Apiserver implements AsyncDisposable {
       endpointSlicesExportMode:
         serviceV2 === 'only-endpointslice' ? 'endpointslices-only' : 'services-and-endpointslices',
     });
-  }
-
-  async #loadIdentities(allocator: IdentityAllocator, signal: AbortSignal): Promise<void> {
-    await allocator.load(signal);
-    this.#followsEarlier = (await this.#options.store.get(identityQuestionKey, { signal })) !== undefined;
-  }
-
-  /** Asks agents which identities they use, and again whenever the store's content was replaced. */
-  async #askForIdentities(signal: AbortSignal): Promise<void> {
-    const { meta } = this.#channels;
-    for (;;) {
-      const { question } = this.#answers;
-      meta.set(identityQuestionKey, question);
-      await meta.synced(signal);
-      this.#asked = question === this.#answers.question;
-      while (question === this.#answers.question) await this.#wake.next(signal);
-    }
-  }
-
-  async #openIdentities(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#opening.opened(signal);
-      this.#publisher.release();
-      while (this.#opening.isOpen) await this.#wake.next(signal);
-    }
-  }
-
-  #storeReplaced(): void {
-    this.#answers.ask();
-    this.#asked = false;
-    this.#followsEarlier = false;
-    this.#opening.close();
-    this.#wake.notify();
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
@@ -390,16 +315,6 @@ export class Apiserver implements AsyncDisposable {
     this.#wake.notify();
   }
 
-  /**
-   * Whose agents are to say which identities they use. A store that was lost has also lost what those said that are not ready,
-   * and their pods may go on; where it was not, the identities that they use are in it.
-   */
-  #nodesToHear(): string[] {
-    return [...this.#objects.all('Node')]
-      .filter((node) => node.status.ready || !this.#followsEarlier)
-      .map((node) => node.metadata.name);
-  }
-
   async #followOwnSets(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
     const note = (node: string, complete: boolean): void => {
@@ -432,7 +347,7 @@ export class Apiserver implements AsyncDisposable {
   /** Every reference must be known: what was kept of a pod refers to a number that nobody has asked for in this life. */
   #collectIdentities(): void {
     if (this.ready && ![...this.#publisher.kept.values()].some(({ kind }) => kind === 'Pod'))
-      this.#allocator?.startCollecting();
+      this.#identities?.allocator.startCollecting();
   }
 
   async #tend(signal: AbortSignal): Promise<void> {
@@ -450,9 +365,7 @@ export class Apiserver implements AsyncDisposable {
     const nodes = written.has(syncedKey(this.#options.clusterName, 'ip'))
       ? []
       : this.#gate.waitingFor().map((node) => `own-set of node ${node}`);
-    const identities = this.#allocator
-      ? this.#opening.waitingFor().map((node) => `identities that node ${node} uses`)
-      : [];
+    const identities = (this.#identities?.waitingFor() ?? []).map((node) => `identities that node ${node} uses`);
     const unread = this.ready ? [] : this.#problems().map(({ object, reason }) => `${object}: ${reason}`);
     return [...kinds, ...identities, ...nodes, ...unread, ...failing];
   }
