@@ -26,6 +26,7 @@ import type { CopyState } from './copy-report-reader.ts';
 import type { CopyReports } from './copy-reports.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { type RemoteKind, kindsOf, remoteKinds } from './kinds.ts';
+import { Knowledge } from './knowledge.ts';
 import { heartbeatLimitMs } from './last-beat.ts';
 import { withLiveStore } from './live-store.ts';
 import { LostLease } from './lost-lease.ts';
@@ -88,6 +89,7 @@ export class RemoteCluster implements Rememberable {
   readonly #ownSpace: OwnSpace;
   readonly #refusals = new Refusals();
   readonly #source = new FeedSource();
+  readonly #knowledge: Knowledge;
   readonly #lostLease: LostLease;
   readonly #removals: RemovalGate;
   #policy: PeerPolicy = {};
@@ -100,13 +102,8 @@ export class RemoteCluster implements Rememberable {
   /** Of the present connection, else of the last one. */
   #health: (() => StoreHealth) | undefined;
   #heard = false;
-  #known = false;
   #withdrawn = false;
-  /** When what is known was last known to be so; undefined before the first time in this life. */
-  #trueAtMs: number | undefined;
   #changes = 0;
-  #recalled: { readonly asOfMs: number; readonly records: number; readonly leftOut: readonly string[] } | undefined;
-  #lost: string | undefined;
   #failures = 0;
   #lastFailureMs: number | undefined;
   #failure: unknown;
@@ -118,6 +115,7 @@ export class RemoteCluster implements Rememberable {
     this.#deps = deps;
     this.#log = deps.log.child({ [fields.cluster]: options.name });
     this.#heartbeat = new Heartbeat(deps.clock);
+    this.#knowledge = new Knowledge(deps.clock);
     this.#removals = new RemovalGate(this.#heartbeat, deps.clock, this.#log);
     this.#ownSpace = deps.ownSpace ?? new OwnSpace();
     this.#rules = new AddressRules(this.#ownSpace.content());
@@ -126,7 +124,7 @@ export class RemoteCluster implements Rememberable {
 
   /** True once every kind was listed completely in this process. */
   get known(): boolean {
-    return this.#known;
+    return this.#knowledge.known;
   }
 
   get clusterId(): number | undefined {
@@ -151,7 +149,7 @@ export class RemoteCluster implements Rememberable {
    * not be judged by what is known.
    */
   get lost(): boolean {
-    return !this.#known && this.#lost !== undefined;
+    return this.#knowledge.lost !== undefined;
   }
 
   content(): ClusterContent {
@@ -161,7 +159,7 @@ export class RemoteCluster implements Rememberable {
 
   /** Takes over what an earlier life knew, as if an earlier connection had told it. Before the first `run` only. */
   recall(found: Recollection): void {
-    if (found.state === 'lost') this.#lost = found.reason;
+    if (found.state === 'lost') this.#knowledge.lose(found.reason);
     if (found.state !== 'found') return;
     const { config, records, leftOut, asOfMs } = found.cluster;
     try {
@@ -174,12 +172,12 @@ export class RemoteCluster implements Rememberable {
     this.#clusterId = config.id;
     this.#feeds = this.#makeFeeds(config);
     for (const { kind, key, value } of records) this.#feeds.assume(kind, key, value);
-    this.#recalled = { asOfMs, records: records.length, leftOut };
+    this.#knowledge.recall({ asOfMs, records: records.length, leftOut });
     if (leftOut.includes('services') || leftOut.includes('endpointslices'))
-      this.#lost = 'its services were too many to be kept';
+      this.#knowledge.lose('its services were too many to be kept');
     this.#log.info('Serving a remote cluster from what was remembered, until it can be read', {
       [fields.count]: records.length,
-      ageSeconds: this.#recalledAge(),
+      ageSeconds: this.#knowledge.recalledAgeSeconds,
     });
   }
 
@@ -200,7 +198,7 @@ export class RemoteCluster implements Rememberable {
     if (this.#clusterId !== undefined) this.#deps.ids.release(this.#clusterId, this.name);
     this.#clusterId = undefined;
     this.#config = undefined;
-    this.#lost = undefined;
+    this.#knowledge.endLoss();
   }
 
   status(): RemoteClusterStatus {
@@ -218,7 +216,7 @@ export class RemoteCluster implements Rememberable {
       ready,
       connected,
       stale,
-      known: this.#known,
+      known: this.known,
       size: (kind) => this.#size(kind),
       synced: (kind) => this.#isSynced(kind),
       failures: this.#failures,
@@ -230,8 +228,8 @@ export class RemoteCluster implements Rememberable {
       heartbeatAgeMs: this.#heartbeat.ageMs,
       dataAgeMs: ready ? 0 : this.#dataAgeMs(behind?.ageMs),
       copies,
-      recalled: this.#recalled && { ...this.#recalled, ageSeconds: this.#recalledAge() },
-      lost: this.lost ? this.#lost : undefined,
+      recalled: this.#knowledge.recalled,
+      lost: this.#knowledge.lost,
       lease: { ageMs: this.#lostLease.ageMs, leftMs: this.#lostLease.leftMs, withdrawn: this.#withdrawn },
       refusals: this.#refusals,
       certificate: this.#certificate,
@@ -273,7 +271,7 @@ export class RemoteCluster implements Rememberable {
       await withLiveStore(store, life, (tasks, running) => this.#use(store, tasks, running), signal);
     } finally {
       const last: StoreHealth = { ...store.health(), connected: false };
-      if (this.current) this.#trueAtMs = this.#deps.clock.monotonicMs();
+      if (this.current) this.#knowledge.endFollowing();
       this.#health = () => last;
       this.#heard = false;
       this.#deps.onChange?.();
@@ -399,10 +397,8 @@ export class RemoteCluster implements Rememberable {
 
   #listed(): void {
     if (this.#feeds?.synced) {
-      if (!this.#known) this.#log.info('Remote cluster is synced');
-      this.#known = true;
-      this.#recalled = undefined;
-      this.#lost = undefined;
+      if (!this.known) this.#log.info('Remote cluster is synced');
+      this.#knowledge.complete();
       this.#failure = undefined;
     }
     this.#deps.onChange?.();
@@ -434,9 +430,7 @@ export class RemoteCluster implements Rememberable {
   #drainFeeds(): void {
     this.#feeds?.drain();
     this.#feeds = undefined;
-    this.#known = false;
-    this.#recalled = undefined;
-    this.#trueAtMs = undefined;
+    this.#knowledge.forget();
   }
 
   /** Undefined of a cluster that is read where it writes. */
@@ -448,25 +442,15 @@ export class RemoteCluster implements Rememberable {
 
   #stale(): boolean {
     if (this.#heartbeat.stale || this.#lostLease.ageMs !== undefined) return true;
-    return this.#heartbeat.ageMs === undefined && this.#recalledAge() * 1000 > heartbeatLimitMs;
+    return this.#heartbeat.ageMs === undefined && this.#knowledge.recalledAgeSeconds * 1000 > heartbeatLimitMs;
   }
 
   /** How old what is known may be: since it was last followed, or since its writer was last heard of. */
   #dataAgeMs(copiedAgeMs: number | undefined): number | undefined {
-    if (this.#recalled) return this.#recalledAge() * 1000;
-    const { clock } = this.#deps;
     const ages: number[] = [];
-    if (this.current) ages.push(0);
-    else if (this.#trueAtMs !== undefined) ages.push(clock.monotonicMs() - this.#trueAtMs);
     if (this.#feeds && this.#heartbeat.stale) ages.push(this.#heartbeat.ageMs ?? 0);
     if (this.#feeds && copiedAgeMs !== undefined) ages.push(copiedAgeMs);
-    return ages.length === 0 ? undefined : Math.max(...ages);
-  }
-
-  /** Seconds since what was remembered was last known to be so. */
-  #recalledAge(): number {
-    const { asOfMs } = this.#recalled ?? {};
-    return asOfMs === undefined ? 0 : Math.max(0, Math.floor((this.#deps.clock.now() - asOfMs) / 1000));
+    return this.#knowledge.ageMs(this.current, ages);
   }
 
   /** What is not read counts as listed once the others were asked for; undefined where that is nobody's business. */
@@ -488,7 +472,8 @@ export class RemoteCluster implements Rememberable {
 
   #words(connected: boolean): string {
     const health = this.#health?.();
-    if (this.#recalled) return `Not read yet, served from what was remembered ${this.#recalledAge()} s ago`;
+    const { recalled } = this.#knowledge;
+    if (recalled) return `Not read yet, served from what was remembered ${recalled.ageSeconds} s ago`;
     if (!health) return 'Waiting for initial connection to be established';
     const store = health.storeId === undefined ? '' : `, ID: ${health.storeId}`;
     return `etcd: ${connected ? '1/1 connected' : '0/1 connected'}, ${health.endpoint}${store}`;
