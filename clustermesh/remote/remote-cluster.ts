@@ -4,7 +4,7 @@ import { linear, retry } from '../../runtime/retry/index.ts';
 import { TaskGroup } from '../../runtime/tasks/index.ts';
 import type { MaxConnectedClusters } from '../../values/identity/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
-import { AddressRules, OwnSpace } from '../acceptance/index.ts';
+import { OwnSpace } from '../acceptance/index.ts';
 import { type PeerConfig, type PeerPolicy, checkPeerId, policyOf } from '../peers/index.ts';
 import type { ClusterContent, Recollection, Rememberable } from '../remembered/index.ts';
 import type { ServiceTable } from '../services/index.ts';
@@ -16,6 +16,7 @@ import {
   checkClusterConfig,
   syncedPrefix,
 } from '../wire/index.ts';
+import { ClaimRules } from './claim-rules.ts';
 import type { ClusterIds } from './cluster-ids.ts';
 import { ConfigPresence } from './config-presence.ts';
 import { ClusterConfigMissingError, LeaseLostError, hintFor } from './errors.ts';
@@ -86,14 +87,13 @@ export class RemoteCluster implements Rememberable {
   readonly #deps: RemoteClusterDeps;
   readonly #log: Logger;
   readonly #heartbeat: Heartbeat;
-  readonly #ownSpace: OwnSpace;
+  readonly #claims: ClaimRules;
   readonly #refusals = new Refusals();
   readonly #source = new FeedSource();
   readonly #knowledge: Knowledge;
   readonly #lostLease: LostLease;
   readonly #removals: RemovalGate;
   #policy: PeerPolicy = {};
-  #rules: AddressRules;
   #feeds: Feeds | undefined;
   #clusterId: number | undefined;
   #config: ClusterConfigRecord | undefined;
@@ -117,8 +117,8 @@ export class RemoteCluster implements Rememberable {
     this.#heartbeat = new Heartbeat(deps.clock);
     this.#knowledge = new Knowledge(deps.clock);
     this.#removals = new RemovalGate(this.#heartbeat, deps.clock, this.#log);
-    this.#ownSpace = deps.ownSpace ?? new OwnSpace();
-    this.#rules = new AddressRules(this.#ownSpace.content());
+    // What was let in, and what was refused, is looked at again.
+    this.#claims = new ClaimRules(deps.ownSpace ?? new OwnSpace(), (looser) => this.#feeds?.revise(looser));
     this.#lostLease = new LostLease(deps.clock, options.lostLeaseGraceMs ?? defaultGraceMs, () => this.#withdraw());
   }
 
@@ -184,7 +184,7 @@ export class RemoteCluster implements Rememberable {
   /** Connects and follows until `signal` aborts. May be called again, with another configuration, once it has ended. */
   async run(config: PeerConfig, signal: AbortSignal): Promise<void> {
     await using tasks = new TaskGroup(signal);
-    tasks.run((running) => this.#followOwnSpace(running));
+    tasks.run((running) => this.#claims.follow(running));
     tasks.run((running) => this.#followCertificate(config, running));
     tasks.run((running) => this.#removals.run(() => this.#feeds?.listAgain(), running));
     tasks.run((running) => this.#connectAgainAndAgain(config, running));
@@ -256,7 +256,7 @@ export class RemoteCluster implements Rememberable {
 
   async #attempt(config: PeerConfig, signal: AbortSignal): Promise<void> {
     this.#policy = policyOf(config);
-    this.#revise();
+    this.#claims.allow(this.#policy.allowedCidrs);
     await using store = await this.#deps.openStore(config);
     this.#health = () => store.health();
     this.#heard = false;
@@ -361,29 +361,13 @@ export class RemoteCluster implements Rememberable {
         slots,
         source: this.#source,
         refusals: this.#refusals,
-        rules: () => this.#rules,
+        rules: () => this.#claims.rules,
         mayRemove: () => this.#removals.believed(),
         log: this.#log,
         changed: (count) => void (this.#changes += count),
         listed: () => this.#listed(),
       },
     );
-  }
-
-  async #followOwnSpace(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const { version } = this.#ownSpace;
-      this.#revise();
-      await this.#ownSpace.changed(version, signal);
-    }
-  }
-
-  /** What may be claimed has changed, or may have: what was let in, and what was refused, is looked at again. */
-  #revise(): void {
-    const before = this.#rules;
-    this.#rules = new AddressRules(this.#ownSpace.content(), this.#policy.allowedCidrs);
-    if (this.#rules.same(before)) this.#rules = before;
-    else this.#feeds?.revise(this.#rules.looserThan(before));
   }
 
   async #followCertificate(config: PeerConfig, signal: AbortSignal): Promise<void> {
