@@ -2,6 +2,7 @@ import type { Bytes } from './key-value.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The bytes of a key, prefix or value. */
 export function toBytes(input: Bytes): Uint8Array {
@@ -11,6 +12,20 @@ export function toBytes(input: Bytes): Uint8Array {
 /** UTF-8 text of a key or value; invalid bytes become U+FFFD. */
 export function toText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
+}
+
+/** A key in quotation marks, for people: bytes that are no text are shown as `\xNN`. */
+export function quoted(key: Uint8Array): string {
+  try {
+    return JSON.stringify(strict.decode(key));
+  } catch {
+    const shown = Array.from(key, (byte) =>
+      byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
+        ? String.fromCodePoint(byte)
+        : `\\x${byte.toString(16).padStart(2, '0')}`,
+    );
+    return `"${shown.join('')}"`;
+  }
 }
 
 /**

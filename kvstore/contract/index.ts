@@ -1,5 +1,5 @@
 export type * from './call-options.ts';
-export { prefixEnd, toBytes, toText } from './bytes.ts';
+export { prefixEnd, quoted, toBytes, toText } from './bytes.ts';
 export * from './engine.ts';
 export { EngineFacts } from './engine-facts.ts';
 export * from './errors.ts';

@@ -7,11 +7,12 @@ import {
   type Operation,
   PermissionDeniedError,
   type Store,
-  toText,
+  quoted,
 } from '../contract/index.ts';
 import type { LeaseSlot } from '../sync/index.ts';
 import type { BroughtRecord } from './brought-keys.ts';
 import { CopierLeases, isCopyRecord } from './copier-leases.ts';
+import { isLock } from './lock-keys.ts';
 import { type Step, type Wish, bytesOf, keyTextOf, lastOfEach, maxBytes, partsOf } from './wish.ts';
 
 export interface CopyTargetOptions {
@@ -94,7 +95,7 @@ export class CopyTarget implements AsyncDisposable {
     this.#listing = true;
     for await (const { entries } of this.#options.store.list(this.#options.prefix, { signal }))
       for (const entry of entries) {
-        if (isCopyRecord(entry.key)) continue;
+        if (isCopyRecord(entry.key) || isLock(entry)) continue;
         const text = keyTextOf(entry.key);
         const earlier = before.get(text);
         const { modRevision, lease } = entry;
@@ -310,5 +311,5 @@ export class CopyTarget implements AsyncDisposable {
 }
 
 function shown(step: Step | undefined): string {
-  return JSON.stringify(step ? toText(step.wish.key) : '');
+  return step ? quoted(step.wish.key) : '""';
 }

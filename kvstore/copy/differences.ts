@@ -1,6 +1,7 @@
 import type { Clock } from '../../runtime/clock/index.ts';
 import { type Bytes, InvalidRequestError, type KeyValue, type Store } from '../contract/index.ts';
 import { isCopyRecord } from './copier-leases.ts';
+import { isLock } from './lock-keys.ts';
 import { keyTextOf } from './wish.ts';
 
 export type DifferenceKind = 'only-in-a' | 'only-in-b' | 'different';
@@ -77,7 +78,7 @@ class Cursor {
       const entry = this.#entries[this.#at];
       if (!entry) return undefined;
       this.#at += 1;
-      if (!isCopyRecord(entry.key)) return entry;
+      if (!isCopyRecord(entry.key) && !isLock(entry)) return entry;
     }
   }
 

@@ -13,6 +13,7 @@ import {
   toBytes,
 } from '../contract/index.ts';
 import { CopyTarget } from './copy-target.ts';
+import { isLock } from './lock-keys.ts';
 import type { Wish } from './wish.ts';
 
 export interface MirrorOptions {
@@ -172,8 +173,9 @@ class Pass {
         this.#phase = 'listing';
       } else if (batch.type === 'changes') {
         this.#wasListed = true;
-        await this.#writing(this.#target.apply(batch.events.map(wishOf), signal));
-        if (this.#phase === 'listing') this.#listed += batch.events.length;
+        const wishes = batch.events.flatMap((event) => wishOf(event) ?? []);
+        await this.#writing(this.#target.apply(wishes, signal));
+        if (this.#phase === 'listing') this.#listed += wishes.length;
         else {
           this.#revision = batch.revision;
           this.#seen = Math.max(this.#seen, batch.revision);
@@ -213,8 +215,10 @@ class Pass {
   }
 }
 
-function wishOf(event: WatchEvent): Wish {
+/** Undefined for what is not copied. */
+function wishOf(event: WatchEvent): Wish | undefined {
   if (event.type === 'delete') return { key: event.key, value: undefined, leased: false };
+  if (isLock(event.entry)) return undefined;
   const { key, value, lease } = event.entry;
   return { key, value, leased: lease !== 0n };
 }

@@ -87,6 +87,24 @@ describe('copying a store', () => {
     expect(await stop()).toMatchObject({ phase: 'following', kept: 0, extra: 0, refused: 0 });
   });
 
+  test('locks stay in their store: they are not brought, and those of the target are not touched', async () => {
+    await using stores = new TwoStores();
+    const { a, b } = stores;
+    await using inA = await a.lock('cilium/lock');
+    await using inB = await b.lock('cilium/lock');
+    await a.put('cilium/state/1', '1');
+    expect(await stores.copyOnce({ overwrite: true })).toMatchObject({ listed: 1, written: 1, extra: 0, deleted: 0 });
+    expect([await b.get(inA.key), (await b.get(inB.key))?.createRevision]).toEqual([undefined, inB.createRevision]);
+    expect(await stores.differences(0)).toEqual([]);
+    const stop = await stores.follow();
+    await inA.release();
+    await using next = await a.lock('cilium/lock');
+    await a.put('cilium/state/1', '2');
+    expect(await stores.differences()).toEqual([]);
+    await stop();
+    expect([await b.get(next.key), inB.lost.aborted]).toEqual([undefined, false]);
+  });
+
   test('a key that its owner claims in the target is neither changed nor deleted any more', async () => {
     await using stores = new TwoStores();
     const { a, b } = stores;
