@@ -1,4 +1,4 @@
-import { clusterConfigKey } from '../clustermesh/index.ts';
+import { clusterConfigKey, resources, syncedKey } from '../clustermesh/index.ts';
 import { ReadMirror, type Store } from '../kvstore/index.ts';
 import { type HostPort, UsageError, defineOptions, formatHostPort } from '../runtime/options/index.ts';
 import { type ServeSecurityValues, serveSecurity } from './serve-security.ts';
@@ -35,7 +35,7 @@ export function requireMirrored(
   return { listen: mirrorListen, security: serveSecurity(mirrorListen, options, '--mirror-listen'), clusterName };
 }
 
-/** The mirror that was asked for; it serves once it is in step. */
+/** The mirror that was asked for; it serves once it is in step with a store that its cluster has been written into as a whole. */
 export function mirrorOf(
   store: Pick<Store, 'listAndWatch'>,
   serving: MirrorServing | undefined,
@@ -43,10 +43,13 @@ export function mirrorOf(
 ): ReadMirror | undefined {
   if (!serving) return undefined;
   const { clock, log } = deps;
+  const { clusterName } = serving;
   return new ReadMirror({
     from: store,
     prefix: mirroredPrefix,
-    vouching: clusterConfigKey(serving.clusterName),
+    vouching: clusterConfigKey(clusterName),
+    // An apiserver says of all of them when they are complete, of those that it leaves out, too.
+    awaited: [clusterConfigKey(clusterName), ...resources.map((resource) => syncedKey(clusterName, resource))],
     clock,
     log,
     serve: async (engine) => {

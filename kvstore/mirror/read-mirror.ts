@@ -17,9 +17,14 @@ export interface ReadMirrorOptions {
    * lost, and everything is written again. Without one every removal counts.
    */
   readonly vouching?: string;
+  /**
+   * Keys without which nothing is served to begin with, since they are written last: where one is missing the store is new, or was wiped,
+   * and its writer is still at work. Readers that come from an earlier life of the mirror would take what is not there yet for deleted.
+   */
+  readonly awaited?: readonly string[];
   readonly clock: Clock;
   readonly log: Logger;
-  /** Opens the doors, once the first listing is complete: serves the engine until what it gives is disposed of. */
+  /** Opens the doors, once the first listing is complete and has all that is awaited: serves the engine until what it gives is disposed of. */
   readonly serve: (engine: Engine) => Promise<AsyncDisposable>;
 }
 
@@ -56,18 +61,26 @@ export class ReadMirror {
   readonly #keys = new Set<string>();
   readonly #held: HeldRemovals;
   readonly #vouching: string | undefined;
+  /** Keys that were awaited and have not been seen. */
+  readonly #missing: Set<string>;
   #synced = false;
 
   constructor(options: ReadMirrorOptions) {
     this.#options = options;
-    const { clock, log, vouching } = options;
+    const { clock, log, vouching, awaited = [] } = options;
+    this.#missing = new Set(awaited.map((key) => textOf(Buffer.from(key))));
     this.#held = new HeldRemovals(clock);
     this.#vouching = vouching === undefined ? undefined : textOf(Buffer.from(vouching));
     this.#engine = new MemoryEngine({ clock, log, firstRevision: Math.max(2, clock.now()) });
   }
 
   status(): ReadMirrorStatus {
-    return { synced: this.#synced, keys: this.#keys.size, revision: this.#engine.revision, held: this.#held.size };
+    return {
+      synced: this.#synced && this.#missing.size === 0,
+      keys: this.#keys.size,
+      revision: this.#engine.revision,
+      held: this.#held.size,
+    };
   }
 
   /** Mirrors and serves until `signal` aborts. @throws what repeating does not cure */
@@ -107,7 +120,7 @@ export class ReadMirror {
   }
 
   async #follow(signal: AbortSignal, open: () => Promise<void>): Promise<void> {
-    const { from, prefix } = this.#options;
+    const { from, prefix, log } = this.#options;
     /** Keys of the listing under way. */
     let listed: Set<string> | undefined;
     for await (const batch of from.listAndWatch(prefix, { signal })) {
@@ -117,14 +130,23 @@ export class ReadMirror {
         if (batch.reason === 'store-replaced' && this.#vouching !== undefined) this.#doubt();
       } else if (batch.type === 'changes') {
         await this.#apply(batch.events, listed);
+        if (!listed) await this.#openIfWhole(open);
       } else {
         const seen = listed ?? new Set();
         listed = undefined;
         await this.#removeUnseen([...this.#keys].filter((key) => !seen.has(key)));
         this.#synced = true;
-        await open();
+        await this.#openIfWhole(open);
+        const [missing] = this.#missing;
+        if (missing !== undefined)
+          log.info('The mirror is not served before its store holds what is written last', { [fields.key]: missing });
       }
     }
+  }
+
+  async #openIfWhole(open: () => Promise<void>): Promise<void> {
+    if (this.#missing.size > 0) for (const text of this.#missing) if (this.#keys.has(text)) this.#missing.delete(text);
+    if (this.#missing.size === 0) await open();
   }
 
   /** Writes what has changed, many keys at a time; of changes of one key, the last. */

@@ -68,10 +68,11 @@ describe('A read-only mirror', () => {
     await source[Symbol.asyncDispose]();
   });
 
-  function newMirror(): ReadMirror {
+  function newMirror(awaited: readonly string[] = []): ReadMirror {
     return new ReadMirror({
       from: source,
       prefix: 'cilium/',
+      awaited,
       clock,
       log: silentLogger,
       serve: async (engine) => {
@@ -103,6 +104,26 @@ describe('A read-only mirror', () => {
     const found = await contents();
     expect(Object.keys(found)).toHaveLength(300);
     expect(found['cilium/state/7']).toBe('7');
+  });
+
+  test('serves nothing before what is written last is there, and goes on serving without it', async () => {
+    const last = ['cilium/cluster-config/east', 'cilium/synced/east/nodes'];
+    mirror = newMirror(last);
+    await source.store.put('cilium/state/1', 'one of many');
+    start();
+    await until(() => mirror.status().keys === 1);
+    await source.store.put('cilium/cluster-config/east', '{}');
+    await until(() => mirror.status().keys === 2);
+    expect([served, mirror.status().synced]).toEqual([undefined, false]);
+    await source.store.put('cilium/state/2', 'the last one');
+    await source.store.put('cilium/synced/east/nodes', 'now');
+    await synced();
+    expect(Object.keys(await contents())).toHaveLength(4);
+    await source.store.delete('cilium/synced/east/nodes');
+    await until(() => mirror.status().keys === 3);
+    source.relist();
+    await synced();
+    expect(served).toBeDefined();
   });
 
   test('goes on serving while its token is refused, and follows again with the next one', async () => {
