@@ -2,6 +2,7 @@ import type { KeyValue } from '../../kvstore/index.ts';
 import { defineOptions } from '../../runtime/options/index.ts';
 import { defineCommand } from '../command.ts';
 import { outputOptions } from '../output/index.ts';
+import { bytesFrom, keyOptions } from './key-argument.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 import { revisionOption } from './revision-option.ts';
 import { jsonEntry, shownBytes } from './shown.ts';
@@ -15,6 +16,7 @@ export const storeList = defineCommand({
     values: { type: 'boolean', help: 'Print the values, too' },
     limit: { type: 'number', min: 1, placeholder: 'N', help: 'Print at most this many' },
     ...revisionOption,
+    ...keyOptions,
     ...storeOptions,
     ...outputOptions,
   }),
@@ -24,7 +26,8 @@ export const storeList = defineCommand({
     'isthmus store list cilium/state/ip/ --values --limit 20 -o json',
   ],
   ends: true,
-  run: async (context, { options, positionals: [prefix = ''] }) => {
+  run: async (context, { options, positionals: [argument = ''] }) => {
+    const prefix = bytesFrom(argument, options);
     const { revision, values, limit = Number.POSITIVE_INFINITY } = options;
     const { signal } = context;
     await using opened = await openNamed(context, addressFrom(options));

@@ -1,8 +1,15 @@
-import { PermissionDeniedError, type Store, type WatchBatch, type WatchEvent } from '../../kvstore/index.ts';
+import {
+  type Bytes,
+  PermissionDeniedError,
+  type Store,
+  type WatchBatch,
+  type WatchEvent,
+} from '../../kvstore/index.ts';
 import { exponential, retry } from '../../runtime/retry/index.ts';
 import { defineOptions } from '../../runtime/options/index.ts';
 import { type CommandContext, defineCommand } from '../command.ts';
 import { outputOptions } from '../output/index.ts';
+import { bytesFrom, keyOptions } from './key-argument.ts';
 import { addressFrom, openNamed, storeDescription, storeOptions } from './named-store.ts';
 import { jsonBytes, jsonEntry, shownBytes } from './shown.ts';
 
@@ -11,12 +18,14 @@ export const storeWatch = defineCommand({
   description: `One line a change, until Ctrl-C; lost connections are resumed where they broke off. Where that is impossible, a note on\nstandard error says so; also when a token or a right is refused that was granted before: it is asked for again. With -o json each line is one JSON object.\n${storeDescription}`,
   options: defineOptions({
     list: { type: 'boolean', help: 'Print what is there already, too' },
+    ...keyOptions,
     ...storeOptions,
     ...outputOptions,
   }),
   positionals: { usage: '[PREFIX]', min: 0, max: 1 },
   examples: ['isthmus store watch cilium/state/nodes/', 'isthmus store watch --list -o json | jq .key'],
-  run: async (context, { options, positionals: [prefix = ''] }) => {
+  run: async (context, { options, positionals: [argument = ''] }) => {
+    const prefix = bytesFrom(argument, options);
     await using opened = await openNamed(context, addressFrom(options));
     // A watch waits for its store for ever; whoever named a wrong one is to learn of it.
     await opened.status({ signal: context.signal, prefix });
@@ -32,7 +41,7 @@ export const storeWatch = defineCommand({
  */
 export async function printChanges(
   store: Pick<Store, 'listAndWatch' | 'health'>,
-  prefix: string,
+  prefix: Bytes,
   printer: ChangePrinter,
   { clock, signal, stderr }: Pick<CommandContext, 'clock' | 'signal' | 'stderr'>,
 ): Promise<void> {

@@ -24,7 +24,7 @@ export function engineAdministration(engine: Engine): Administration {
     status: async ({ prefix = '' }) => {
       const { version, dbSize, dbSizeInUse, keys: all, problem } = await engine.status();
       const keys =
-        prefix === ''
+        prefix.length === 0
           ? all
           : (await engine.range({ key: toBytes(prefix), rangeEnd: prefixEnd(toBytes(prefix)), countOnly: true })).count;
       const sizes = { sizeBytes: dbSize, sizeInUseBytes: dbSizeInUse };

@@ -1,9 +1,9 @@
-import type { CallOptions } from '../contract/index.ts';
+import type { Bytes, CallOptions } from '../contract/index.ts';
 import type { StoreKind } from './store-address.ts';
 
 export interface StatusOptions extends CallOptions {
   /** Only keys that begin with this are counted. */
-  readonly prefix?: string;
+  readonly prefix?: Bytes;
   /** Counts what is there now, whatever that costs; else a number that lags behind does, where it is cheaper. */
   readonly exact?: boolean;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { CommandContext } from '../../../cli/command.ts';
 import { ownStoreAddress } from '../../../cli/own-store.ts';
+import { bytesFrom } from '../../../cli/store/key-argument.ts';
 import { addressFrom } from '../../../cli/store/named-store.ts';
 import { widest } from '../../../cli/store/check.ts';
 import { ProgressLine, progressBar } from '../../../cli/store/progress-line.ts';
@@ -47,6 +48,25 @@ describe('the store of an apiserver', () => {
 
   test('in memory needs nothing', () => {
     expect(ownStoreAddress({ store: 'memory', storeConfig: undefined, dataDir: undefined })).toBe('memory');
+  });
+});
+
+describe('a key or prefix', () => {
+  test.each([
+    { argument: 'héé', base64: false, bytes: [0x68, 0xc3, 0xa9, 0xc3, 0xa9] },
+    { argument: 'Ymlu//4B', base64: true, bytes: [0x62, 0x69, 0x6e, 0xff, 0xfe, 0x01] },
+    { argument: '77+9', base64: true, bytes: [0xef, 0xbf, 0xbd] },
+    { argument: '', base64: true, bytes: [] },
+  ])('$argument is $bytes (base64: $base64)', ({ argument, base64, bytes }) => {
+    expect([...bytesFrom(argument, { base64 })]).toEqual(bytes);
+  });
+
+  test('of bytes that are no text, which no argument brings, is refused and not taken for another one', () => {
+    expect(() => bytesFrom('bin\ufffd', { base64: false })).toThrow(UsageError);
+  });
+
+  test.each(['Ymlu//4', 'a b', 'é', '_-8='])('%s is no base64', (argument) => {
+    expect(() => bytesFrom(argument, { base64: true })).toThrow(/Not base64/);
   });
 });
 
