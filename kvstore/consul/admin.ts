@@ -5,7 +5,7 @@ import { systemClock } from '../../runtime/clock/index.ts';
 import { reasonOf } from '../../runtime/files/index.ts';
 import { silentLogger } from '../../runtime/log/index.ts';
 import { TlsSource } from '../../runtime/tls/index.ts';
-import { KvStoreError, ProtocolError, UnavailableError } from '../contract/index.ts';
+import { KvStoreError, PermissionDeniedError, ProtocolError, UnavailableError } from '../contract/index.ts';
 import { Connector, ConsulAgent, Token, type ConsulAddress, parseAddress, statusError } from './http/index.ts';
 import type { ConsulStoreOptions } from './options.ts';
 
@@ -96,20 +96,40 @@ export class ConsulAdmin {
     const { timeoutMs: timeout = defaultTimeoutMs } = this.#options;
     let failure: KvStoreError | undefined;
     for (const address of this.#addresses) {
-      let socket: Duplex | null = null;
-      const agent = new ConsulAgent(1, async () => (socket = await this.#connector.connect(address)));
+      const token = await this.#token.current();
       try {
-        const token = await this.#token.current();
-        const client = await clientOf(address, agent);
-        return await run(client, { timeout, ...(token === undefined ? {} : { token }) });
+        try {
+          return await this.#ask(address, token, what, run, timeout);
+        } catch (error) {
+          // It may have been exchanged since it was read.
+          if (!(error instanceof PermissionDeniedError) || !(await this.#token.isReplaced(token))) throw error;
+          return await this.#ask(address, await this.#token.current(), what, run, timeout);
+        }
       } catch (error) {
-        failure = storeErrorOf(this.#connector.explain(socket, error), what, address, this.#token.origin);
-        if (!(failure instanceof UnavailableError)) throw failure;
-      } finally {
-        agent.destroy();
+        if (!(error instanceof UnavailableError)) throw error;
+        failure = error;
       }
     }
     throw failure ?? new TypeError('No address of Consul is given');
+  }
+
+  async #ask<T>(
+    address: ConsulAddress,
+    token: string | undefined,
+    what: string,
+    run: (client: Consul, settings: CallSettings) => Promise<T>,
+    timeout: number,
+  ): Promise<T> {
+    let socket: Duplex | null = null;
+    const agent = new ConsulAgent(1, async () => (socket = await this.#connector.connect(address)));
+    try {
+      const client = await clientOf(address, agent);
+      return await run(client, { timeout, ...(token === undefined ? {} : { token }) });
+    } catch (error) {
+      throw storeErrorOf(this.#connector.explain(socket, error), what, address, this.#token.origin);
+    } finally {
+      agent.destroy();
+    }
   }
 }
 

@@ -67,6 +67,20 @@ needs('consul')('What is cold of a Consul', () => {
     await expect(adminWith().bootstrapAcl()).rejects.toThrow(PermissionDeniedError);
   });
 
+  test('is told with a token that took the place of a refused one in its file', async () => {
+    const path = join(folder, 'exchanged');
+    const rules = 'agent_prefix "" { policy = "read" }';
+    const [former, next] = [await tokenFor(server, 'former', rules), await tokenFor(server, 'next', rules)];
+    writeFileSync(path, former, { mode: 0o600 });
+    const admin = adminWith({ tokenFile: path });
+    expect(await admin.version()).toBe(consulVersion);
+    const { text } = await server.call('GET', '/v1/acl/token/self', undefined, former);
+    await server.call('DELETE', `/v1/acl/token/${(JSON.parse(text) as { AccessorID: string }).AccessorID}`);
+    await expect(admin.version()).rejects.toThrow(PermissionDeniedError);
+    writeFileSync(path, next);
+    expect(await admin.version()).toBe(consulVersion);
+  });
+
   test('is given up in time where nothing answers, and asked for at the next address', async () => {
     // It takes what comes, and says nothing.
     const deaf = createServer((socket) => void socket.on('error', () => undefined).resume());
