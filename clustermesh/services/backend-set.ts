@@ -1,7 +1,12 @@
 import type { MeshBackend } from './service-backends.ts';
 
-/** Backends by protocol, address and port. */
-export type BackendSet = Map<string, MeshBackend & { readonly portNames: string[] }>;
+/** Backends by protocol, address and port. A stranger's record may give one of them any number of names. */
+export type BackendSet = Map<string, OfferedBackend>;
+
+interface OfferedBackend {
+  readonly backend: Omit<MeshBackend, 'portNames'>;
+  readonly names: Set<string>;
+}
 
 /**
  * Several names for one address and port are one backend that carries them all (cilium/cilium#45109). Told twice, by two
@@ -11,11 +16,11 @@ export function addBackend(into: BackendSet, portName: string, backend: Omit<Mes
   const key = `${backend.protocol}/${backend.address}/${backend.port}`;
   const known = into.get(key);
   if (!known) {
-    into.set(key, { ...backend, portNames: [portName] });
+    into.set(key, { backend, names: new Set([portName]) });
     return;
   }
-  if (known.cluster !== backend.cluster) return;
-  if (!known.portNames.includes(portName)) known.portNames.push(portName);
-  if (known.state === 'terminating' && backend.state === 'active')
-    into.set(key, { ...backend, portNames: known.portNames });
+  if (known.backend.cluster !== backend.cluster) return;
+  known.names.add(portName);
+  if (known.backend.state === 'terminating' && backend.state === 'active')
+    into.set(key, { backend, names: known.names });
 }

@@ -12,6 +12,9 @@ import { addRemoteBackends } from './remote-backends.ts';
 import { addRemoteSlice } from './remote-slices.ts';
 import type { MeshBackend, ServiceBackends } from './service-backends.ts';
 
+/** A cluster cannot offer more for one Service in slices than in one record, many times over; whatever is beyond would keep us busy. */
+const mostPairs = 100_000;
+
 /**
  * The local Service with the backends of all clusters that have a shared Service of the same namespace and name. Remote
  * ones join only a global Service. Pure; equal knowledge in any order gives equal results.
@@ -32,10 +35,14 @@ export function mergeServices(
   if (settings.global) {
     for (const remote of remotes.toSorted((a, b) => compare(a.cluster, b.cluster))) addRemoteBackends(set, remote);
     const inOrder = remoteSlices.toSorted((a, b) => compare(a.cluster, b.cluster) || compare(a.name, b.name));
-    for (const slice of inOrder) addRemoteSlice(set, slice);
+    const left = new Map<string, number>();
+    for (const slice of inOrder) {
+      const pairs = left.get(slice.cluster) ?? mostPairs;
+      left.set(slice.cluster, pairs - addRemoteSlice(set, slice, pairs));
+    }
   }
   const backends = [...set.values()]
-    .map((backend) => Object.assign(backend, { portNames: backend.portNames.toSorted() }))
+    .map(({ backend, names }): MeshBackend => ({ ...backend, portNames: [...names].toSorted() }))
     .toSorted(byPlace);
   return {
     service,

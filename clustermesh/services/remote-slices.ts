@@ -15,13 +15,16 @@ const protocols = new Set(['TCP', 'UDP', 'SCTP']);
 /**
  * Adds what a remote cluster offers by one EndpointSlice. Its conditions are honoured: an endpoint that terminates and
  * still serves drains, instead of vanishing (clustermesh-behaviour §18). Like other remote backends they have no node name.
+ * @param most pairs of address and port that are looked at @returns how many were
  */
-export function addRemoteSlice(into: BackendSet, slice: EndpointSliceRecord): void {
+export function addRemoteSlice(into: BackendSet, slice: EndpointSliceRecord, most: number): number {
+  let pairs = 0;
   for (const endpoint of slice.endpoints) {
     const state = stateOf(endpoint);
     if (!state) continue;
     for (const address of endpoint.addresses)
       for (const { name = '', protocol = 'TCP', port = 0 } of slice.ports) {
+        if (++pairs > most) return most;
         if (!protocols.has(protocol) || port === 0) continue;
         addBackend(into, name, {
           address,
@@ -34,6 +37,7 @@ export function addRemoteSlice(into: BackendSet, slice: EndpointSliceRecord): vo
         });
       }
   }
+  return pairs;
 }
 
 function stateOf({ conditions = {} }: SliceEndpoint): 'active' | 'terminating' | undefined {

@@ -33,7 +33,12 @@ export interface SliceMessage {
   readonly ports: SlicePort[];
 }
 
-/** @throws {ProtocolError} when the bytes are no message. Unknown fields are stepped over. */
+/**
+ * What a slice of Kubernetes may have (`pkg/apis/discovery/validation`); a message of a few kilobytes compressed may hold millions.
+ */
+const most = { endpoints: 1000, addresses: 100, ports: 20_000, zones: 100, entries: 10_000 };
+
+/** @throws {ProtocolError} when the bytes are no message, `RangeError` when it holds too much. Unknown fields are stepped over. */
 export function decodeSliceMessage(bytes: Uint8Array): SliceMessage {
   const found: SliceMessage = {
     cluster: '',
@@ -51,11 +56,11 @@ export function decodeSliceMessage(bytes: Uint8Array): SliceMessage {
     [field(2, wireType.varint)]: (reader) => (found.clusterId = reader.int64()),
     [field(3)]: (reader) => (found.namespace = reader.text()),
     [field(4)]: (reader) => (found.name = reader.text()),
-    [field(5)]: (reader) => readEntry(reader, found.labels),
-    [field(6)]: (reader) => readEntry(reader, found.annotations),
+    [field(5)]: entriesOf(found.labels),
+    [field(6)]: entriesOf(found.annotations),
     [field(7)]: (reader) => (found.addressType = reader.text()),
-    [field(8)]: (reader) => found.endpoints.push(reader.nested(readEndpoint)),
-    [field(9)]: (reader) => found.ports.push(reader.nested(readPort)),
+    [field(8)]: (reader) => add(found.endpoints, reader.nested(readEndpoint), 'endpoints'),
+    [field(9)]: (reader) => add(found.ports, reader.nested(readPort), 'ports'),
   });
   return found;
 }
@@ -82,12 +87,13 @@ function readEndpoint(outer: ProtoReader): SliceEndpoint {
   const addresses: string[] = [];
   const topology: Record<string, string> = {};
   const found: { -readonly [K in keyof SliceEndpoint]: SliceEndpoint[K] } = { addresses };
+  const readTopology = entriesOf(topology);
   eachField(outer, {
-    [field(1)]: (reader) => addresses.push(reader.text()),
+    [field(1)]: (reader) => add(addresses, reader.text(), 'addresses'),
     [field(2)]: (reader) => (found.conditions = reader.nested(readConditions)),
     [field(3)]: (reader) => (found.hostname = reader.text()),
     [field(5)]: (reader) => {
-      readEntry(reader, topology);
+      readTopology(reader);
       found.deprecatedTopology = topology;
     },
     [field(6)]: (reader) => (found.nodeName = reader.text()),
@@ -112,7 +118,7 @@ function readHints(outer: ProtoReader): NonNullable<SliceEndpoint['hints']> {
   const readZone = (inner: ProtoReader): void => {
     let name = '';
     eachField(inner, { [field(1)]: (reader) => (name = reader.text()) });
-    forZones.push(name);
+    add(forZones, name, 'zones');
   };
   eachField(outer, { [field(1)]: (reader) => reader.nested(readZone) });
   return { forZones };
@@ -148,6 +154,18 @@ function eachField(reader: ProtoReader, read: Readonly<Record<number, (reader: P
     if (known) known(reader);
     else reader.skip(tag & 7);
   }
+}
+
+function add<T>(into: T[], item: T, what: keyof typeof most): void {
+  if (into.push(item) > most[what]) throw new RangeError(`more than ${most[what]} ${what}`);
+}
+
+function entriesOf(into: Record<string, string>): (reader: ProtoReader) => void {
+  let count = 0;
+  return (reader) => {
+    if (++count > most.entries) throw new RangeError(`more than ${most.entries} entries of a map`);
+    readEntry(reader, into);
+  };
 }
 
 /** An entry of a map is a message of key (1) and value (2). */

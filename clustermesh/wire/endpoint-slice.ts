@@ -9,6 +9,8 @@ import { compress, decompress } from './zstd.ts';
 
 /** A reader takes no more than this of one value (kvstore-schema §16.4). */
 const maxMessageBytes = 16 * 1024 * 1024;
+/** Every address stands for every port; the API speaks of 1,000 endpoints and 100 ports at most (discovery/v1). */
+const maxPairs = 100_000;
 
 export function keyOfEndpointSlice(record: Pick<EndpointSliceRecord, 'cluster' | 'namespace' | 'name'>): string {
   return endpointSliceKey(record.cluster, record.namespace, record.name);
@@ -35,13 +37,16 @@ export function decodeEndpointSlice(suffix: string, value: Encoded, origin?: Rem
   const { cluster, clusterId, namespace, name, addressType } = message;
   for (const member of ['cluster', 'namespace', 'name'] as const)
     if (message[member] === '') throw error(member, 'a name', '');
+  const { ports } = message;
+  const pairs = message.endpoints.reduce((sum, { addresses }) => sum + addresses.length, 0) * ports.length;
+  if (pairs > maxPairs) throw error('ports', `${maxPairs} pairs of address and port at most`, pairs);
   if (`${namespace}/${name}` !== suffix) throw error('name', `the key's ${suffix}`, `${namespace}/${name}`);
   if (addressType !== 'IPv4' && addressType !== 'IPv6') throw error('addressType', 'IPv4 or IPv6', addressType);
   if (origin && cluster !== origin.cluster)
     throw error('cluster', `the cluster's name ${JSON.stringify(origin.cluster)}`, cluster, 'foreign-cluster');
   if (origin && clusterId !== origin.clusterId)
     throw error('clusterID', `the cluster's id ${origin.clusterId}`, clusterId, 'foreign-cluster');
-  message.ports.forEach(({ port = 0 }, i) => {
+  ports.forEach(({ port = 0 }, i) => {
     if (port < 0 || port > 65_535) throw error(`ports[${i}].port`, 'a number from 0 to 65535', port);
   });
   const endpoints = message.endpoints.map((endpoint, i) => ({

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   type ClusterServiceRecord,
+  type EndpointSliceRecord,
   type LocalEndpoint,
   type LocalEndpointsRecord,
   type LocalServiceRecord,
@@ -166,6 +167,33 @@ describe('backends of a Service', () => {
       [['http', 'web']],
       [['http', 'web']],
     ]);
+  });
+
+  test('that a stranger makes up by the million do not keep us busy', () => {
+    const names = Array.from({ length: 300_000 }, (_, i) => [`n${i}`, { protocol: 'TCP', port: 8080 }]);
+    const far = remote('west', { '10.2.0.1': Object.fromEntries(names) });
+    const [first] = mergeServices(
+      'east',
+      service(global, { ports: [{ name: 'n7', port: 80, protocol: 'TCP' }] }),
+      [],
+      [far],
+    ).ports;
+    expect(first?.backends.map(({ portNames }) => portNames.length)).toEqual([300_000]);
+    const endpoints = Array.from({ length: 1000 }, (_, i) => ({ addresses: [`10.2.${i >> 8}.${i & 255}`] }));
+    const ports = Array.from({ length: 1000 }, (_, i) => ({ name: 'http', port: i + 1, protocol: 'TCP' }));
+    const of = (cluster: string): EndpointSliceRecord => ({
+      cluster,
+      clusterId: 2,
+      namespace: 'shop',
+      name: 'web-1',
+      labels: {},
+      annotations: {},
+      addressType: 'IPv4',
+      endpoints: endpoints.slice(cluster === 'west' ? 0 : 990),
+      ports: cluster === 'west' ? ports : ports.slice(0, 1),
+    });
+    const merged = mergeServices('east', service(global), [], [], [of('west'), of('yonder')]).ports[0]?.backends;
+    expect(merged).toHaveLength(100_010);
   });
 
   test('without a name join the port without a name', () => {

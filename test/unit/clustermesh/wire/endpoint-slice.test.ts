@@ -122,6 +122,13 @@ describe('An EndpointSlice record', () => {
     },
     { change: { ports: [{ port: 70_000 }] }, field: 'ports[0].port' },
     { change: { ports: [{}, { port: -1 }] }, field: 'ports[1].port' },
+    {
+      change: {
+        endpoints: Array.from({ length: 1000 }, () => ({ addresses: ['10.0.0.1'] })),
+        ports: Array.from({ length: 101 }, () => ({})),
+      },
+      field: 'ports',
+    },
   ])('is refused for $field in $change', ({ change, field }) => {
     expect(failure(changed(change)).field).toBe(field);
   });
@@ -141,6 +148,19 @@ describe('An EndpointSlice record', () => {
     {
       what: 'more than 16 MiB that does not say so',
       value: zstdCompressSync(Buffer.alloc(17 * 1024 * 1024), { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } }),
+    },
+    {
+      what: 'more endpoints than a slice may have',
+      value: changed({ endpoints: Array.from({ length: 1001 }, () => ({ addresses: [] })) }),
+    },
+    {
+      what: 'more addresses of one endpoint',
+      value: changed({ endpoints: [{ addresses: Array.from({ length: 101 }, () => '10.0.0.1') }] }),
+    },
+    { what: 'more ports', value: changed({ ports: Array.from({ length: 20_001 }, () => ({})) }) },
+    {
+      what: 'more labels',
+      value: changed({ labels: Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`l${i}`, ''])) }),
     },
   ])('is refused when it is $what', ({ value }) => {
     expect(failure(value)).toMatchObject({ field: '', message: expect.stringContaining('shop/web-abc12') });
