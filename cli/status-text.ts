@@ -94,6 +94,7 @@ function cachedLines(cluster: CachedClusterStatus): string[] {
   const held = cluster['held-removals'];
   return [
     ...remoteLines({ ...cluster, refused: { total: 0, reasons: {}, keys: [] } }),
+    ...(cluster.loading ? ['   └  loading: copies of an earlier leader are not counted yet'] : []),
     ...(held === 0 ? [] : [`   └  ${held} records went with a lease of the cluster and are kept for now`]),
     ...(store === 0 ? [] : [`   └  ${store} records that the local store cannot take`]),
     ...(outside === 0 ? [] : [`   └  ${outside} addresses outside of its allowedCIDRs, which are not copied`]),

@@ -40,6 +40,7 @@ export function statusOf(cluster: MirroredCluster, conflict: ConfigConflict | un
     'held-removals': sum('held'),
     'cache-revocations': cluster.revocations,
     queued: sum('pending'),
+    ...(cluster.loading ? { loading: true as const } : {}),
     refused: refusedOf(cluster),
     ...(conflict === undefined ? {} : { conflict: conflict.reason }),
     ...(fault === undefined ? {} : { failure: fault.text }),
@@ -72,7 +73,11 @@ interface Fault {
 }
 
 function faultOf(cluster: MirroredCluster, conflict: ConfigConflict | undefined): Fault | undefined {
-  return lastingFaultOf(cluster) ?? silenceOf(cluster) ?? (conflict && { text: conflict.reason, error: conflict });
+  const known = lastingFaultOf(cluster) ?? silenceOf(cluster);
+  if (known) return known;
+  if (conflict) return { text: conflict.reason, error: conflict };
+  const awaited = cluster.connected ? cluster.awaited : undefined;
+  return awaited && { text: awaited.message, error: awaited };
 }
 
 function silenceOf({ stale, heard, heartbeatAgeMs }: MirroredCluster): Fault | undefined {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../runtime/clock/index.ts';
 import { type Logger, fields } from '../../runtime/log/index.ts';
-import { type Schedule, retry } from '../../runtime/retry/index.ts';
+import { type Schedule, exponential, retry } from '../../runtime/retry/index.ts';
 import { Condition, TaskGroup } from '../../runtime/tasks/index.ts';
 import type { Store, StoreHealth } from '../../kvstore/index.ts';
 import { type PeerConfig, type PeerPolicy, checkPeerId, policyOf } from '../peers/index.ts';
@@ -11,6 +11,7 @@ import {
   type FoundClusterConfig,
   Heartbeat,
   SyncMarks,
+  SetsAwaitedError,
   type SyncSlots,
   hintFor,
   misreadOf,
@@ -35,6 +36,7 @@ import { LeadershipLostError, OwnStoreError } from './errors.ts';
 import { LeaseLoss } from './lease-loss.ts';
 import { LocalMarks } from './local-marks.ts';
 import { Reflector } from './reflector.ts';
+import { syncedNames } from './status.ts';
 
 export interface MirroredClusterOptions {
   readonly name: string;
@@ -61,6 +63,7 @@ export interface MirroredClusterDeps {
 
 const checkConfigMs = 15_000;
 const settleMs = 1_000;
+const countMs = 5_000;
 const revoked: ReadonlySet<Resource> = new Set(['services', 'serviceexports', 'endpointslices']);
 /** As Cilium's controllers, n seconds after the n-th failure, but 255 that failed at once do not come back at once. */
 const reconnect: Schedule = (failures, random) => Math.min(30_000, failures * 1000) * (0.5 + random);
@@ -82,6 +85,7 @@ export class MirroredCluster {
   readonly #unsettled = new Condition();
   /** Of the present connection. */
   #judge: LeaseLoss | undefined;
+  #canaries: SyncMarks | undefined;
   #config: ClusterConfigRecord | undefined;
   #health: (() => StoreHealth) | undefined;
   #heard = false;
@@ -148,6 +152,16 @@ export class MirroredCluster {
     return this.#reflectors.every(({ synced }) => synced);
   }
 
+  /** What was not copied yet on the present connection; undefined once all was. */
+  get awaited(): SetsAwaitedError | undefined {
+    const layout: Layout = this.#config?.cached === true ? 'cache' : 'state';
+    const isMarked = (resource: Resource): boolean => this.#canaries?.has(syncedName(resource, layout)) ?? true;
+    const sets = this.#reflectors
+      .filter(({ synced }) => !synced)
+      .map(({ resource }) => ({ name: syncedNames[resource], unmarked: !isMarked(resource) }));
+    return sets.length === 0 ? undefined : new SetsAwaitedError(this.name, sets);
+  }
+
   /** Every set was copied completely at least once in this life. */
   get known(): boolean {
     return this.#known;
@@ -157,6 +171,11 @@ export class MirroredCluster {
   get stale(): boolean {
     const hasLost = this.#configMissing && this.#config !== undefined;
     return this.#heartbeat.stale || hasLost || this.#reflectors.some(({ held }) => held > 0);
+  }
+
+  /** What an earlier life or another leader has copied is not counted yet. */
+  get loading(): boolean {
+    return this.#reflectors.some(({ loaded }) => !loaded);
   }
 
   get heartbeatAgeMs(): number | undefined {
@@ -193,6 +212,7 @@ export class MirroredCluster {
   async run(config: PeerConfig, signal: AbortSignal): Promise<void> {
     await using tasks = new TaskGroup(signal);
     tasks.run((running) => this.#settleForever(running));
+    tasks.run((running) => this.#countCopies(running));
     tasks.run((running) =>
       retry((attempt) => this.#connect(config, attempt), {
         clock: this.#deps.clock,
@@ -207,6 +227,20 @@ export class MirroredCluster {
     } finally {
       this.#stopTtl();
     }
+  }
+
+  /** Who takes over learns what there is of a remote, whether that answers or not. */
+  async #countCopies(signal: AbortSignal): Promise<void> {
+    const schedule = exponential({ firstMs: countMs, maxMs: 60_000 });
+    await this.#deps.clock.sleep(countMs, signal);
+    await retry(
+      async (running) => {
+        using _slot = await this.#deps.listing.acquire(running);
+        for (const reflector of this.#reflectors) await reflector.load(running);
+      },
+      { clock: this.#deps.clock, signal, schedule },
+    );
+    this.#deps.onChange();
   }
 
   /** A remote that says something new of itself is no failure. */
@@ -282,6 +316,7 @@ export class MirroredCluster {
     this.#source.use(store);
     this.#deps.onChange();
     const canaries = new SyncMarks(syncedPrefix(this.name));
+    this.#canaries = syncedCanaries ? canaries : undefined;
     if (syncedCanaries) tasks.run((watching) => canaries.follow(store, watching));
     const isCopied = ({ resource }: Reflector): boolean => isReflected(resource, config, this.#options.serviceMode);
     // Before any data, as Cilium's: who sees data of a cluster may rely on what there is none of.

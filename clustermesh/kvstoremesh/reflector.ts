@@ -83,6 +83,11 @@ export class Reflector {
     return this.#synced;
   }
 
+  /** What the cache holds is known: until then nothing is counted. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
   /** Keys in the cache. */
   get size(): number {
     return this.#table.size;
@@ -115,7 +120,7 @@ export class Reflector {
 
   /** Follows the remote's set until `signal` aborts or the connection fails. */
   async follow(source: RemoteSource, signal: AbortSignal): Promise<void> {
-    await this.#load(signal);
+    await this.load(signal);
     this.#remotePrefix = watchPrefix(this.resource, this.#cluster, source.layout);
     for await (const batch of source.store.listAndWatch(this.#remotePrefix, { signal })) {
       await this.#exclusive.run(() => this.#take(batch, source.judge, signal));
@@ -130,7 +135,7 @@ export class Reflector {
   async enforce(signal: AbortSignal): Promise<void> {
     const { limit } = this.#deps;
     if (!limit?.due) return;
-    await this.#load(signal);
+    await this.load(signal);
     await this.#exclusive.run(async () => {
       const rows = this.#table.rows().filter((row) => limit.refuses(this.#table.keyOf(row)));
       if (rows.length > 0)
@@ -144,7 +149,7 @@ export class Reflector {
 
   /** Empties the set: it is not to be copied (any more). */
   async clear(signal: AbortSignal): Promise<void> {
-    await this.#load(signal);
+    await this.load(signal);
     await this.#exclusive.run(async () => {
       await this.#removeRows(this.#table.rows(), signal);
       this.#synced = true;
@@ -153,7 +158,7 @@ export class Reflector {
 
   /** Empties the set because its source has been away for too long; whoever reads it takes the absence for a deletion. */
   async revoke(signal: AbortSignal): Promise<number> {
-    await this.#load(signal);
+    await this.load(signal);
     return await this.#exclusive.run(async () => {
       const rows = this.#table.rows();
       await this.#removeRows(rows, signal);
@@ -196,9 +201,10 @@ export class Reflector {
   }
 
   /** Learns once what the local store holds: of an earlier life, or of another leader. */
-  async #load(signal: AbortSignal): Promise<void> {
+  async load(signal: AbortSignal): Promise<void> {
     if (this.#loaded) return;
     await this.#exclusive.run(async () => {
+      if (this.#loaded) return;
       for await (const { entries } of this.#deps.local.list(this.#localPrefix, { signal }))
         for (const { key, value, lease } of entries) {
           const row = this.#table.see(key.subarray(this.#localPrefix.length));

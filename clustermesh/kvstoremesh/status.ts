@@ -25,6 +25,8 @@ export interface CachedClusterStatus extends Omit<RemoteClusterStatus, 'synced' 
   readonly 'cache-revocations': number;
   /** Keys that wait for the local store. */
   readonly queued: number;
+  /** What an earlier life or another leader has copied is not counted yet; absent once it is. */
+  readonly loading?: true;
   /** Agents do not take it: its id is also another cluster's, beyond the number of clusters, or none. */
   readonly conflict?: string;
 }

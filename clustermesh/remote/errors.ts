@@ -85,6 +85,8 @@ export function hintFor(error: unknown, store?: Pick<StoreHealth, 'distrusted'>)
       return 'The file name must be the name that the remote cluster gives itself; its apiserver must run';
     case 'CLUSTERMESH_LEASE_LOST':
       return 'Start the remote apiserver (or the kvstoremesh that copies it); what was learned before stays in use for a while';
+    case 'CLUSTERMESH_CANARIES_AWAITED':
+      return 'isthmus status of the remote apiserver says what it waits for; isthmus troubleshoot looks from here';
     case 'KVSTOREMESH_OWN_STORE':
       return 'kvstoremesh needs a directory of its own, with the endpoints of the other clusters; that of agents leads to the copies';
     case 'CLUSTERMESH_PEER_POLICY':

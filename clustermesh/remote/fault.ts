@@ -1,7 +1,7 @@
 import type { StoreHealth } from '../../kvstore/index.ts';
 import { hintFor } from './errors.ts';
 
-/** What is wrong with a remote, and what to do about it; nothing while it is ready or just waited for. */
+/** What is wrong with a remote, or what it is waited for, and what to do about it; nothing while it is ready. */
 export interface Fault {
   readonly failure: unknown;
   readonly hint: string | undefined;
@@ -14,12 +14,14 @@ export interface FaultFacts {
   readonly health: StoreHealth | undefined;
   /** What a kvstoremesh says of its copies. */
   readonly behind: string | undefined;
+  /** What was not read yet, where nothing is wrong. */
+  readonly awaited?: Error | undefined;
 }
 
 /** What we met ourselves goes before what a kvstoremesh says of its copies. */
-export function faultOf({ ready, own, health, behind }: FaultFacts): Fault {
+export function faultOf({ ready, own, health, behind, awaited }: FaultFacts): Fault {
   const ownFailure = ready ? undefined : (own ?? health?.error);
   if (ownFailure !== undefined) return { failure: ownFailure, hint: hintFor(own, health) };
-  if (behind === undefined) return { failure: undefined, hint: undefined };
+  if (behind === undefined) return { failure: awaited, hint: awaited && hintFor(awaited) };
   return { failure: behind, hint: 'isthmus status of the kvstoremesh says more; what is known stays in use' };
 }

@@ -11,6 +11,7 @@ import type { FeedSource } from './feed-source.ts';
 import { type KindSink, type RemoteKind, contentOf, kindSinks } from './kinds.ts';
 import { notedRows } from './noted-rows.ts';
 import type { Refusals } from './refusals.ts';
+import { SetsAwaitedError } from './sets-awaited.ts';
 import type { SyncMarks } from './sync-marks.ts';
 import type { SyncSlots } from './sync-slots.ts';
 
@@ -58,6 +59,8 @@ export class Feeds {
   readonly #deps: FeedsDeps;
   readonly #mesh: MeshWriter;
   readonly #all: readonly Feed[];
+  /** Of the present connection. */
+  #canaries: SyncMarks | undefined;
 
   constructor(options: FeedsOptions, deps: FeedsDeps) {
     this.options = options;
@@ -73,6 +76,16 @@ export class Feeds {
   /** Every kind was listed on the present connection. */
   get synced(): boolean {
     return this.#all.every(({ synced }) => synced);
+  }
+
+  /** What was not read yet on the present connection; undefined once all was. */
+  get awaited(): SetsAwaitedError | undefined {
+    const { origin, layout } = this.options;
+    const isMarked = (kind: RemoteKind): boolean => this.#canaries?.has(syncedName(kind, layout)) ?? true;
+    const sets = this.#all
+      .filter(({ synced }) => !synced)
+      .map(({ kind }) => ({ name: kind === 'ip' ? 'endpoints' : kind, unmarked: !isMarked(kind) }));
+    return sets.length === 0 ? undefined : new SetsAwaitedError(origin.cluster, sets);
   }
 
   /** Undefined for a kind that is not read. */
@@ -106,6 +119,7 @@ export class Feeds {
 
   /** One task for each kind, until it aborts. With `canaries` a kind is read once its canary was seen. */
   tasks(canaries: SyncMarks | undefined): readonly ((signal: AbortSignal) => Promise<void>)[] {
+    this.#canaries = canaries;
     return this.#all.map((feed) => (signal) => this.#follow(feed, canaries, signal));
   }
 

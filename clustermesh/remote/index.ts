@@ -27,6 +27,7 @@ export {
   configStatus,
   neverFailed,
 } from './status.ts';
+export { type AwaitedSet, SetsAwaitedError } from './sets-awaited.ts';
 export { SyncSlots } from './sync-slots.ts';
 export { FeedSource } from './feed-source.ts';
 export { SyncMarks } from './sync-marks.ts';

@@ -210,7 +210,9 @@ export class RemoteCluster implements Rememberable {
     const misread = connected ? this.#presence?.misread : undefined;
     const isFollowed = connected && this.#config !== undefined && this.#feeds?.synced === true;
     const ready = isFollowed && !stale && !behind && !misread;
-    const { failure, hint } = faultOf({ ready, own: misread ?? this.#failure, health, behind: behind?.reason });
+    const awaited = connected && this.#config ? this.#feeds?.awaited : undefined;
+    const own = misread ?? this.#failure;
+    const { failure, hint } = faultOf({ ready, own, health, behind: behind?.reason, awaited });
     return statusOf({
       name: this.name,
       ready,

@@ -60,6 +60,37 @@ describe('kvstoremesh in trouble', () => {
     },
   );
 
+  test('counts what an earlier leader has copied, also of a remote that does not answer', async () => {
+    const remote = rig.remote();
+    await remote.everything();
+    const { stop } = await copied();
+    await stop();
+    rig.cut();
+    const { mesh } = rig.start(['west']);
+    await rig.until(() => state(mesh)?.failure !== undefined, 1000);
+    expect(state(mesh)).toMatchObject({ ready: false, loading: true, 'num-endpoints': 0 });
+    await rig.until(() => state(mesh)?.loading === undefined, 1000);
+    expect(state(mesh)).toMatchObject({ ready: false, connected: false, 'num-nodes': 1, 'num-endpoints': 2 });
+    rig.heal();
+    await rig.until(() => state(mesh)?.ready === true, 1000);
+    expect(await rig.copies()).toHaveLength(5);
+  });
+
+  test('says which canaries a remote is waited for', async () => {
+    const remote = rig.remote();
+    await remote.config();
+    await remote.beat();
+    const { mesh } = rig.start(['west']);
+    await rig.until(() => state(mesh)?.config.retrieved === true);
+    expect(state(mesh)).toMatchObject({
+      ready: false,
+      failure: expect.stringMatching(/^Waiting for the canaries of nodes, .*endpoints.*: west has not marked/),
+    });
+    await remote.canaries();
+    await rig.until(() => state(mesh)?.ready === true);
+    expect(state(mesh)?.failure).toBeUndefined();
+  });
+
   test('tells a remote whose writer is dead as stale, never as ready, and keeps everything', async () => {
     const remote = rig.remote();
     await remote.everything();

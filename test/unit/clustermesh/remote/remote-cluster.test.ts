@@ -70,11 +70,17 @@ describe('a remote cluster', () => {
     await until(() => remote.status().config.retrieved, 'configuration');
     await settle();
     expect(side.known()).toEqual([]);
+    expect(remote.status()).toMatchObject({
+      failure:
+        'Waiting for the canaries of nodes, services, endpoints, identities: west has not marked these sets as complete',
+      hint: expect.stringContaining('isthmus troubleshoot'),
+    });
     await writer.canaries('ip');
     await until(() => remote.status().synced.endpoints, 'addresses');
     expect(side.known()).toEqual(['ip 10.2.1.5 at 192.168.2.1 is 131073']);
     await writer.canaries();
     await until(() => remote.status().ready, 'ready');
+    expect(remote.status().failure).toBeUndefined();
   });
 
   test('that writes no canaries is read at once', async () => {
