@@ -6,6 +6,8 @@ export interface PeerDescription {
   readonly id: number;
   readonly kind: PeerRecord['kind'];
   readonly endpoints: readonly string[];
+  /** By which name its servers are checked. */
+  readonly serverName: string | undefined;
   readonly enrolment: string | undefined;
   readonly allowedCIDRs: readonly string[] | undefined;
   readonly since: string;
@@ -61,6 +63,7 @@ export async function describePeer(folder: PeerFolder, peer: PeerRecord, nowMs: 
     id: peer.id,
     kind: peer.kind,
     endpoints: peer.endpoints,
+    serverName: peer.serverName,
     enrolment: peer.enrolment,
     allowedCIDRs: peer.allowedCidrs,
     since: time(peer.sinceMs),

@@ -64,7 +64,7 @@ export async function answerExchange(
   });
 }
 
-/** A record after a peer has introduced itself again. Its name and id stay what they were. @throws {EnrolmentRefusal} */
+/** A record after a peer has introduced itself again. Name, id and size of the mesh stay what they were. @throws {EnrolmentRefusal} */
 export function noted(peer: PeerRecord, said: Introduction, trusts: readonly string[], nowMs: number): PeerRecord {
   if (said.name !== peer.name || said.id !== peer.id)
     throw new EnrolmentRefusal(
@@ -72,11 +72,18 @@ export function noted(peer: PeerRecord, said: Introduction, trusts: readonly str
       409,
       `This peer is ${peer.name} with id ${peer.id}, not ${said.name} with id ${said.id}; a cluster that is renamed leaves and joins again`,
     );
+  const { maxConnectedClusters = said.maxConnectedClusters } = peer;
+  if (said.maxConnectedClusters !== maxConnectedClusters)
+    throw new EnrolmentRefusal(
+      'MESH_SIZE_DIFFERS',
+      409,
+      `${peer.name} became a peer in a mesh of ${maxConnectedClusters} clusters, and calls itself one of ${said.maxConnectedClusters} now: identities would mean other clusters`,
+    );
   return {
     ...peer,
     endpoints: said.endpoints,
     enrolment: said.enrolment,
-    maxConnectedClusters: said.maxConnectedClusters,
+    maxConnectedClusters,
     authorities: said.authorities,
     trusts,
     seenMs: nowMs,

@@ -443,6 +443,24 @@ describe('what peers ask', () => {
     expect((await east.folder.peer('west'))?.admitted).toHaveLength(8);
   });
 
+  test('is refused to a cluster that has come to count its mesh otherwise', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    const { enrolment, authorities } = bundle;
+    const credentials = await west.folder.credentialsFor('east');
+    const { name, id, endpoints } = west.folder.own;
+    const ours = readFileSync(west.folder.paths.trustedFile, 'utf8');
+    const cluster = { name, id, maxConnectedClusters: 511, endpoints, authorities: ours };
+    const asked = askPeer(
+      { cluster: 'east', enrolment, authorities, credentials },
+      '/v1/exchange',
+      { cluster, trusts: [] },
+      clock,
+    );
+    expect(await codeOf(asked)).toBe('MESH_SIZE_DIFFERS');
+    expect((await east.folder.peer('west'))?.maxConnectedClusters).toBe(255);
+  });
+
   test('is bounded: one that wants another certificate with every answer keeps the first and the last of them', async () => {
     await accept(await inviteWest());
     const [first] = (await east.folder.peer('west'))?.admitted ?? [];
