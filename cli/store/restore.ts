@@ -11,7 +11,7 @@ export const storeRestore = defineCommand({
   description:
     'Makes an embedded store of a snapshot, whatever kind of store that was taken of. It is a new store with an id of its\n' +
     'own, at a revision above any that the old one can have handed out: whoever followed the old one lists again. Leases\n' +
-    'begin anew with their full time. To bring a snapshot into etcd or Consul, restore it and copy it there.',
+    'begin anew with their full time, locks stay behind. To bring a snapshot into etcd or Consul, restore it and copy it there.',
   options: defineOptions({
     'data-dir': { type: 'string', required: true, placeholder: 'DIR', help: 'An empty directory, made when missing' },
     'lease-ttl': {

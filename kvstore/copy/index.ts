@@ -13,3 +13,4 @@ export {
   compareStores,
 } from './differences.ts';
 export { copiesPrefix, isCopyRecord } from './copier-leases.ts';
+export { isLock } from './lock-keys.ts';

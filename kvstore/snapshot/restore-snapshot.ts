@@ -5,7 +5,7 @@ import type { Clock } from '../../runtime/clock/index.ts';
 import { makeDirectory } from '../../runtime/files/index.ts';
 import type { Logger } from '../../runtime/log/index.ts';
 import type { Engine, RequestOp } from '../contract/index.ts';
-import { isCopyRecord } from '../copy/index.ts';
+import { isCopyRecord, isLock } from '../copy/index.ts';
 import { openEmbeddedEngine, raiseRevision } from '../embedded/index.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import type { SnapshotEntry, SnapshotHeader } from './snapshot-format.ts';
@@ -103,7 +103,8 @@ async function fill(work: string, { header, ttlOf }: ReadBefore, options: Restor
     options.onProgress?.(keys);
   };
   for await (const line of readSnapshot(file, signal)) {
-    if (line.type !== 'entry') continue;
+    // Whoever held a lock, or waited for it, asks for it again; for the dead nobody shall wait, as long as a Consul's lease would last here.
+    if (line.type !== 'entry' || isLock(line.entry)) continue;
     const size = line.entry.key.length + line.entry.value.length + 64;
     const isRecord = isCopyRecord(line.entry.key);
     // A copier's record tells of keys that have its revision. Owners may have claimed them since: here none has it.

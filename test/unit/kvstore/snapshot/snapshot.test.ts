@@ -142,6 +142,23 @@ describe('a snapshot', () => {
     expect(toText((await restored.get('claimed'))?.value ?? new Uint8Array())).toBe('of its owner');
   });
 
+  test('nobody waits in the restored store for a lock of the old one', async () => {
+    await using engine = new MemoryEngine({ clock });
+    await using store = new EngineStore(engine, { clock, endpoint: 'memory' });
+    await using lock = await store.lock('cilium/lock');
+    const [name] = toText(lock.key).split('/').slice(-1);
+    await store.put('cilium/state/1', '1', { lease: BigInt(`0x${name}`) });
+    // A Consul does not say how long its leases last.
+    const written = await writeSnapshot({ store, leaseTtl: async () => undefined, file: file(), clock, signal });
+    expect(written).toMatchObject({ keys: 2, leases: 1 });
+    expect(await restore()).toMatchObject({ keys: 1, leases: 1 });
+    await using restored = await openEmbeddedEngine({ directory: join(folder, 'new'), clock, log });
+    await using again = new EngineStore(restored, { clock, endpoint: 'restored' });
+    await using next = await again.lock('cilium/lock', { signal: AbortSignal.timeout(20_000) });
+    expect(next.lost.aborted).toBe(false);
+    expect((await again.get('cilium/state/1'))?.lease).not.toBe(0n);
+  });
+
   test('the restored store is above every revision of the old one, and has none of its history', async () => {
     const { written } = await snapshotOf([['a', '1']]);
     const { revision } = await restore();
