@@ -33,7 +33,7 @@ export const troubleshoot = defineCommand({
     const { clock, signal } = context;
     const { clustermeshConfig: directory, clusterName, clusterId, maxConnectedClusters, timeoutMs } = options;
     requireDirectoryOrNothing('--clustermesh-config', directory);
-    const { configs, misnamed } = await scanDirectory(directory);
+    const { configs, broken, misnamed } = await scanDirectory(directory);
     const own =
       clusterId === undefined
         ? {}
@@ -45,19 +45,26 @@ export const troubleshoot = defineCommand({
                 : { maxConnectedClusters: maxConnectedClusters === '511' ? (511 as const) : (255 as const) }),
             },
           };
-    const chosen = choose(configs, positionals, directory).filter(({ cluster }) => cluster !== clusterName);
+    const wanted = positionals.filter((name) => !broken.has(name));
+    const none = positionals.length > 0 && wanted.length === 0;
+    const chosen = (none ? [] : choose(configs, wanted, directory)).filter(({ cluster }) => cluster !== clusterName);
     const diagnoses: Diagnosis[] = [];
     for (const config of chosen) diagnoses.push(await walk(config, { timeoutMs, ...own }, { clock }, signal));
     for (const name of misnamed)
       context.stderr(`isthmus: ${directory}/${name} is a configuration under no cluster name: nobody follows it\n`);
+    const unread = [...broken].filter(([name]) => positionals.length === 0 || positionals.includes(name));
+    for (const [name, problem] of unread)
+      context.stderr(
+        `isthmus: ${directory}/${name} ${problem}: whoever follows ${name} goes on with what stood there\n`,
+      );
     if (options.output === 'json') context.stdout(formatJson(diagnoses));
     else {
-      if (chosen.length === 0) context.stdout(`No cluster is configured in ${directory}\n`);
+      if (chosen.length === 0 && unread.length === 0) context.stdout(`No cluster is configured in ${directory}\n`);
       context.stdout(diagnoses.map(diagnosisText).join('\n'));
     }
     // Whoever is asked for by name has a good one.
     const overlooked = positionals.length === 0 && misnamed.length > 0;
-    return diagnoses.every(({ ok }) => ok) && !overlooked ? 0 : 1;
+    return diagnoses.every(({ ok }) => ok) && !overlooked && unread.length === 0 ? 0 : 1;
   },
 });
 

@@ -420,6 +420,16 @@ describe('isthmus troubleshoot', () => {
     expect((await run('west')).code).toBe(0);
   });
 
+  test('is not content with a file that holds no configuration at present', async () => {
+    peer('', 'north');
+    for (const words of [[], ['-o', 'json'], ['north']]) {
+      const { code, err } = await run(...words);
+      expect(code).toBe(1);
+      expect(err).toContain(`${directory}/north is empty: whoever follows north goes on with what stood there\n`);
+    }
+    expect((await run('west')).code).toBe(0);
+  });
+
   test('refuses names without a configuration, and says nothing secret', async () => {
     const { code, err } = await run('wets');
     expect(code).toBe(2);
