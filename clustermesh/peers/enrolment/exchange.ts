@@ -99,12 +99,24 @@ async function broughtFor(
 ): ReturnType<PeerFolder['credentialsFor']> {
   if (certificate === undefined) return undefined;
   const privateKey = await folder.pendingKey(name);
+  // Two that ask each other at the same moment bring what has come with the answer already.
+  if (privateKey === undefined && (await isOfOurKey(folder, name, certificate))) return undefined;
   if (privateKey === undefined)
     throw new EnrolmentRefusal('CERTIFICATE_REFUSED', 409, 'certificate: nothing was asked for');
   return {
     privateKey,
     certificate: certificateFor(certificate, { own: folder.own.name, privateKey, authorities, nowMs }),
   };
+}
+
+/** Whether a certificate is for the key that we come to the peer with now. */
+async function isOfOurKey(folder: PeerFolder, name: string, certificate: string): Promise<boolean> {
+  const ours = await folder.credentialsFor(name);
+  try {
+    return ours !== undefined && belongTogether({ ...ours, certificate });
+  } catch {
+    return false;
+  }
 }
 
 /** A request to the peer, when what we come with to it is due. The key waits until it brings the certificate. */

@@ -22,6 +22,7 @@ import { createLogger } from '../../../../runtime/log/index.ts';
 import { TestAuthority } from '../../../support/certificates.ts';
 import { until } from '../../../support/until.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
+import { requestOf, signForPeer } from '../../../../clustermesh/peers/enrolment/signing.ts';
 import { type TestCluster, filesIn, stateHash, testCluster } from '../../../support/peer-clusters.ts';
 
 const hour = 3_600_000;
@@ -441,6 +442,36 @@ describe('what peers ask', () => {
     };
     for (let i = 0; i < 12; i++) expect(await ask()).toMatchObject({ certificate: expect.any(String) });
     expect((await east.folder.peer('west'))?.admitted).toHaveLength(8);
+  });
+
+  test('is content with a certificate that has come already, as where both ask each other at the same moment', async () => {
+    const bundle = await inviteWest();
+    await accept(bundle);
+    await clock.advance(61 * 24 * hour);
+    const { enrolment, authorities } = bundle;
+    const credentials = await west.folder.credentialsFor('east');
+    const { name, id, maxConnectedClusters, endpoints } = west.folder.own;
+    const ours = readFileSync(west.folder.paths.trustedFile, 'utf8');
+    const cluster = { name, id, maxConnectedClusters, endpoints, authorities: ours };
+    const ask = (more: object): Promise<unknown> =>
+      askPeer(
+        { cluster: 'east', enrolment, authorities, credentials },
+        '/v1/exchange',
+        { cluster, trusts: [], ...more },
+        clock,
+      );
+    const { request } = (await ask({})) as { readonly request: string };
+    const sign = async (text: string): Promise<string> => {
+      const { publicKey } = await requestOf('east', text);
+      return (await signForPeer(west.folder, 'east', publicKey, clock.now())).certificate;
+    };
+    const certificate = await sign(request);
+    await ask({ certificate });
+    expect(await codeOf(ask({ certificate: await sign(request) }))).toBe('none');
+    expect((await east.folder.credentialsFor('west'))?.certificate).toBe(certificate);
+    const other = await sign(await createRequest('remote-east', await createKey()));
+    for (const wrong of [other, 'no certificate'])
+      expect(await codeOf(ask({ certificate: wrong }))).toBe('CERTIFICATE_REFUSED');
   });
 
   test('is refused to a cluster that has come to count its mesh otherwise', async () => {
