@@ -142,6 +142,23 @@ describe('a snapshot', () => {
     expect(toText((await restored.get('claimed'))?.value ?? new Uint8Array())).toBe('of its owner');
   });
 
+  test('what a copier brought under its lease is a copier’s in the restored store', async () => {
+    await using source = new MemoryEngine({ clock });
+    await using a = new EngineStore(source, { clock, endpoint: 'a' });
+    await using lease = await a.grantLease({ ttlSeconds: 60 });
+    await a.put('leased', 'before', { lease: lease.id });
+    await using target = new MemoryEngine({ clock });
+    await using b = new EngineStore(target, { clock, endpoint: 'b' });
+    const options = { from: a, prefix: '', leaseTtlSeconds: 60, once: true };
+    await mirror({ ...options, to: b }, { clock, log }, signal);
+    await writeSnapshot({ store: b, leaseTtl: async () => 60, file: file(), clock, signal });
+    await restore();
+    await a.put('leased', 'since', { lease: lease.id });
+    await using engine = await openEmbeddedEngine({ directory: join(folder, 'new'), clock, log });
+    await using restored = new EngineStore(engine, { clock, endpoint: 'restored' });
+    expect(await mirror({ ...options, to: restored }, { clock, log }, signal)).toMatchObject({ kept: 0, written: 1 });
+  });
+
   test('nobody waits in the restored store for a lock of the old one', async () => {
     await using engine = new MemoryEngine({ clock });
     await using store = new EngineStore(engine, { clock, endpoint: 'memory' });
