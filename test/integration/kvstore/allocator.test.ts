@@ -6,8 +6,12 @@ import { expect, test } from '@jest/globals';
 import {
   EngineStore,
   IdentityAllocator,
+  type KeyValue,
   NumberHolder,
+  type Said,
   type Store,
+  claimTerm,
+  fencedStore,
   openConsulStore,
   openEmbeddedEngine,
   openEtcdStore,
@@ -15,6 +19,7 @@ import {
 } from '../../../kvstore/index.ts';
 import { systemClock } from '../../../runtime/clock/index.ts';
 import { silentLogger } from '../../../runtime/log/index.ts';
+import { TaskGroup } from '../../../runtime/tasks/index.ts';
 import { startConsul } from '../../support/consul.ts';
 import { startEtcd } from '../../support/etcd.ts';
 import { type Need, needs } from '../../support/probe.ts';
@@ -135,6 +140,67 @@ for (const { name, need, within } of kinds)
         await running.catch(() => undefined);
         expect(await content()).toEqual(Object.fromEntries(used.map(([text, id]) => [id, text])));
         await lease.revoke();
+      });
+    }, 120_000);
+
+    test('come back many at once to who leads: lost, taken on both sides, and told by nodes after a start', async () => {
+      await within(async (store) => {
+        const stop = AbortSignal.timeout(60_000);
+        const hiddenPrefix = 'isthmus/v1/hidden-identities/';
+        const holders = {
+          prefix: 'isthmus/v1/held/',
+          read: (_holder: string, { value }: KeyValue) => JSON.parse(toText(value)) as Said,
+        };
+        const election = { status: () => ({ identity: 'x', leading: true }), confirm: async () => true };
+        const fence = await claimTerm({ store, key: 'isthmus/v1/term', election, clock: systemClock }, stop);
+        const led = fencedStore(store, fence, () => undefined);
+        const open = async () => {
+          const all = { prefix, hiddenPrefix, holders, range: { min: 256, max: 400 }, ...common };
+          const allocator = new IdentityAllocator({ store: led, ...all });
+          await allocator.load(stop);
+          return allocator;
+        };
+        const content = async (): Promise<Record<string, string>> => {
+          const found: Record<string, string> = {};
+          for (const from of [prefix, hiddenPrefix])
+            for await (const page of store.list(from))
+              for (const { key, value } of page.entries) found[toText(key)] = toText(value);
+          return found;
+        };
+        const becomes = async (expected: Record<string, string>): Promise<void> => {
+          while (!isDeepStrictEqual(await content(), expected)) await systemClock.sleep(50, stop);
+        };
+
+        const allocator = await open();
+        const texts = Array.from({ length: 70 }, (_, i) => `k8s:app=a${i};k8s:team=b;`.padEnd(400, 'x'));
+        const ids: number[] = [];
+        for (const [i, text] of texts.entries()) ids.push(await allocator.allocate(text, stop, { hidden: i >= 60 }));
+        const whole = await content();
+        {
+          await using tasks = new TaskGroup(stop);
+          tasks.run((running) => allocator.run(running));
+          await store.deletePrefix(prefix);
+          await store.deletePrefix(hiddenPrefix);
+          await becomes(whole);
+          // Each at both places, and more than go into a request: four operations each.
+          await store.transact({
+            when: [],
+            then: ids
+              .slice(0, 60)
+              .flatMap((id) =>
+                [prefix, hiddenPrefix].map((from) => ({ type: 'put', key: `${from}${id}`, value: 'another' }) as const),
+              ),
+          });
+          await becomes(whole);
+        }
+
+        await store.deletePrefix(prefix);
+        await store.deletePrefix(hiddenPrefix);
+        const references = texts.map((text, i) => ({ id: ids[i], text, hidden: i >= 60 }));
+        await store.put(`${holders.prefix}n1`, JSON.stringify({ references }));
+        const next = await open();
+        expect(await content()).toEqual(whole);
+        expect([next.size, next.conflicts, ids.map((_, i) => next.idOf(texts[i] ?? ''))]).toEqual([70, [], ids]);
       });
     }, 120_000);
   });
