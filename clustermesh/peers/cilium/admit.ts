@@ -1,7 +1,7 @@
 import { type Admitted, type PeerFolder, fingerprintsIn, refuseConflict, trustedOf } from '../folder/index.ts';
 import { createKey, publicKeyOf } from '../certificates/index.ts';
 import { overlapMs } from '../renewal/index.ts';
-import { InviteError, ciliumLifetimeMs, signForPeer } from '../enrolment/index.ts';
+import { ciliumLifetimeMs, existingAuthority, requireEndpoints, signForPeer } from '../enrolment/index.ts';
 import type { CiliumRemote } from './secret.ts';
 
 /**
@@ -16,18 +16,13 @@ export async function admitCilium(
 ): Promise<CiliumRemote> {
   return await folder.change(async () => {
     const { own } = folder;
-    if (own.endpoints.length === 0)
-      throw new InviteError(
-        `${own.name} has no endpoint that could be told to ${name}`,
-        'isthmus peer init --endpoint https://HOST:PORT says where others reach the store',
-      );
+    requireEndpoints(own, name);
     const before = await folder.peer(name);
     const isKnown = before?.kind === 'cilium';
     const peers = (await folder.peers()).filter((peer) => !(isKnown && peer.name === name));
     const clusterId = id === 0 ? (before?.id ?? 0) : id;
     refuseCiliumConflict({ name, id: clusterId }, own, { peers, invitations: await folder.openInvitations(nowMs) });
-    const state = await folder.authority.read();
-    if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
+    const state = await existingAuthority(folder);
     const privateKey = await createKey();
     const authorities = trustedOf(state);
     const { certificate, admitted } = await signForPeer(folder, name, publicKeyOf(privateKey), nowMs, ciliumLifetimeMs);

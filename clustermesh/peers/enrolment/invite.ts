@@ -1,6 +1,7 @@
 import { createKey, createRequest, remoteUserOf } from '../certificates/index.ts';
 import { PeerConflictError, type PeerFolder, fingerprintOf, refuseConflict, trustedOf } from '../folder/index.ts';
 import type { InvitationBundle } from './bundle.ts';
+import { InviteError, existingAuthority, requireEndpoints } from './invite-error.ts';
 import { createInvitationId, createToken, tokenHashOf } from './token.ts';
 
 export interface InviteOptions {
@@ -11,18 +12,6 @@ export interface InviteOptions {
   readonly validForMs: number;
 }
 
-/** Nothing can be told to a cluster that could not come. */
-export class InviteError extends Error {
-  override readonly name = 'InviteError';
-  readonly code = 'PEER_INVITE';
-  readonly hint: string;
-
-  constructor(problem: string, hint: string) {
-    super(problem);
-    this.hint = hint;
-  }
-}
-
 /**
  * Writes down an invitation and gives the bundle for it. An invitation to the same cluster that is still open ends.
  * @throws {InviteError} {@link PeerConflictError}
@@ -31,11 +20,7 @@ export async function invite(folder: PeerFolder, options: InviteOptions): Promis
   const { name, nowMs, validForMs } = options;
   return await folder.change(async () => {
     const { own } = folder;
-    if (own.endpoints.length === 0)
-      throw new InviteError(
-        `${own.name} has no endpoint that could be told to ${name}`,
-        'isthmus peer init --endpoint https://HOST:PORT says where others reach the store',
-      );
+    requireEndpoints(own, name);
     if (own.enrolment === undefined)
       throw new InviteError(
         `${own.name} has no address at which ${name} could enrol`,
@@ -46,8 +31,7 @@ export async function invite(folder: PeerFolder, options: InviteOptions): Promis
     const open = before.filter((one) => one.name !== name && one.expiresMs >= nowMs);
     const id = options.id ?? freeId(own, [...peers.map((peer) => peer.id), ...open.map(({ clusterId }) => clusterId)]);
     refuseConflict({ name, id }, own, { peers, invitations: open });
-    const state = await folder.authority.read();
-    if (!state) throw new InviteError(`${own.name} has no authority`, 'isthmus peer init makes one');
+    const state = await existingAuthority(folder);
     for (const one of before) if (!open.includes(one)) await folder.removeInvitation(one.id);
     const [token, privateKey, invitation] = [createToken(), await createKey(), createInvitationId()];
     const expiresMs = nowMs + validForMs;
