@@ -7,7 +7,7 @@ import { TaskGroup } from '../runtime/tasks/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
-import { engineOptions, engineSettings } from './engine-options.ts';
+import { engineSettings, ownEngineOptions } from './engine-options.ts';
 import { openSource } from './kubernetes-source.ts';
 import { leaseTtlSeconds } from './lease-ttl.ts';
 import { mirrorOf, mirrorOptions, requireMirrored } from './mirror-options.ts';
@@ -37,13 +37,7 @@ export const apiserver = defineCommand({
       placeholder: 'FILE',
       help: 'How an etcd or Consul is reached (YAML); not for a store of our own',
     },
-    'data-dir': { type: 'string', placeholder: 'DIR', help: 'Directory of the embedded store; made when missing' },
-    listen: {
-      type: 'address',
-      default: '127.0.0.1:2379',
-      help: 'Address to serve our own store on; port 0 is any free one',
-    },
-    ...engineOptions,
+    ...ownEngineOptions,
     ...mirrorOptions,
     ...serveSecurityOptions,
     ...peerServingOptions,

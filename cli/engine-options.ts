@@ -23,6 +23,17 @@ export const engineOptions = defineOptions({
   },
 });
 
+/** For a command whose own store is one of several that it may write to: where it is kept and served, and how. */
+export const ownEngineOptions = defineOptions({
+  'data-dir': { type: 'string', placeholder: 'DIR', help: 'Directory of the embedded store; made when missing' },
+  listen: {
+    type: 'address',
+    default: '127.0.0.1:2379',
+    help: 'Address to serve our own store on; port 0 is any free one',
+  },
+  ...engineOptions,
+});
+
 export interface EngineSettings {
   readonly autoCompaction: AutoCompaction;
   readonly quotaBytes: number;

@@ -14,7 +14,7 @@ import { serveTcpApi, serveUnixApi } from '../runtime/serve/index.ts';
 import { clusterOptions, ownCluster } from './cluster-options.ts';
 import { defineCommand } from './command.ts';
 import { daemonOptions, openDaemon } from './daemon.ts';
-import { engineOptions, engineSettings } from './engine-options.ts';
+import { engineSettings, ownEngineOptions } from './engine-options.ts';
 import { copierDefaults, etcdTuning, etcdTuningOptions, onceReady, steady } from './etcd-tuning.ts';
 import { leaseTtlSeconds } from './lease-ttl.ts';
 import { openOwnStore, ownStoreAddress } from './own-store.ts';
@@ -39,13 +39,7 @@ export const kvstoremesh = defineCommand({
       placeholder: 'FILE',
       help: 'How an etcd, an apiserver or Consul is reached (YAML)',
     },
-    'data-dir': { type: 'string', placeholder: 'DIR', help: 'Directory of the embedded store; made when missing' },
-    listen: {
-      type: 'address',
-      default: '127.0.0.1:2379',
-      help: 'Address to serve our own store on; port 0 is any free one',
-    },
-    ...engineOptions,
+    ...ownEngineOptions,
     ...serveSecurityOptions,
     'clustermesh-config': {
       type: 'string',
