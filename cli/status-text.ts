@@ -85,6 +85,8 @@ function kvstoreMeshText(status: KvstoreMeshStatus): string {
   ]);
 }
 
+/** How much of what is waited for is named; `-o json` has all of it. */
+const namedWaits = 10;
 /** How many refused keys are named: `-o json` names more. */
 const shownRefusals = 5;
 
@@ -144,7 +146,11 @@ function tableText({ name, pending, error }: AgentStatus['tables'][number]): str
 
 function readiness({ ready, waitingFor }: { readonly ready: boolean; readonly waitingFor: readonly string[] }): string {
   if (ready) return 'ready';
-  return waitingFor.length === 0 ? 'not ready' : `not ready, waiting for ${waitingFor.join(', ')}`;
+  if (waitingFor.length === 0) return 'not ready';
+  const rest = waitingFor.length - namedWaits;
+  // A mesh has hundreds of clusters; each has lines of its own below.
+  const named = rest > 1 ? [...waitingFor.slice(0, namedWaits), `${rest} more`] : waitingFor;
+  return `not ready, waiting for ${named.join(', ')}`;
 }
 
 function has(value: unknown, member: string): boolean {

@@ -46,6 +46,24 @@ const west: RemoteClusterStatus = {
   hint: 'The remote apiserver does not run',
 };
 
+test('of hundreds of clusters that are waited for some are named', () => {
+  const text = (count: number): string => {
+    const waitingFor = Array.from({ length: count }, (_, i) => `cluster c${i}`);
+    const status = {
+      kvstoremesh: 'east',
+      ready: false,
+      leader: true,
+      waitingFor,
+      clusters: [],
+      draining: [],
+      store: {},
+    };
+    return statusText({ role: 'kvstoremesh', socket: 's', status }).split('\n')[0] ?? '';
+  };
+  expect(text(11)).toContain('cluster c9, cluster c10, leading');
+  expect(text(255)).toContain('cluster c9, 245 more, leading');
+});
+
 test('a remote cluster for people has what Cilium says of it, and what is ours', () => {
   expect(remoteClusterLines(west).join('\n')).toBe(
     `   west: not-ready, 2 nodes, 3 endpoints, 4 identities, 5 services, 0 MCS-API service exports, 2 reconnections (last: 2026-01-01T00:00:00.000Z)
