@@ -7,6 +7,7 @@ import type {
 } from '../wire/records.ts';
 import { serviceSettings } from './annotations.ts';
 import type { BackendSet } from './backend-set.ts';
+import { fitBackends } from './fit-backends.ts';
 import { addLocalBackends } from './local-backends.ts';
 import { addRemoteBackends } from './remote-backends.ts';
 import { addRemoteSlice } from './remote-slices.ts';
@@ -52,7 +53,9 @@ export function mergeServices(
       port,
       protocol,
       ...(nodePort === undefined ? {} : { nodePort }),
-      backends: backends.filter((backend) => backend.protocol === protocol && backend.portNames.includes(name)),
+      backends: fitBackends(
+        backends.filter((backend) => backend.protocol === protocol && backend.portNames.includes(name)),
+      ),
     })),
   };
 }

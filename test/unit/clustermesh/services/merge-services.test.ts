@@ -44,6 +44,17 @@ function slice(
   return { namespace: 'shop', service: 'web', slice: name, addressType: 'IPv4', ports, endpoints };
 }
 
+function farSlice(
+  cluster: string,
+  name: string,
+  endpoints: EndpointSliceRecord['endpoints'],
+  ports: EndpointSliceRecord['ports'],
+): EndpointSliceRecord {
+  const labels = { 'kubernetes.io/service-name': 'web' };
+  const place = { cluster, clusterId: 2, namespace: 'shop', name, labels, annotations: {} };
+  return { ...place, addressType: 'IPv4', endpoints, ports };
+}
+
 function remote(
   cluster: string,
   backends: ClusterServiceRecord['backends'],
@@ -179,21 +190,31 @@ describe('backends of a Service', () => {
       [far],
     ).ports;
     expect(first?.backends.map(({ portNames }) => portNames.length)).toEqual([300_000]);
-    const endpoints = Array.from({ length: 1000 }, (_, i) => ({ addresses: [`10.2.${i >> 8}.${i & 255}`] }));
-    const ports = Array.from({ length: 1000 }, (_, i) => ({ name: 'http', port: i + 1, protocol: 'TCP' }));
-    const of = (cluster: string): EndpointSliceRecord => ({
-      cluster,
-      clusterId: 2,
-      namespace: 'shop',
-      name: 'web-1',
-      labels: {},
-      annotations: {},
-      addressType: 'IPv4',
-      endpoints: endpoints.slice(cluster === 'west' ? 0 : 990),
-      ports: cluster === 'west' ? ports : ports.slice(0, 1),
-    });
-    const merged = mergeServices('east', service(global), [], [], [of('west'), of('yonder')]).ports[0]?.backends;
-    expect(merged).toHaveLength(100_010);
+    // The same pair a hundred thousand times; then what is one too many.
+    const same = Array.from({ length: 1000 }, () => ({ addresses: ['10.2.0.1'] }));
+    const ports = Array.from({ length: 100 }, () => ({ name: 'http', port: 80, protocol: 'TCP' }));
+    const slices = [
+      farSlice('west', 'web-1', same, ports),
+      farSlice('west', 'web-2', [{ addresses: ['10.2.0.2'] }], ports),
+      farSlice('yonder', 'web-1', [{ addresses: ['10.3.0.1'] }], ports),
+    ];
+    const merged = mergeServices('east', service(global), [], [], slices);
+    expect(merged.ports[0]?.backends.map(({ address }) => address)).toEqual(['10.2.0.1', '10.3.0.1']);
+  });
+
+  test('are no more than a Service may have, and none of a modest cluster has to go for those of another', () => {
+    const many = Array.from({ length: 1000 }, (_, i) => ({ addresses: [`10.2.${i >> 8}.${i & 255}`] }));
+    const ports = Array.from({ length: 100 }, (_, i) => ({ name: 'http', port: i + 1, protocol: 'TCP' }));
+    const few = many.slice(0, 10).map((_, i) => ({ addresses: [`10.3.0.${i}`] }));
+    const merged = mergeServices(
+      'east',
+      service(global),
+      [slice([{ ...ready, addresses: ['10.1.0.1'] }])],
+      [],
+      [farSlice('aaa', 'web-1', many, ports), farSlice('west', 'web-1', few, ports.slice(0, 1))],
+    );
+    const of = (cluster: string) => merged.ports[0]?.backends.filter((one) => one.cluster === cluster).length;
+    expect({ aaa: of('aaa'), east: of('east'), west: of('west') }).toEqual({ aaa: 16_373, east: 1, west: 10 });
   });
 
   test('without a name join the port without a name', () => {
