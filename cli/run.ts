@@ -1,4 +1,4 @@
-import { closest, parseOptions, UsageError } from '../runtime/options/index.ts';
+import { closest, parseOptions, shownArgument, UsageError } from '../runtime/options/index.ts';
 import { isAbort } from '../runtime/tasks/index.ts';
 import {
   type Command,
@@ -109,7 +109,7 @@ function checkPositionals(
   if (positionals.length < min)
     throw new UsageError(`${path.join(' ')} needs ${command.positionals?.usage ?? 'arguments'}`, { hint: usage });
   if (positionals.length > max)
-    throw new UsageError(`Unexpected argument ${JSON.stringify(positionals[max])}`, { hint: usage });
+    throw new UsageError(`Unexpected argument ${shownArgument(positionals[max] ?? '')}`, { hint: usage });
   if (rest.length > 0 && !command.rest)
     throw new UsageError(`${path.join(' ')} takes nothing behind --`, { hint: usage });
 }

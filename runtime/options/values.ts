@@ -51,6 +51,11 @@ export function expectation(spec: OptionSpec): string {
   }
 }
 
+/** What somebody has typed, in quotation marks. Of a URL only the scheme: it may hold a password, and errors end up in logs. */
+export function shownArgument(text: string): string {
+  return JSON.stringify(text.replace(/(?<=:\/\/).+$/s, '…'));
+}
+
 /**
  * The typed value of an option from the texts it was given (several only for a list).
  * @throws {UsageError} naming `shown`, where the text came from, and what was expected.
@@ -58,7 +63,7 @@ export function expectation(spec: OptionSpec): string {
 export function readValue(shown: string, spec: OptionSpec, texts: readonly string[]): unknown {
   const text = texts.at(-1) ?? '';
   const refuse = (): never => {
-    throw new UsageError(`${shown} expects ${expectation(spec)}, not ${JSON.stringify(text)}`, { option: shown });
+    throw new UsageError(`${shown} expects ${expectation(spec)}, not ${shownArgument(text)}`, { option: shown });
   };
   const attempt = <T>(parse: (text: string) => T): T => {
     try {

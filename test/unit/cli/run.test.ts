@@ -97,6 +97,11 @@ describe('the command line', () => {
       says: 'Unexpected argument "c"',
       hint: 'usage: isthmus box copy FROM TO [options] [-- ARG…]',
     },
+    {
+      line: 'box copy a b http://root:s3cret@h:1',
+      says: 'Unexpected argument "http://…"',
+      hint: 'usage: isthmus box copy FROM TO [options] [-- ARG…]',
+    },
     { line: 'box copy impossible b', says: '--times is odd', hint: 'give an even one' },
     { line: 'bogus --help', says: 'isthmus has no command "bogus"', hint: 'isthmus --help lists the commands' },
     { line: 'box cpy -h', says: 'isthmus box has no command "cpy"', hint: 'did you mean isthmus box copy?' },

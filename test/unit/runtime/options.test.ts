@@ -106,6 +106,10 @@ describe('parsing options', () => {
       argv: ['--data-dir', 'd', '--listen', '2379'],
       message: '--listen expects an address with port such as 127.0.0.1:2379 or [::1]:2379, not "2379"',
     },
+    {
+      argv: ['--data-dir', 'd', '-o', 'http://root:s3cret@h:1'],
+      message: '--output expects one of table, json, not "http://…"',
+    },
     { argv: ['--data-dir', 'd', '-o', 'yaml'], message: '--output expects one of table, json, not "yaml"' },
     { argv: ['--data-dir', 'd', '--insecure=maybe'], message: '--insecure expects true or false, not "maybe"' },
     { argv: ['--data-dir', 'd', '-x'], message: 'Unknown option -x' },
