@@ -93,7 +93,9 @@ export class RenewedLease implements Lease {
   /** A renewal that outlasts the lease is of no use: the owner must hear in time. */
   async #renewWithin(ms: number, stopped: AbortSignal): Promise<number> {
     using ending = linkedController(stopped);
-    using _timer = this.#deps.clock.timer(ms, () => ending.abort(new DOMException('Too late', 'TimeoutError')));
+    using _timer = this.#deps.clock.timer(ms, () =>
+      ending.abort(new DOMException('The store has not answered in time', 'TimeoutError')),
+    );
     return await this.#deps.renew(this.id, ending.signal, ms);
   }
 

@@ -151,7 +151,9 @@ export class StoreElection implements Election {
         const endMs = askedMs + this.#termMs * (1 - safety);
         if (nowMs >= endMs) break;
         using asking = linkedController(settled);
-        using _timer = clock.timer(endMs - nowMs, () => asking.abort(new DOMException('Too late', 'TimeoutError')));
+        using _timer = clock.timer(endMs - nowMs, () =>
+          asking.abort(new DOMException('The store has not answered in time', 'TimeoutError')),
+        );
         try {
           const renewed = await this.#office.take(revision, asking.signal);
           if (renewed !== undefined) askedMs = nowMs;

@@ -31,6 +31,8 @@ class Candidate {
   readonly election: StoreElection;
   /** While false, its calls do not get through. */
   connected = true;
+  /** Calls that are cut off are not answered, rather than refused. */
+  hangs = false;
   terms = 0;
   /** What it has said, with the error. */
   readonly said: string[] = [];
@@ -42,12 +44,15 @@ class Candidate {
   readonly ended: Promise<unknown>;
 
   constructor(identity: string, options: { proof?: string; isGone?: (proof: string) => Promise<boolean> } = {}) {
-    const through = <T>(call: () => Promise<T>): Promise<T> =>
-      this.connected ? call() : Promise.reject(new UnavailableError('cut off'));
+    const through = <T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
+      if (this.connected) return call();
+      if (!this.hangs || !signal) return Promise.reject(new UnavailableError('cut off'));
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+    };
     this.election = new StoreElection({
       store: {
-        get: (...call) => through(() => store.get(...call)),
-        transact: (...call) => through(() => store.transact(...call)),
+        get: (...call) => through(() => store.get(...call), call[1]?.signal),
+        transact: (...call) => through(() => store.transact(...call), call[1]?.signal),
       },
       key,
       identity,
@@ -165,6 +170,17 @@ describe('An election by a key of the store', () => {
     await pass(1_250);
     expect(leaders).toEqual(['a']);
     expect([most, a.terms]).toEqual([1, 2]);
+  });
+
+  test('says that the store has not answered, when a leader loses its office to that', async () => {
+    const a = stand('a');
+    await pass(3_000);
+    a.hangs = true;
+    a.connected = false;
+    await pass(8_100);
+    expect(leaders).toEqual([]);
+    expect(a.said.join()).toContain('The store has not answered in time');
+    a.hangs = false;
   });
 
   test('goes on through a short loss of the store', async () => {
