@@ -19,7 +19,7 @@ export interface ReadMirrorOptions {
   readonly vouching?: string;
   /**
    * Keys without which nothing is served to begin with, since they are written last: where one is missing the store is new, or was wiped,
-   * and its writer is still at work. Readers that come from an earlier life of the mirror would take what is not there yet for deleted.
+   * and its writer is still at work. Readers that come from an earlier life of the mirror would take what is not there yet for deleted. After ten minutes they are no longer waited for.
    */
   readonly awaited?: readonly string[];
   readonly clock: Clock;
@@ -43,6 +43,8 @@ const transactionKeys = 128;
 const history = { mode: 'age', retentionMs: 5 * 60_000 } as const;
 /** How often removals that were held are looked at. */
 const releaseMs = 10_000;
+/** How long what is awaited is waited for, once a listing was complete: longer than agents that are silent are. */
+const patienceMs = 10 * 60_000;
 const schedule = exponential({ firstMs: 100, maxMs: 10_000 });
 
 /**
@@ -87,14 +89,15 @@ export class ReadMirror {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, serve } = this.#options;
     await using _engine = this.#engine;
-    let server: AsyncDisposable | undefined;
+    let opening: Promise<AsyncDisposable> | undefined;
     const open = async (): Promise<void> => {
-      server ??= await serve(new ReadOnlyEngine(this.#engine));
+      await (opening ??= serve(new ReadOnlyEngine(this.#engine)));
     };
     try {
       await using tasks = new TaskGroup(signal);
       tasks.run((running) => compactAutomatically(this.#engine, history, { clock, log }, running));
       if (this.#vouching !== undefined) tasks.run((running) => this.#release(running));
+      tasks.run((running) => this.#endWaiting(open, running));
       tasks.run((running) =>
         retry((attempt) => this.#follow(attempt, open), {
           clock,
@@ -103,7 +106,7 @@ export class ReadMirror {
           // Who is served already is not turned away because a token is exchanged in the wrong order.
           retryable: (error) =>
             error instanceof KvStoreError &&
-            (error.retry !== 'never' || (server !== undefined && error instanceof PermissionDeniedError)),
+            (error.retry !== 'never' || (opening !== undefined && error instanceof PermissionDeniedError)),
           onFailure: (error, failures, delayMs) =>
             log.warn('Mirroring was interrupted and begins again', {
               [fields.error]: error,
@@ -115,6 +118,7 @@ export class ReadMirror {
       await tasks.wait();
     } finally {
       this.#synced = false;
+      const server = await opening?.catch(() => undefined);
       await server?.[Symbol.asyncDispose]();
     }
   }
@@ -147,6 +151,21 @@ export class ReadMirror {
   async #openIfWhole(open: () => Promise<void>): Promise<void> {
     if (this.#missing.size > 0) for (const text of this.#missing) if (this.#keys.has(text)) this.#missing.delete(text);
     if (this.#missing.size === 0) await open();
+  }
+
+  /** What is not written in all this time its writer cannot write, and the rest is not to be kept from readers for that. */
+  async #endWaiting(open: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let sinceMs: number | undefined;
+    while (this.#missing.size > 0) {
+      await clock.sleep(releaseMs, signal);
+      if (!this.#synced || this.#missing.size === 0) continue;
+      sinceMs ??= clock.monotonicMs();
+      if (clock.monotonicMs() - sinceMs < patienceMs) continue;
+      log.warn('The mirror is served without what is written last', { [fields.key]: [...this.#missing].join(' ') });
+      this.#missing.clear();
+      await open();
+    }
   }
 
   /** Writes what has changed, many keys at a time; of changes of one key, the last. */
