@@ -20,7 +20,7 @@ export function parseEndpoint(text: string, secureByDefault: boolean): Endpoint 
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
   // A token may be in whatever comes behind the host.
   const shown = JSON.stringify(text.replace(/(?<=[^/:])[/?#][^/].*$/s, (rest) => `${rest.slice(0, 1)}…`));
-  if (/^unixs?:/i.test(text))
+  if (/^unixs?:\/\//i.test(text))
     throw new RangeError(
       `Endpoint ${shown} is a Unix socket: an etcd is reached by http://HOST:PORT or https://HOST:PORT`,
     );

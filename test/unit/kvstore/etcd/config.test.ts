@@ -92,8 +92,13 @@ describe('an endpoint', () => {
     { text: 'http://store.mesh:80/', url: 'http://store.mesh:80' },
     { text: 'http://[fd00::1]:2379', url: 'http://[fd00::1]:2379' },
     { text: '10.0.0.1:4001', url: 'https://10.0.0.1:4001' },
+    { text: 'unix:4001', url: 'https://unix:4001' },
   ])('$text is $url', ({ text, url }) => {
     expect(parseEndpoint(text, true).url).toBe(url);
+  });
+
+  test.each(['unix:///run/etcd.sock', 'unixs://run/etcd.sock', 'unix://localhost:2379'])('%s is none', (text) => {
+    expect(() => parseEndpoint(text, false)).toThrow(/is a Unix socket: an etcd is reached by http/);
   });
 
   test('has an IPv6 host without brackets', () => {
