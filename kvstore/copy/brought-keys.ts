@@ -9,6 +9,8 @@ export interface BroughtRecord {
   written(revision: number): void;
   /** It changed nothing. */
   refused(): void;
+  /** The lease that it is under was lost: it says nothing any more, be it that the transaction was carried out. */
+  readonly lost: boolean;
 }
 
 /** A record in the store, and the slot of the lease under which it is. */
@@ -76,6 +78,9 @@ export class BroughtKeys {
     return {
       operation: { type: 'put', key: place.key, value, lease: place.slot.lease.id },
       refused: () => void this.#free.push(place),
+      get lost() {
+        return place.slot.lost;
+      },
       written: (revision) => {
         for (const text of texts) {
           this.forget(text);

@@ -54,7 +54,7 @@ export class CopyTarget implements AsyncDisposable {
   readonly #known = new Map<string, Known>();
   readonly #slots = new Map<string, LeaseSlot>();
   /** Values that may have been written, where no record could tell whether they were. */
-  readonly #doubtful = new Map<string, Uint8Array>();
+  readonly #doubtful = new Map<string, { readonly value: Uint8Array; readonly record: BroughtRecord | undefined }>();
   readonly #kept = new Set<string>();
   /** Keys of which the target does not take what the source holds now. */
   readonly #refused = new Set<string>();
@@ -100,7 +100,8 @@ export class CopyTarget implements AsyncDisposable {
         const earlier = before.get(text);
         const { modRevision, lease } = entry;
         const unchanged = earlier?.modRevision === modRevision ? earlier : undefined;
-        const doubtful = this.#doubtful.get(text);
+        const doubt = this.#doubtful.get(text);
+        const doubtful = doubt?.record?.lost === false ? undefined : doubt?.value;
         const brought =
           lease === 0n &&
           (this.#leases.brought.has(text, modRevision) ||
@@ -210,10 +211,10 @@ export class CopyTarget implements AsyncDisposable {
         }
         // The store has lost it, or was wiped: its next renewal, which would tell, may be minutes away.
         if (error instanceof LeaseNotFoundError) this.#leases.loseAll();
-        // A record tells by itself whether its keys were written; without one, what stands there now may be ours.
-        if (!record && (!(error instanceof KvStoreError) || error.retry !== 'never'))
+        // A record tells by itself whether its keys were written; without one, or when its lease has ended, what stands there may be ours.
+        if (!(error instanceof KvStoreError) || error.retry !== 'never')
           for (const { text, wish } of open)
-            if (wish.value && !wish.leased) this.#doubtful.set(text, new Uint8Array(wish.value));
+            if (wish.value && !wish.leased) this.#doubtful.set(text, { value: new Uint8Array(wish.value), record });
         throw error;
       }
     }

@@ -134,6 +134,47 @@ describe('a copy of a store that is cut off, refused or replaced', () => {
     expect(await valueOf(b, 'node')).toBe('1');
   });
 
+  test('a key whose writing was not answered before the lease of the copier ended is still its own', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    await a.put('k', '1');
+    let cut = false;
+    let granted: bigint[] = [];
+    let losing = new AbortController();
+    await stores.follow({
+      to: {
+        list: (...args) => b.list(...args),
+        put: (...args) => b.put(...args),
+        transact: async (...args) => {
+          const result = await b.transact(...args);
+          if (!cut) return result;
+          // It was carried out; what said so goes with the lease, and the answer is lost.
+          cut = false;
+          for (const id of granted.splice(0)) await engines[1].leaseRevoke(id);
+          losing.abort(new Error('Nothing was heard for too long'));
+          losing = new AbortController();
+          throw new UnavailableError('The connection was cut');
+        },
+        grantLease: async (options) => {
+          const lease = await b.grantLease(options);
+          granted = [...granted, lease.id];
+          return {
+            id: lease.id,
+            ttlSeconds: lease.ttlSeconds,
+            lost: losing.signal,
+            revoke: () => lease.revoke(),
+            [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+          };
+        },
+      },
+    });
+    cut = true;
+    await a.put('k', '2');
+    await until(() => !cut);
+    await a.put('k', '3');
+    await until(async () => (await valueOf(b, 'k')) === '3');
+  });
+
   test('a lease that the target does not know any more is given up at once', async () => {
     await using stores = new TwoStores();
     const { a, b, engines } = stores;
