@@ -51,7 +51,7 @@ const attempts = 20;
 export class CopyTarget implements AsyncDisposable {
   readonly #options: CopyTargetOptions;
   readonly #leases: CopierLeases;
-  readonly #known = new Map<string, Known>();
+  #known = new Map<string, Known>();
   readonly #slots = new Map<string, LeaseSlot>();
   /** Values that may have been written, where no record could tell whether they were. */
   readonly #doubtful = new Map<string, { readonly value: Uint8Array; readonly record: BroughtRecord | undefined }>();
@@ -88,8 +88,9 @@ export class CopyTarget implements AsyncDisposable {
   /** Learns what is there; to be called before each listing of the source. */
   async load(signal: AbortSignal): Promise<void> {
     await this.#leases.load(signal);
-    const before = new Map(this.#known);
-    this.#known.clear();
+    const before = this.#known;
+    // Takes its place only when it is whole: a listing that breaks off must not take with it what is ours of the rest.
+    const known = new Map<string, Known>();
     this.#kept.clear();
     this.#refused.clear();
     this.#listing = true;
@@ -108,8 +109,9 @@ export class CopyTarget implements AsyncDisposable {
             (doubtful !== undefined && Buffer.compare(doubtful, entry.value) === 0) ||
             unchanged?.brought === true);
         const ours = this.#leases.isCopier(entry) || brought || (lease === 0n && unchanged?.ours === true);
-        this.#known.set(text, { modRevision, lease, ours, brought, value: new Uint8Array(entry.value), seen: false });
+        known.set(text, { modRevision, lease, ours, brought, value: new Uint8Array(entry.value), seen: false });
       }
+    this.#known = known;
     this.#doubtful.clear();
   }
 

@@ -175,6 +175,50 @@ describe('a copy of a store that is cut off, refused or replaced', () => {
     await until(async () => (await valueOf(b, 'k')) === '3');
   });
 
+  test('what is its own stays so when the target is cut off again while it is listed anew', async () => {
+    await using stores = new TwoStores();
+    const { a, b, engines } = stores;
+    const keys = Array.from({ length: 300 }, (_, i) => `k${i}`);
+    for (const key of keys) await a.put(key, '1');
+    let granted: bigint[] = [];
+    let losing = new AbortController();
+    let cuts = 0;
+    await stores.follow({
+      to: {
+        transact: (...args) => b.transact(...args),
+        put: (...args) => b.put(...args),
+        list: async function* (prefix, options) {
+          for await (const page of b.list(prefix, { ...options, pageSize: 100 })) {
+            yield page;
+            if (cuts === 0 || Buffer.from(prefix).length > 0) continue;
+            cuts -= 1;
+            throw new UnavailableError('The connection was cut');
+          }
+        },
+        grantLease: async (options) => {
+          const lease = await b.grantLease(options);
+          granted = [...granted, lease.id];
+          return {
+            id: lease.id,
+            ttlSeconds: lease.ttlSeconds,
+            lost: losing.signal,
+            revoke: () => lease.revoke(),
+            [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
+          };
+        },
+      },
+    });
+    // What says that they are its own goes with the lease.
+    cuts = 2;
+    for (const id of granted.splice(0)) await engines[1].leaseRevoke(id);
+    const lost = losing;
+    losing = new AbortController();
+    lost.abort(new Error('Nothing was heard for too long'));
+    for (const key of keys) await a.put(key, '2');
+    await until(() => cuts === 0);
+    expect(await stores.differences(20_000)).toEqual([]);
+  });
+
   test('a lease that the target does not know any more is given up at once', async () => {
     await using stores = new TwoStores();
     const { a, b, engines } = stores;
