@@ -125,7 +125,7 @@ export class EtcdSession implements AsyncDisposable {
     for (let last: UnavailableError | undefined; ;) {
       try {
         if (last) await this.#options.clock.sleep(repeatAfterMs, signal);
-        const connection = await this.connection(signal);
+        const connection = await this.#reached(settings, signal);
         return await this.callOn(connection, method, request, { ...settings, signal });
       } catch (error) {
         if (signal.aborted) throw settings.signal?.aborted ? signal.reason : withAnswer(signal.reason, last);
@@ -135,6 +135,13 @@ export class EtcdSession implements AsyncDisposable {
         last = error;
       }
     }
+  }
+
+  /** The connection for a call. Who is given minutes to answer is not given minutes to be there. */
+  async #reached({ timeoutMs, ...settings }: CallSettings, signal: AbortSignal): Promise<Connection> {
+    if (timeoutMs === undefined) return await this.connection(signal);
+    using deadline = this.deadline({ ...settings, signal });
+    return await this.connection(deadline.signal);
   }
 
   /** A signal that aborts with the given one, or when the time of a call is over. */
