@@ -330,7 +330,7 @@ export class SyncStore implements AsyncDisposable {
     const { clock, reassertMs = 300_000 } = this.#options;
     let doneMs = clock.monotonicMs();
     for (;;) {
-      await clock.sleep(Math.min(rightsMs, doneMs + reassertMs - clock.monotonicMs()), signal);
+      await clock.sleep(Math.min(rightsMs, Math.max(0, doneMs + reassertMs - clock.monotonicMs())), signal);
       if (clock.monotonicMs() - doneMs >= reassertMs) {
         this.reassert();
         doneMs = clock.monotonicMs();
