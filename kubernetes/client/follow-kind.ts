@@ -135,8 +135,9 @@ async function* watch(
   const { api, random, healthy, opened, observer } = options;
   const { version, resourceVersion } = place;
   if (version === undefined || resourceVersion === undefined) return;
-  // Not all at once: watches of all kinds, and of all replicas, end at different times.
-  const timeoutSeconds = 240 + Math.floor(random() * 240);
+  // Not all at once: watches of all kinds, and of all replicas, end at different times. Short, since something between us and the server
+  // that keeps a dead connection alive is noticed by nothing but an end that does not come.
+  const timeoutSeconds = 60 + Math.floor(random() * 60);
   const changes = watchChanges(api, resource, version, { signal, resourceVersion, timeoutSeconds, opened });
   for await (const batch of changes) {
     observer.contact(resource.kind);

@@ -28,6 +28,8 @@ export class FakeApiServer implements ApiServer {
   readonly namespace = undefined;
   /** Paths with query, in their order. */
   readonly requests: string[] = [];
+  /** How many milliseconds of silence each of them bears. */
+  readonly patience: number[] = [];
   refreshed = 0;
   answering: Answering = () => undefined;
   readonly #collections = new Map<string, Map<string, object>>();
@@ -102,9 +104,10 @@ export class FakeApiServer implements ApiServer {
     this.refreshed += 1;
   }
 
-  request(_method: string, target: string, { signal }: RequestOptions): Promise<ApiAnswer> {
+  request(_method: string, target: string, { signal, idleMs }: RequestOptions): Promise<ApiAnswer> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     this.requests.push(target);
+    this.patience.push(idleMs);
     const { pathname, searchParams } = new URL(target, this.description);
     try {
       const other = this.answering(target);

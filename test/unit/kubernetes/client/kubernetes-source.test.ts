@@ -68,7 +68,7 @@ describe('A kind of an API server', () => {
       expect.stringContaining(`${pods}?limit=2&continue=`),
     ]);
     await settle(() => api.watches === 1);
-    expect(api.requests.at(-1)).toBe(`${pods}?watch=1&allowWatchBookmarks=true&resourceVersion=105&timeoutSeconds=240`);
+    expect(api.requests.at(-1)).toBe(`${pods}?watch=1&allowWatchBookmarks=true&resourceVersion=105&timeoutSeconds=60`);
     api.set(pods, pod('f'));
     api.delete(pods, 'shop', 'a');
     expect(await hear('-a')).toEqual(['+f', '-a']);
@@ -89,6 +89,14 @@ describe('A kind of an API server', () => {
     api.set(pods, pod('d'));
     expect(await hear('+d')).toEqual(['+d']);
     expect(api.requests.filter((path) => !path.includes('watch='))).toHaveLength(1);
+  });
+
+  test('is asked for anew after two and a quarter minutes at most where its watch has died without a word', async () => {
+    start(['Pod'], { random: () => 0.999_999 });
+    await hear('synced Pod');
+    await settle(() => api.watches === 1);
+    expect(api.requests.at(-1)).toContain('watch=1');
+    expect(api.patience.at(-1)).toBeLessThanOrEqual(135_000);
   });
 
   test('is listed anew when the server has forgotten where we were: what is gone comes as deletes at the end of it', async () => {
