@@ -1,4 +1,5 @@
 import type { Clock } from '../../../runtime/clock/index.ts';
+import type { TlsMaterial } from '../../../runtime/tls/index.ts';
 import { UnavailableError } from '../../contract/index.ts';
 import { type Room, encodeHeaders } from '../http2/index.ts';
 import { CallStream } from './call-stream.ts';
@@ -47,6 +48,11 @@ export class Connection {
         this.#lose(new UnavailableError(`Connection to ${endpoint.url} was lost`, { cause }));
       },
     };
+  }
+
+  /** The certificates that it began with, by which the store knows us. */
+  get material(): TlsMaterial | undefined {
+    return this.#dialed.material;
   }
 
   /** False once calls need another connection. */

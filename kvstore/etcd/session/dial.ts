@@ -1,6 +1,6 @@
 import { type LookupFunction, type Socket, connect as connectTcp } from 'node:net';
 import type { Clock } from '../../../runtime/clock/index.ts';
-import { type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
+import { type TlsMaterial, type TlsSource, connectTls } from '../../../runtime/tls/index.ts';
 import { Http2Connection, Intake } from '../http2/index.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -15,11 +15,14 @@ export interface DialDependencies {
 export interface Dialed {
   readonly http2: Http2Connection;
   readonly socket: Socket;
+  /** The certificates that it was made with; none without TLS. */
+  readonly material: TlsMaterial | undefined;
 }
 
 interface Opened {
   readonly socket: Socket;
   readonly intake: Intake;
+  readonly material?: TlsMaterial;
   /** What an error of this connection means. */
   readonly explain: (error: unknown) => unknown;
 }
@@ -30,7 +33,7 @@ interface Opened {
  */
 export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: AbortSignal): Promise<Dialed> {
   signal.throwIfAborted();
-  const { socket, intake, explain } = await openSocket(endpoint, deps, signal);
+  const { socket, intake, material, explain } = await openSocket(endpoint, deps, signal);
   socket.setNoDelay(true);
   let http2: Http2Connection | undefined;
   let ended: { readonly error: unknown } | undefined;
@@ -49,7 +52,7 @@ export async function dial(endpoint: Endpoint, deps: DialDependencies, signal: A
     // Its end may have come together with its beginning.
     if (ended) throw ended.error;
     if (!http2) throw new Error('No connection was made');
-    return { http2, socket };
+    return { http2, socket, material };
   } catch (error) {
     http2?.destroy(error);
     socket.destroy();
@@ -66,7 +69,7 @@ async function openSocket(endpoint: Endpoint, deps: DialDependencies, signal: Ab
   if (secure) {
     const material = await deps.tls.read();
     const { socket, explain } = await connectTls({ ...target, protocols: ['h2'] }, material, deps.clock.now(), signal);
-    return { socket, intake, explain };
+    return { socket, intake, material, explain };
   }
   const socket = connectTcp(target);
   try {

@@ -2,7 +2,7 @@ import { reasonOf } from '../../../runtime/files/index.ts';
 import { fields, type Logger } from '../../../runtime/log/index.ts';
 import { exponential } from '../../../runtime/retry/index.ts';
 import { linkedController } from '../../../runtime/tasks/index.ts';
-import { TlsFileError, TlsPeerError } from '../../../runtime/tls/index.ts';
+import { TlsFileError, type TlsMaterial, TlsPeerError } from '../../../runtime/tls/index.ts';
 import { UnavailableError } from '../../contract/index.ts';
 import { type DialDependencies, type Dialed, dial } from './dial.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -38,6 +38,11 @@ export class Dialer {
   healthy(): void {
     this.#failures = 0;
     this.#warned = '';
+  }
+
+  /** Whether the files hold other certificates by now. */
+  async isReplaced(material: TlsMaterial): Promise<boolean> {
+    return (await this.#options.tls.read()) !== material;
   }
 
   /** A connection did not last: the next one goes elsewhere, and not at once. */

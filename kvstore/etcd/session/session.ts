@@ -294,7 +294,15 @@ export class EtcdSession implements AsyncDisposable {
   /** A member that is cut off from the others, or learns only, answers all the same, and is left for another endpoint. */
   #judged(connection: Connection, error: KvStoreError): KvStoreError {
     if (isForAnother(error) && this.#leaderless.said(connection)) connection.close(error);
+    if (error instanceof PermissionDeniedError) void this.#shownAnew(connection, error);
     return error;
+  }
+
+  /** Who we are is settled when a connection begins: after a refusal, a certificate that has come since is shown by another one. */
+  async #shownAnew(connection: Connection, error: KvStoreError): Promise<void> {
+    const { material } = connection;
+    if (!material || !connection.usable || !(await this.#dialer.isReplaced(material).catch(() => false))) return;
+    connection.close(new UnavailableError('Our certificate was replaced', { cause: error }));
   }
 
   #throwIfUnusable(): void {

@@ -10,6 +10,7 @@ import {
 } from '../../../../../clustermesh/index.ts';
 import { type BuiltInUsers, Users } from '../../../../../kvstore/auth/index.ts';
 import { prefixEnd } from '../../../../../kvstore/contract/index.ts';
+import { openStore } from '../../../../../kvstore/index.ts';
 import type { ServeLimits } from '../../../../../kvstore/etcd/serve/index.ts';
 import { type Encodable, type Method, encodeFrame, methods } from '../../../../../kvstore/etcd/wire/index.ts';
 import { type Clock, VirtualClock, systemClock } from '../../../../../runtime/clock/index.ts';
@@ -306,6 +307,29 @@ describe('a store with users', () => {
     await rig.client.call(methods.put, { key: of(open), value: of('2') });
     expect(await kept.until(2)).toContain(`watch 0 r3, put ${open}=2@3`);
     await until(() => revoked.session.closed);
+  });
+
+  test('a client of ours whose certificate is revoked goes on with the one that takes its place', async () => {
+    await using rig = await openGuarded();
+    await rig.client.call(methods.put, { key: of(open), value: of('1') });
+    const given = east.issue({ commonName: 'remote', names: [] });
+    const { certFile, keyFile } = writeCertificate(folder, 'client', given);
+    const endpoints = [`https://127.0.0.1:${rig.port}`];
+    const files = { 'trusted-ca-file': join(folder, 'east.crt'), 'cert-file': certFile, 'key-file': keyFile };
+    const configFile = write('client.yaml', JSON.stringify({ endpoints, ...files }));
+    await using opened = await openStore({ kind: 'etcd', configFile }, { clock: systemClock, log: silentLogger });
+    const { store } = opened;
+    const outcome = async (): Promise<string> =>
+      store.get(open).then(
+        () => 'read',
+        (error: Error) => error.name,
+      );
+    expect(await outcome()).toBe('read');
+    write('east.crl', east.revocationList([given.cert]));
+    // Also the connection that follows the one that was ended: it is up, and may do nothing.
+    await until(async () => (await outcome()) === 'PermissionDeniedError' && store.health().reconnections > 0);
+    writeCertificate(folder, 'client', east.issue({ commonName: 'remote', names: [] }));
+    await until(async () => (await outcome()) === 'read');
   });
 
   test('who is taken out of the file, or whose authority is, loses open streams too', async () => {
