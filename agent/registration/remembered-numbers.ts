@@ -50,10 +50,13 @@ export class RememberedNumbers {
     if (!/^[1-9]\d{0,9}$/.test(name)) return;
     const id = Number(name);
     const key = prefix + name;
-    if (!this.#known.has(key)) this.#places.set(id, (this.#places.get(id) ?? 0) + 1);
+    const before = this.#known.get(key);
     const digest = textDigest(toText(value));
     this.#known.set(key, { id, digest, revision, prefix, listing: this.#listing(prefix) });
-    this.#gone.delete(id);
+    if (!this.#places.has(id) || this.#gone.get(id)?.digest === digest) this.#gone.delete(id);
+    // No allocator gives a number that has a key another meaning: somebody else did, or an older copy of the store says so.
+    else if (before && before.digest !== digest) this.#hasGone(before);
+    if (!before) this.#places.set(id, (this.#places.get(id) ?? 0) + 1);
   }
 
   /** The store does not say so any more. */
@@ -69,13 +72,13 @@ export class RememberedNumbers {
       return;
     }
     this.#places.delete(known.id);
-    this.#gone.set(known.id, { digest: known.digest, untilMs: this.#deps.clock.monotonicMs() + rememberMs });
+    this.#hasGone(known);
   }
 
   /**
-   * Numbers that the store may have lost: those that have gone lately, those that a listing under way has not told of again
-   * and, where the store lacks what was written last of those that we know, all of these. It may have been replaced a
-   * moment ago, and we not have noticed yet.
+   * Numbers that the store may have lost: those that have gone lately, or mean something else in it now, those that a listing
+   * under way has not told of again and, where the store lacks what was written last of those that we know, all of these. It
+   * may have been replaced a moment ago, and we not have noticed yet.
    */
   async toTell(signal: AbortSignal): Promise<readonly RememberedNumber[]> {
     const told = new Map<number, number>();
@@ -86,6 +89,10 @@ export class RememberedNumbers {
       if (untilMs <= now) this.#gone.delete(id);
       else told.set(id, digest);
     return [...told];
+  }
+
+  #hasGone({ id, digest }: Known): void {
+    this.#gone.set(id, { digest, untilMs: this.#deps.clock.monotonicMs() + rememberMs });
   }
 
   #listing(prefix: string): number {

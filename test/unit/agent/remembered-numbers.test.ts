@@ -84,6 +84,37 @@ describe('Numbers that an agent remembers', () => {
   });
 
   test.each([
+    ['a change', false],
+    ['a new listing, as of an older copy', true],
+  ])(
+    'are told with what they meant first for an hour after the store gave them another meaning: by %s',
+    async (_, again) => {
+      await store.put(`${global}7`, 'a;');
+      const numbers = open();
+      await list(numbers);
+      const { revision } = await store.put(`${global}7`, 'x;');
+      if (again) await list(numbers);
+      else numbers.learnt(global, '7', Buffer.from('x;'), revision);
+      expect(await told(numbers)).toEqual({ 7: textDigest('a;') });
+      await list(numbers);
+      expect(await told(numbers)).toEqual({ 7: textDigest('a;') });
+      await clock.advance(hour);
+      expect(await told(numbers)).toEqual({});
+    },
+  );
+
+  test('are not told once the store means the same again', async () => {
+    await store.put(`${global}7`, 'a;');
+    const numbers = open();
+    await list(numbers);
+    await store.put(`${global}7`, 'x;');
+    await list(numbers);
+    await store.put(`${global}7`, 'a;');
+    await list(numbers);
+    expect(await told(numbers)).toEqual({});
+  });
+
+  test.each([
     ['written before it is deleted', true],
     ['deleted before it is written', false],
   ])('are not gone when they move to the other prefix: %s', async (_, first) => {
