@@ -47,7 +47,7 @@ export class IpScanner {
   /** The last part of the pod's name, cut out of the rest: `suffix` stands for it. Both at `restEnd` when there is none. */
   cutStart = 0;
   cutEnd = 0;
-  /** The part cut out, as {@link packSuffix} makes it; 0 when there is none. */
+  /** The part cut out, as {@link suffixOf} makes it; 0 when there is none. */
   suffix = 0;
   /** As long as it stays the same, so do host, key and the metadata's text of the heads that were scanned. */
   site = 0;
@@ -112,20 +112,20 @@ export class IpScanner {
     const repeated = this.#repeated;
     const idStart = repeated.identityAt(bytes, start, valueEnd);
     if (idStart < 0) return false;
-    let identity = 0;
-    let at = idStart;
-    for (; at < valueEnd && digit(bytes[at] as number); at++) identity = identity * 10 + (bytes[at] as number) - zero;
-    if (at === idStart || at - idStart > 10 || identity > 0xffff_ffff || (bytes[idStart] === zero && at - idStart > 1))
-      return false;
+    const at = numberEnd(bytes, idStart, valueEnd, 10);
+    if (at < 0) return false;
+    const identity = number(bytes, idStart, at);
+    if (identity > 0xffff_ffff) return false;
     const end = repeated.endAt(bytes, at, valueEnd);
     if (end < 0) return false;
     let value = 0;
     let restStart = end;
     if (repeated.numbered) {
-      for (; restStart < valueEnd && digit(bytes[restStart] as number); restStart++)
-        value = value * 10 + (bytes[restStart] as number) - zero;
-      if (value === 0 || value > 0xffff || bytes[end] === zero || bytes[restStart] !== quote) return false;
-      restStart += 1;
+      const numberStop = numberEnd(bytes, end, valueEnd, 5);
+      if (numberStop < 0 || bytes[numberStop] !== quote) return false;
+      value = number(bytes, end, numberStop);
+      if (value === 0 || value > 0xffff) return false;
+      restStart = numberStop + 1;
     }
     this.identity = identity;
     this.encryptKey = repeated.encryptKey;
