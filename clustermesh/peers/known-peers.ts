@@ -19,9 +19,8 @@ export class KnownPeers {
   readonly #ownCluster: string;
   readonly #log: Logger;
   readonly #inForce = new Map<string, { readonly config: PeerConfig; readonly isWhole: boolean }>();
-  /** Since when there was no file, in monotonic time. */
-  readonly #gone = new Map<string, number>();
-  readonly #limitsGone = new Map<string, number>();
+  readonly #gone = new Absences(goneMs);
+  readonly #limitsGone = new Absences(limitsLiftedMs);
   /** Files that hold no configuration, with what was said of them. */
   readonly #broken = new Map<string, string>();
 
@@ -43,10 +42,10 @@ export class KnownPeers {
   /** What one look changes, in order. */
   *changes({ configs, broken }: DirectoryScan, nowMs: number): Generator<PeerEvent, void, void> {
     for (const cluster of new Set([...this.#inForce.keys(), ...this.#broken.keys()]))
-      if (this.#isGone(cluster, configs.has(cluster) || broken.has(cluster), nowMs)) {
+      if (this.#gone.hasLasted(cluster, configs.has(cluster) || broken.has(cluster), nowMs)) {
         this.#inForce.delete(cluster);
         this.#broken.delete(cluster);
-        this.#limitsGone.delete(cluster);
+        this.#limitsGone.forget(cluster);
         yield { type: 'remove', cluster };
       }
     for (const [cluster, problem] of broken) if (cluster !== this.#ownCluster) this.#name(cluster, problem);
@@ -68,29 +67,10 @@ export class KnownPeers {
     }
   }
 
-  #isGone(cluster: string, isThere: boolean, nowMs: number): boolean {
-    if (isThere) {
-      this.#gone.delete(cluster);
-      return false;
-    }
-    const since = this.#gone.get(cluster) ?? nowMs;
-    this.#gone.set(cluster, since);
-    if (nowMs - since < goneMs) return false;
-    this.#gone.delete(cluster);
-    return true;
-  }
-
   /** Whether limits that are not there any more are still in force. */
   #keepsLimits({ cluster, policy }: PeerConfig, before: PeerConfig | undefined, nowMs: number): boolean {
-    if (policy || !before?.policy) {
-      this.#limitsGone.delete(cluster);
-      return false;
-    }
-    const since = this.#limitsGone.get(cluster) ?? nowMs;
-    this.#limitsGone.set(cluster, since);
-    if (nowMs - since < limitsLiftedMs) return true;
-    this.#limitsGone.delete(cluster);
-    return false;
+    const isThere = policy !== undefined || before?.policy === undefined;
+    return !this.#limitsGone.hasLasted(cluster, isThere, nowMs) && !isThere;
   }
 
   #mended(cluster: string): void {
@@ -111,6 +91,33 @@ export class KnownPeers {
         ? 'The last one that could be read stays in force. Mend the file, or remove it if the cluster is to be left'
         : 'What is known of the cluster stays. Write the configuration, or remove the file',
     });
+  }
+}
+
+/** Since when something of a cluster was not there, in monotonic time. */
+class Absences {
+  readonly #graceMs: number;
+  readonly #since = new Map<string, number>();
+
+  constructor(graceMs: number) {
+    this.#graceMs = graceMs;
+  }
+
+  get size(): number {
+    return this.#since.size;
+  }
+
+  /** Whether it has not been there for the time of grace; said once. */
+  hasLasted(cluster: string, isThere: boolean, nowMs: number): boolean {
+    const since = this.#since.get(cluster) ?? nowMs;
+    const isOver = !isThere && nowMs - since >= this.#graceMs;
+    if (isThere || isOver) this.#since.delete(cluster);
+    else this.#since.set(cluster, since);
+    return isOver;
+  }
+
+  forget(cluster: string): void {
+    this.#since.delete(cluster);
   }
 }
 
